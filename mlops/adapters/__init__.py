@@ -1,0 +1,46 @@
+"""The one table that names the adapters. An adapter's module, and the SDK behind it, is imported when it is chosen."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, cast
+
+from mlops.config import Stage
+from mlops.errors import ConfigError
+from mlops.ports import DataStore, DeployTarget, JobRunner, Registry
+
+# port -> value of the stage file's key -> where the factory stands. A factory takes the Stage.
+ADAPTERS = {
+    "registry": {"local": "mlops.adapters.local.registry:open_registry"},
+    "job_runner": {"local": "mlops.adapters.local.jobs:open_job_runner"},
+    "data_store": {"local": "mlops.adapters.local.datastore:open_data_store"},
+    "deploy_target": {"local": "mlops.adapters.local.target:open_target"},
+}
+
+
+def registry(stage: Stage) -> Registry:
+    """Return the registry of the stage's platform."""
+    return cast(Registry, _make("registry", "platform", stage.platform, stage))
+
+
+def job_runner(stage: Stage) -> JobRunner:
+    """Return the job runner of the stage's platform."""
+    return cast(JobRunner, _make("job_runner", "platform", stage.platform, stage))
+
+
+def data_store(stage: Stage) -> DataStore:
+    """Return the data store of the stage's platform."""
+    return cast(DataStore, _make("data_store", "platform", stage.platform, stage))
+
+
+def deploy_target(stage: Stage) -> DeployTarget:
+    """Return the stage's endpoint."""
+    return cast(DeployTarget, _make("deploy_target", "target", stage.target, stage))
+
+
+def _make(port: str, key: str, value: str, stage: Stage) -> Any:
+    known = ADAPTERS[port]
+    if value not in known:
+        raise ConfigError(f"mlops/stages/{stage.name}.yaml: {key}: '{value}' is unknown: use one of {', '.join(known)}")
+    module, factory = known[value].split(":")
+    return getattr(import_module(module), factory)(stage)

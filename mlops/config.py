@@ -1,0 +1,142 @@
+"""Stage files: base.yaml and a small delta each, as frozen dataclasses. A key that no dataclass knows is an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlops.errors import ConfigError
+from mlops.loading import build
+from mlops.names import STAGES
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+STAGES_FOLDER = REPOSITORY / "mlops" / "stages"
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where a data set comes from, in order: a folder, Debian's package, a URL. None leaves one out."""
+
+    name: str
+    folder: str | None
+    debian: bool
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Regression:
+    """The largest loss of accuracy against the champion, as shares (0.01 is one point)."""
+
+    overall: float
+    per_class: float
+    per_slice: float
+
+
+@dataclass(frozen=True)
+class DeviceGates:
+    """Limits of one device class: latency of the served variant against the champion's and against fp32, and size."""
+
+    max_latency_ratio: float
+    max_int8_latency_ratio: float
+    max_package_mb: float
+
+
+@dataclass(frozen=True)
+class ParityGates:
+    """Limits of one variant against PyTorch: largest difference of logits, least share of equal decisions."""
+
+    max_abs_diff: float
+    min_agreement: float
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The thresholds that a model must pass to enter a stage."""
+
+    min_accuracy: float
+    min_test_images: int
+    max_regression: Regression
+    max_int8_loss: float
+    parity: dict[str, ParityGates]
+    devices: dict[str, DeviceGates]
+
+
+@dataclass(frozen=True)
+class Verify:
+    """How an endpoint is verified at each traffic step."""
+
+    requests: int
+    max_score_difference: float
+    max_error_rate: float
+    max_latency_ratio: float
+
+
+@dataclass(frozen=True)
+class Release:
+    """How a version gets traffic: which variant is served, and the percent of each step."""
+
+    variant: str
+    traffic_steps: tuple[int, ...]
+    verify: Verify
+
+
+@dataclass(frozen=True)
+class Local:
+    """The local platform: where its state lives (relative to the repository) and which port serves (0: a free one)."""
+
+    home: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage file, laid over base.yaml."""
+
+    name: str
+    model: str
+    platform: str
+    target: str
+    data: DataSource
+    train: dict[str, Any]
+    gates: Gates
+    release: Release
+    local: Local
+
+    @property
+    def home(self) -> Path:
+        """Return the folder of the local platform's state; VISIONLINE_HOME overrides the stage file."""
+        return (REPOSITORY / os.environ.get("VISIONLINE_HOME", self.local.home)).resolve()
+
+
+def load_stage(name: str, folder: Path = STAGES_FOLDER) -> Stage:
+    """Read base.yaml and <name>.yaml. Raises ConfigError with the file and the key of whatever is wrong."""
+    if name not in STAGES:
+        raise ConfigError(f"--stage {name}: unknown stage: use one of {', '.join(STAGES)}")
+    path = folder / f"{name}.yaml"
+    merged = _merge(_read_yaml(folder / "base.yaml"), _read_yaml(path))
+    return build(Stage, {"name": name, **merged}, str(path))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): restore it from the template") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: should be a mapping of keys, is {type(content).__name__}")
+    return content
+
+
+def _merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in delta.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,71 @@
+"""What a step is given: its stage, its run's folder, the ports of the stage's platform and target, and a voice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mlops import adapters
+from mlops.config import REPOSITORY, Stage
+from mlops.ports import DataStore, DeployTarget, JobRunner, Registry
+
+
+@dataclass(frozen=True)
+class Context:
+    """The ports are built when first used, so a step imports only the SDKs that it needs."""
+
+    stage: Stage
+    run: Path
+    report: Callable[[str], None] = print
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Return the registry of the stage's platform."""
+        return adapters.registry(self.stage)
+
+    @cached_property
+    def jobs(self) -> JobRunner:
+        """Return the job runner of the stage's platform."""
+        return adapters.job_runner(self.stage)
+
+    @cached_property
+    def data(self) -> DataStore:
+        """Return the data store of the stage's platform."""
+        return adapters.data_store(self.stage)
+
+    @cached_property
+    def target(self) -> DeployTarget:
+        """Return the stage's endpoint."""
+        return adapters.deploy_target(self.stage)
+
+
+def runs_folder() -> Path:
+    """Return the folder of all runs; VISIONLINE_RUNS overrides it."""
+    return Path(os.environ.get("VISIONLINE_RUNS", REPOSITORY / "runs")).resolve()
+
+
+def run_folder(run_id: str) -> Path:
+    """Return the folder of one run, made where absent."""
+    folder = runs_folder() / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def new_run_id() -> str:
+    """Return the CI system's run number where there is one, else the time: it names a folder under runs/."""
+    number = os.environ.get("GITHUB_RUN_ID") or os.environ.get("BUILD_BUILDID")
+    return number or time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+
+
+def git_commit() -> str:
+    """Return the commit that CI built or that is checked out; `unknown` outside a checkout."""
+    named = os.environ.get("GITHUB_SHA") or os.environ.get("BUILD_SOURCEVERSION")
+    if named:
+        return named
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    return head.stdout.strip() or "unknown"

@@ -1,0 +1,27 @@
+"""The errors that end a step, and the exit code of each. Whatever else is raised is a defect (exit code 3)."""
+
+from __future__ import annotations
+
+
+class StepError(Exception):
+    """Something a person can act on. The message is one line: what, where, what to do."""
+
+
+class ConfigError(StepError):
+    """A file of ours (stage, job, record) that says something we don't know or lacks something we need."""
+
+
+class RegistryError(StepError):
+    """The registry can't do what was asked."""
+
+
+class JobError(StepError):
+    """A job, or a step of it, failed. The message holds the failing step's last lines."""
+
+
+class DeployError(StepError):
+    """A target refused a deployment or never became ready."""
+
+
+class BusyError(StepError):
+    """Somebody else is changing the same endpoint now."""

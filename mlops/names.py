@@ -1,0 +1,30 @@
+"""Every name that more than one place must spell alike. It computes names; it looks nothing up."""
+
+from __future__ import annotations
+
+STAGES = ("dev", "qa", "production")
+APPROVED = "approved"
+REVOKED = "revoked"
+JOB_FILE = "mlops/jobs/training.yml"
+EVALUATION_FILE = "evaluation.json"
+GOLDEN_FILE = "golden.json"
+MODEL_CARD_FILE = "MODEL_CARD.md"
+TAG_DIGEST = "digest"
+TAG_DATA_VERSION = "data_version"
+TAG_GIT_COMMIT = "git_commit"
+
+
+def revoke_reason_tag(stage: str) -> str:
+    """Return the tag that says why a version was revoked in a stage."""
+    return f"{stage}_revoked_because"
+
+
+def stage_before(stage: str) -> str | None:
+    """Return the rung below a stage, or None for the first. Raises ValueError on an unknown stage."""
+    index = STAGES.index(stage)
+    return STAGES[index - 1] if index else None
+
+
+def stage_record(step: str, stage: str) -> str:
+    """Return the name of a record that a step writes once a stage: deploy.production."""
+    return f"{step}.{stage}"

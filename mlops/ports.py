@@ -1,0 +1,110 @@
+"""The ports: what steps ask of a platform or a target. Small, blocking, records in and records out.
+
+An adapter is one file per port under mlops/adapters/<platform>/; mlops/adapters/__init__.py holds the table that
+names them. A step never imports an adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from mlops.records import DataRecord, JobStep, ModelVersion
+
+
+class Registry(Protocol):
+    """Numbered, immutable model versions with tags. Versions are integers."""
+
+    def register(self, model: str, package: Path, tags: Mapping[str, str]) -> ModelVersion:
+        """Store a sealed package as the next version. The same package again gives the version that it has."""
+
+    def versions(self, model: str) -> dict[int, ModelVersion]:
+        """Return all versions of a model by number; empty where the model is unknown."""
+
+    def set_tag(self, model: str, version: int, key: str, value: str) -> None:
+        """Set one tag of a version. Raises RegistryError where the version is unknown."""
+
+    def download(self, model: str, version: int, folder: Path) -> Path:
+        """Put the package of a version at `folder`, checked against the version's digest, whole or not at all."""
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A job that completed: its steps by name and its outputs' folders by name."""
+
+    name: str
+    steps: dict[str, JobStep]
+    outputs: dict[str, str]
+
+
+class JobRunner(Protocol):
+    """Runs a pipeline job written in Azure ML's YAML."""
+
+    def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
+        """Run the job to its end, telling `report` a line per change. Raises JobError where a step fails."""
+
+
+class DataStore(Protocol):
+    """Content-addressed data versions."""
+
+    def publish(self, name: str, folder: Path) -> DataRecord:
+        """Store the folder's files as a version named by their content. The same bytes are stored once."""
+
+    def fetch(self, name: str, version: str) -> DataRecord:
+        """Return a published version, its files checked. Raises ConfigError where it is unknown or damaged."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What to serve: one version's package folder, its digest, and which variant of it."""
+
+    model: str
+    version: int
+    digest: str
+    package: Path
+    variant: str
+
+
+@dataclass(frozen=True)
+class DeploymentStatus:
+    """What a deployment is seen to do. `url` and `headers` reach this deployment alone, past the traffic split."""
+
+    version: int
+    digest: str
+    state: str  # ready | loading | failed
+    reason: str | None
+    requests: int
+    errors: int
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EndpointStatus:
+    """What an endpoint is seen to do: percent of traffic by version, and its deployments. `url` is None where nothing runs."""
+
+    url: str | None
+    traffic: dict[int, int]
+    deployments: dict[int, DeploymentStatus]
+
+
+class DeployTarget(Protocol):
+    """One stage's endpoint. Each method returns when what it asked for is seen to be so; each may be repeated."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the endpoint for one release. Raises BusyError, saying who holds it, where it is held already."""
+
+    def status(self) -> EndpointStatus:
+        """Return what the endpoint serves now."""
+
+    def deploy(self, deployment: Deployment) -> None:
+        """Start a deployment beside the others, with no traffic. Raises DeployError where it never gets ready."""
+
+    def set_traffic(self, traffic: Mapping[int, int]) -> None:
+        """Split the traffic: percent by version, summing to 100. No request is lost."""
+
+    def remove(self, version: int) -> None:
+        """Stop a deployment that has no traffic, after its last request was answered."""

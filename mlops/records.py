@@ -1,0 +1,242 @@
+"""The records that steps hand on: one frozen dataclass a step, one JSON file each in runs/<run-id>/.
+
+A record says what a step did and what the next needs. Paths in records are absolute; versions are integers;
+digests are `sha256:<hex>`; durations are seconds; times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlops.errors import ConfigError
+from mlops.loading import read_json, write_json
+
+T = TypeVar("T")
+
+
+class Outcome(IntEnum):
+    """What a verdict says, as the exit code that says it."""
+
+    PROMOTE = 0
+    ERROR = 1
+    REJECT = 2
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """What one rule says of a model: its outcome's name (promote, reject, error) and a reason a person can act on."""
+
+    rule: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all rules together say: error where a rule could not be judged, else reject where one fails, else promote."""
+
+    outcome: str
+    reason: str
+    rules: tuple[RuleResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """A published data version: content-addressed, the same bytes give the same version on any machine."""
+
+    name: str
+    version: str
+    path: str
+
+
+@dataclass(frozen=True)
+class JobStep:
+    """One step of a job as it ended: completed, reused or failed."""
+
+    status: str
+    seconds: float
+    log: str
+
+
+@dataclass(frozen=True)
+class TrainRecord:
+    """A training job that ended: its steps, and where its outputs are."""
+
+    job: str
+    data_version: str
+    champion: int | None
+    steps: dict[str, JobStep]
+    outputs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class RegisterRecord:
+    """A registered model version, or the verdict alone where the gates held it back (version is None)."""
+
+    model: str
+    version: int | None
+    digest: str | None
+    data_version: str
+    git_commit: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class PromoteRecord:
+    """A version's entry into a stage, or its refusal."""
+
+    stage: str
+    version: int
+    digest: str
+    champion: int | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class TrafficEvent:
+    """The traffic that an endpoint was given at one time: percent by version."""
+
+    time: float
+    traffic: dict[str, int]
+    reason: str
+
+
+@dataclass(frozen=True)
+class DeployRecord:
+    """A reconcile: from which version to which, each move of traffic, and how it ended (served, unchanged, reverted)."""
+
+    stage: str
+    outcome: str
+    version: int | None
+    previous: int | None
+    digest: str | None
+    events: tuple[TrafficEvent, ...]
+    verdict: Verdict
+    seconds: float
+
+
+@dataclass(frozen=True)
+class VerifyRecord:
+    """What a stage's endpoint was seen to serve, and whether that is what it should."""
+
+    stage: str
+    version: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class RollbackRecord:
+    """A revoked version, the one served since, why, and how long requests took to leave the revoked one."""
+
+    stage: str
+    revoked: int
+    served: int
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One immutable numbered build in a registry. `tags` hold the stage tags and what the build came from."""
+
+    model: str
+    version: int
+    digest: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class VariantReport:
+    """One ONNX file on the frozen test set. Shares in 0..1, latency in ms for one image on one thread, memory in MiB."""
+
+    sha256: str
+    precision: str
+    bytes: int
+    accuracy: float
+    accuracy_interval: tuple[float, ...]
+    per_class: dict[str, float]
+    confusion: tuple[tuple[int, ...], ...]
+    calibration_error: float
+    slices: dict[str, float]
+    latency_ms_p50: float
+    latency_ms_p95: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """A variant against the PyTorch model on the same decoded bytes."""
+
+    max_abs_diff: float
+    agreement: float
+    accuracy_delta: float
+    per_class_delta: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """One model (challenger or champion) as one evaluation saw it."""
+
+    version: int | None
+    release_digest: str | None
+    checkpoint: str
+    labels: tuple[str, ...]
+    variants: dict[str, VariantReport]
+    parity: dict[str, Parity]
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The frozen test set that an evaluation used. `digest` is over its images and labels."""
+
+    __test__ = False  # pytest collects classes named Test*
+
+    digest: str
+    images: int
+    data_version: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """evaluation.json: challenger and champion on the same test set in one run, on one device class."""
+
+    test_set: TestSet
+    device_class: str
+    challenger: ModelReport
+    champion: ModelReport | None
+    schema: int = 1
+
+
+def record_path(run: Path, name: str) -> Path:
+    """Return where the record of a step stands in a run's folder."""
+    return run / f"{name}.json"
+
+
+def write_record(run: Path, name: str, record: Any) -> Path:
+    """Write a record into a run's folder, whole or not at all, and return its path."""
+    path = record_path(run, name)
+    write_json(path, record)
+    return path
+
+
+def read_record(run: Path, name: str, cls: type[T]) -> T:
+    """Read a record of a run. Raises ConfigError where the step before did not write it."""
+    path = record_path(run, name)
+    if not path.exists():
+        raise ConfigError(f"{path}: is missing: run `python -m mlops {name.split('.')[0]}` in this run first")
+    return read_json(cls, path)
+
+
+def stage_tag(version: ModelVersion, stage: str) -> str | None:
+    """Return `approved`, `revoked` or None: what the version's stage tag says."""
+    return version.tags.get(stage)
+
+
+def highest_approved(versions: Mapping[int, ModelVersion], stage: str) -> ModelVersion | None:
+    """Return the version that a stage should serve: its highest approved one, versions compared as integers."""
+    approved = [number for number, version in versions.items() if stage_tag(version, stage) == "approved"]
+    return versions[max(approved)] if approved else None
