@@ -1,0 +1,54 @@
+# Everything runs in .venv, made on first use: a stamp per set of requirements, so a second run installs nothing.
+# Needs Python 3.11 or later, make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := PYTHONPATH=src $(BIN)/python
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c environments/constraints.txt
+RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt environments/serve/requirements.txt
+TESTS := environments/test/requirements.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint format benchmark lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.runtime ## a model's whole life: data, training, gates, canary, video stream, rollback; then a report
+	@$(RUN) -m mlops demo
+
+test: $(VENV)/.tests ## everything that needs no cloud
+	@$(RUN) -m pytest
+
+unit: $(VENV)/.tests ## the tests of seconds
+	@$(RUN) -m pytest tests/unit
+
+lint: $(VENV)/.tests ## black, flake8, mypy, yamllint
+	@$(BIN)/black --check --quiet mlops src tests benchmarks
+	@$(BIN)/flake8 mlops src tests benchmarks
+	@$(RUN) -m mypy
+	@$(BIN)/yamllint --strict .
+
+format: $(VENV)/.tests ## rewrite the code in black's style
+	@$(BIN)/black --quiet mlops src tests benchmarks
+
+benchmark: $(VENV)/.runtime ## the demo's figures against their targets, from nothing and again
+	@$(RUN) benchmarks/demo.py
+
+lock: $(VENV)/.tests ## write environments/constraints.txt from what is installed
+	@$(RUN) -m tests.template.lock
+
+clean: ## remove the virtual environment, the local platform's state and all runs
+	rm -rf $(VENV) .visionline runs
+
+$(VENV)/.runtime: $(RUNTIME) environments/constraints.txt
+	@echo "installing the runtime into $(VENV) (once; about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) $(foreach file,$(RUNTIME),-r $(file))
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runtime $(TESTS)
+	@echo "installing the test tools into $(VENV) (once; about a minute)"
+	@$(INSTALL) -r $(TESTS)
+	@touch $@
