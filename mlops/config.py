@@ -68,9 +68,13 @@ class Gates:
 
 @dataclass(frozen=True)
 class Verify:
-    """How an endpoint is verified at each traffic step."""
+    """How an endpoint is verified at each traffic step.
+
+    `requests` probes go to each deployment; a canary step bakes for `bake_seconds` under live traffic before it is judged.
+    """
 
     requests: int
+    bake_seconds: float
     max_score_difference: float
     max_error_rate: float
     max_latency_ratio: float

@@ -43,6 +43,10 @@ class Context:
         """Return the stage's endpoint."""
         return adapters.deploy_target(self.stage)
 
+    def package(self, version: int) -> Path:
+        """Return the folder of a version's package, fetched from the registry and checked against its digest."""
+        return self.registry.download(self.stage.model, version, self.stage.home / "packages" / f"{version}")
+
 
 def runs_folder() -> Path:
     """Return the folder of all runs; VISIONLINE_RUNS overrides it."""

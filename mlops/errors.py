@@ -20,7 +20,11 @@ class JobError(StepError):
 
 
 class DeployError(StepError):
-    """A target refused a deployment or never became ready."""
+    """A deployment never got ready, by its own fault: the version is bad, not the target."""
+
+
+class TargetError(StepError):
+    """A target can't be reached or does not do what it is told: no version is to blame."""
 
 
 class BusyError(StepError):

@@ -70,7 +70,10 @@ class Deployment:
 
 @dataclass(frozen=True)
 class DeploymentStatus:
-    """What a deployment is seen to do. `url` and `headers` reach this deployment alone, past the traffic split."""
+    """What a deployment is seen to do. `url`, `infer_path` and `headers` reach it alone, past the traffic split.
+
+    `requests` and `errors` count live traffic since it was started; an error is the model's, not the client's.
+    """
 
     version: int
     digest: str
@@ -79,6 +82,7 @@ class DeploymentStatus:
     requests: int
     errors: int
     url: str
+    infer_path: str
     headers: dict[str, str] = field(default_factory=dict)
 
 
