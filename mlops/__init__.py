@@ -1,1 +1,1 @@
-"""Orchestration: what happens to a model, from data to production and back. It never imports torch, vision or serving."""
+"""Orchestration: what happens to a model, from data to production and back. Never imports torch, vision or serving."""

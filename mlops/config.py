@@ -70,7 +70,7 @@ class Gates:
 class Verify:
     """How an endpoint is verified at each traffic step.
 
-    `requests` probes go to each deployment; a canary step bakes for `bake_seconds` under live traffic before it is judged.
+    `requests` probes go to each deployment; a step bakes for `bake_seconds` under live traffic before it is judged.
     """
 
     requests: int

@@ -19,6 +19,11 @@ def revoke_reason_tag(stage: str) -> str:
     return f"{stage}_revoked_because"
 
 
+def rollback_tag(stage: str) -> str:
+    """Return the tag that says whether a version's rollback in a stage is pending or done."""
+    return f"{stage}_rollback"
+
+
 def stage_before(stage: str) -> str | None:
     """Return the rung below a stage, or None for the first. Raises ValueError on an unknown stage."""
     index = STAGES.index(stage)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import ConfigError
-from mlops.http import JsonClient
+from mlops.client import JsonClient
 from mlops.loading import build, read_json
 from mlops.names import GOLDEN_FILE
 from mlops.ports import DeploymentStatus

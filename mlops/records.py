@@ -37,7 +37,7 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What all rules together say: error where a rule could not be judged, else reject where one fails, else promote."""
+    """What all rules say together: error where one could not be judged, else reject where one fails, else promote."""
 
     outcome: str
     reason: str
@@ -107,7 +107,7 @@ class TrafficEvent:
 
 @dataclass(frozen=True)
 class DeployRecord:
-    """A reconcile: from which version to which, each move of traffic, and how it ended (served, unchanged, reverted)."""
+    """A reconcile: which version serves since, from which, each move of traffic; served, unchanged or reverted."""
 
     stage: str
     outcome: str
@@ -151,7 +151,7 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class VariantReport:
-    """One ONNX file on the frozen test set. Shares in 0..1, latency in ms for one image on one thread, memory in MiB."""
+    """One ONNX file on the frozen test set. Shares in 0..1, ms for one image on one thread, memory in MiB."""
 
     sha256: str
     precision: str

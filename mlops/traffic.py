@@ -1,4 +1,4 @@
-"""Pure rules of traffic: which version gets which percent, and in which steps. Versions are integers, percents sum to 100."""
+"""Pure rules of traffic: which version gets which percent, in which steps. Percents are integers that sum to 100."""
 
 from __future__ import annotations
 

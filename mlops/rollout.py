@@ -1,0 +1,158 @@
+"""Deploy is a reconcile: desired is the stage's highest approved version, actual is what the target serves.
+
+Start the new deployment beside the old, verify it, move traffic by the stage's steps, verify at each, remove the old. A
+version that fails gives the traffic back, is revoked, and is removed, in this order: so whoever is killed in between
+leaves an endpoint that serves, and a rerun that ends the work. The caller holds the target's lock.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from mlops.context import Context
+from mlops.errors import DeployError, RegistryError, TargetError
+from mlops.names import APPROVED, REVOKED, revoke_reason_tag
+from mlops.policy import combine
+from mlops.ports import Deployment, EndpointStatus
+from mlops.probe import predict, probe_in_turn, read_golden
+from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, stage_tag
+from mlops.traffic import is_settled, split, steps_to, version_before
+from mlops.verification import judge_digest, judge_golden, judge_latency, judge_live, judge_probes
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Move:
+    """One rollout: to which version, from which, and whether that one may have traffic again."""
+
+    desired: ModelVersion
+    before: int | None
+    before_is_approved: bool
+
+
+def reconcile(context: Context) -> DeployRecord:
+    """Make the stage's endpoint serve the stage's highest approved version, and say what happened.
+
+    Raises RegistryError where no version is approved, TargetError where the target does not do what it is told.
+    """
+    started, stage = time.time(), context.stage
+    versions = context.registry.versions(stage.model)
+    desired = highest_approved(versions, stage.name)
+    if desired is None:
+        raise RegistryError(f"{stage.name}: no version of {stage.model} is approved: promote one first")
+    status = context.target.status()
+    before = version_before(status.traffic, desired.version)
+    events: list[TrafficEvent] = []
+    if is_settled(status.traffic, list(status.deployments), desired.version):
+        unchanged = Verdict("promote", f"version {desired.version} has all the traffic already")
+        return _record(context, "unchanged", Move(desired, None, False), events, unchanged, started)
+    move = Move(desired, before, before in versions and stage_tag(versions[before], stage.name) == APPROVED)
+    verdict = _roll_out(context, move, events)
+    outcome = "served" if verdict.outcome == "promote" else "reverted"
+    return _record(context, outcome, move, events, verdict, started)
+
+
+def inspect(context: Context, version: ModelVersion, before: int | None, live_from: tuple[int, int]) -> Verdict:
+    """Judge one deployment as it is now; `live_from`: its live requests and errors when its traffic moved."""
+    stage, status = context.stage, context.target.status()
+    deployment = status.deployments.get(version.version)
+    if deployment is None:
+        raise TargetError(f"{stage.name}: version {version.version} is not deployed: run `deploy --stage {stage.name}`")
+    golden, limits = read_golden(context.package(version.version)), stage.release.verify
+    others = [status.deployments[before]] if before in status.deployments else []
+    probes = probe_in_turn([deployment, *others], golden, limits.requests)
+    actual = predict(deployment, golden)
+    return combine(
+        (
+            judge_digest(deployment, version.digest),
+            judge_golden(golden, stage.release.variant, actual, limits.max_score_difference),
+            judge_probes(probes[0], limits),
+            judge_latency(probes[0], probes[1] if others else None, limits),
+            judge_live(deployment.requests - live_from[0], deployment.errors - live_from[1], limits),
+        )
+    )
+
+
+def _roll_out(context: Context, move: Move, events: list[TrafficEvent]) -> Verdict:
+    try:
+        verdict = _move_traffic(context, move, events)
+    except DeployError as error:
+        verdict = Verdict("reject", str(error))
+    if verdict.outcome == "promote":
+        _remove_others(context, move.desired.version)
+    else:
+        _put_back(context, move, verdict, events)
+    return verdict
+
+
+def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> Verdict:
+    stage, version = context.stage, move.desired.version
+    context.report(f"{stage.name}: starting version {version} beside {move.before or 'nothing'}")
+    package = context.package(version)
+    context.target.deploy(Deployment(stage.model, version, move.desired.digest, package, stage.release.variant))
+    verdict = inspect(context, move.desired, move.before, _live_counts(context.target.status(), version))
+    traffic = context.target.status().traffic
+    for percent in steps_to(version, traffic, move.before_is_approved, stage.release.traffic_steps):
+        if verdict.outcome != "promote":
+            return verdict
+        live_from = _live_counts(context.target.status(), version)
+        _set_traffic(context, split(move.before, version, percent), f"{percent} % to version {version}", events)
+        _bake(context, version, live_from)
+        verdict = inspect(context, move.desired, move.before, live_from)
+    return verdict
+
+
+def _set_traffic(context: Context, traffic: dict[int, int], reason: str, events: list[TrafficEvent]) -> None:
+    context.target.set_traffic(traffic)
+    events.append(TrafficEvent(time.time(), {str(version): percent for version, percent in traffic.items()}, reason))
+    context.report(f"{context.stage.name}: {reason}")
+
+
+def _bake(context: Context, version: int, live_from: tuple[int, int]) -> None:
+    """Let live traffic reach the version for as long as the stage says, or until a live request failed."""
+    limits = context.stage.release.verify
+    deadline = time.monotonic() + limits.bake_seconds
+    while time.monotonic() < deadline:
+        requests, errors = _live_counts(context.target.status(), version)
+        if judge_live(requests - live_from[0], errors - live_from[1], limits).outcome != "promote":
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _live_counts(status: EndpointStatus, version: int) -> tuple[int, int]:
+    deployment = status.deployments.get(version)
+    return (deployment.requests, deployment.errors) if deployment else (0, 0)
+
+
+def _remove_others(context: Context, version: int) -> None:
+    for other in sorted(set(context.target.status().deployments) - {version}):
+        context.target.remove(other)
+        context.report(f"{context.stage.name}: removed version {other}")
+
+
+def _put_back(context: Context, move: Move, verdict: Verdict, events: list[TrafficEvent]) -> None:
+    stage, version, before = context.stage, move.desired.version, move.before
+    if before is not None and not move.before_is_approved:
+        raise TargetError(
+            f"{stage.name}: version {version} failed ({verdict.reason}) and version {before}, which still serves, is "
+            f"revoked: promote a version that works, then run `deploy --stage {stage.name}`"
+        )
+    if context.target.status().traffic.get(version):
+        back = {} if before is None else {before: 100}
+        _set_traffic(context, back, f"traffic back to {before or 'nothing'}: {verdict.reason}", events)
+    context.registry.set_tag(stage.model, version, revoke_reason_tag(stage.name), verdict.reason)
+    context.registry.set_tag(stage.model, version, stage.name, REVOKED)
+    if version in context.target.status().deployments:
+        context.target.remove(version)
+    context.report(f"{stage.name}: version {version} is revoked: {verdict.reason}")
+
+
+def _record(
+    context: Context, outcome: str, move: Move, events: list[TrafficEvent], verdict: Verdict, started: float
+) -> DeployRecord:
+    served = move.before if outcome == "reverted" else move.desired.version
+    digest = move.desired.digest if outcome != "reverted" else None
+    seconds = time.time() - started
+    return DeployRecord(context.stage.name, outcome, served, move.before, digest, tuple(events), verdict, seconds)
