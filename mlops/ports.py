@@ -88,7 +88,7 @@ class DeploymentStatus:
 
 @dataclass(frozen=True)
 class EndpointStatus:
-    """What an endpoint is seen to do: percent of traffic by version, its deployments; `url` is None where nothing runs."""
+    """What an endpoint does: percent of traffic by version, its deployments; `url` is None where nothing runs."""
 
     url: str | None
     traffic: dict[int, int]

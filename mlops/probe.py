@@ -38,7 +38,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class Probes:
-    """What a deployment answered to single frames: milliseconds of each answer, and the reasons of those that failed."""
+    """What a deployment answered to single frames: milliseconds of each answer, reasons of those that failed."""
 
     milliseconds: tuple[float, ...]
     failures: tuple[str, ...]

@@ -1,7 +1,8 @@
 """DeployTarget on this machine: one edge runtime a stage, on loopback, that follows a declared state.
 
-`desired.json` is the whole of what this adapter decides; the runtime (python -m serving.endpoint) converges to
-it and says on GET /deployments how far it is. So a killed release leaves a declared state, and a killed runtime starts from it.
+`desired.json` is the whole of what this adapter decides; the runtime (python -m serving.endpoint) converges to it
+and says on GET /deployments how far it is. So a killed release leaves a declared state, and a killed runtime starts
+from it.
 """
 
 from __future__ import annotations
