@@ -23,7 +23,7 @@ META_FILE = "model.json"
 
 @dataclass(frozen=True)
 class ModelMeta:
-    """What a checkpoint's weights are. `mean` and `std` are in units of pixel values; `labels` in order of the logits."""
+    """What weights are: `mean` and `std` are in units of pixel values, `labels` in order of the logits."""
 
     network: str
     width: int

@@ -1,4 +1,4 @@
-"""The data set, in one file: its labels, its raw files with their digests, how they are read, and the splits made of them.
+"""The data set, in one file: its labels, its raw files and their digests, how they are read, the splits made of them.
 
 To bring your own data, change LABELS, FILES, the DEBIAN constants and `read_raw`; nothing else knows Fashion-MNIST
 (Xiao, Rasul, Vollgraf: arXiv:1708.07747; 60,000 training and 10,000 test images of 28 x 28 gray pixels).
@@ -31,7 +31,7 @@ LABELS = (
     "Ankle boot",
 )
 
-# SHA-256 of each raw file as it is stored here: decompressed, so that any compression of it gives the same data version.
+# SHA-256 of each raw file as it is stored here: decompressed, so that any compression gives the same data version.
 FILES = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -74,7 +74,7 @@ def read_raw(raw: Path) -> tuple[Split, Split]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the uint8 array of an IDX file (format: the MNIST page of Y. LeCun). Raises VisionError, naming the file."""
+    """Return the uint8 array of an IDX file (format: Y. LeCun, the MNIST page). Raises VisionError, naming it."""
     import numpy as np
 
     content = _read(path)
