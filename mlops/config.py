@@ -56,10 +56,14 @@ class ParityGates:
 
 @dataclass(frozen=True)
 class Gates:
-    """The thresholds that a model must pass to enter a stage."""
+    """The thresholds that a model must pass to enter a stage.
+
+    `parity` names the variants that must be there, `slices` the slices, `devices` the device classes with limits.
+    """
 
     min_accuracy: float
     min_test_images: int
+    slices: tuple[str, ...]
     max_regression: Regression
     max_int8_loss: float
     parity: dict[str, ParityGates]
