@@ -10,7 +10,7 @@ RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt 
 TESTS := environments/test/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format benchmark lock clean
+.PHONY: help demo test unit lint format benchmark lock stop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,10 @@ lock: $(VENV)/.tests ## write environments/constraints.txt from what is installe
 	@(echo '# Every package that the requirements files bring in, at the version tested together. Made by `make lock`.'; \
 	$(BIN)/python -m pip freeze --exclude pip --exclude setuptools | sed 's/+cpu$$//') > environments/constraints.txt
 
-clean: ## remove the virtual environment, the local platform's state and all runs
+stop: ## stop the endpoints that run on this machine; the next deploy starts them again
+	@test ! -x $(BIN)/python || $(RUN) -m mlops.adapters.local.stop
+
+clean: stop ## remove the virtual environment, the local platform's state and all runs
 	rm -rf $(VENV) .visionline runs
 
 $(VENV)/.runtime: $(RUNTIME) environments/constraints.txt

@@ -1,67 +1,8 @@
-"""python -m mlops STEP --stage STAGE: one verb a step. Exit codes: 0 promote or done, 2 reject, 1 error, 3 defect.
+"""python -m mlops STEP --stage STAGE."""
 
-The step modules are light: an SDK is imported inside its adapter, when a step first uses it.
-"""
-
-from __future__ import annotations
-
-import argparse
-import signal
 import sys
-import traceback
-from importlib import import_module
-from types import ModuleType
 
-from mlops.config import load_stage
-from mlops.context import Context, new_run_id, run_folder
-from mlops.errors import StepError
-from mlops.names import STAGES
-
-STEPS = ("data", "train", "gate", "register", "promote", "deploy", "verify", "rollback", "status", "report", "demo")
-DEFECT = 3
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run one step and return its exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        stage = load_stage(options.stage)
-        context = Context(stage, run_folder(options.run or new_run_id()), _say)
-        return int(options.step(context, options))
-    except StepError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped: run the same command again to go on", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except Exception:
-        traceback.print_exc()
-        print("defect: this is a fault of the program: report it with the lines above", file=sys.stderr)
-        return DEFECT
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mlops", description="What happens to a model, one step at a time.")
-    steps = parser.add_subparsers(metavar="STEP", required=True)
-    for name in STEPS:
-        _add_step(steps, name, import_module(f"mlops.steps.{name}"))
-    return parser
-
-
-def _add_step(steps: argparse._SubParsersAction[argparse.ArgumentParser], name: str, module: ModuleType) -> None:
-    summary = (module.__doc__ or "").splitlines()[0]
-    parser = steps.add_parser(name, help=summary, description=module.__doc__)
-    parser.add_argument("--stage", default="dev", metavar="|".join(STAGES), help="default: dev")
-    parser.add_argument(
-        "--run", metavar="RUN_ID", help="folder under runs/ that holds the records (default: a new one)"
-    )
-    module.add_arguments(parser)
-    parser.set_defaults(step=module.run)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
+from mlops.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -128,13 +128,14 @@ class LocalTarget:
 
     def _ask(self) -> dict[str, Any] | None:
         url = self._url()
-        if url is None or not self._is_running():
+        if url is None or not self.is_running():
             return None
         with JsonClient(url) as client:
             answer = client.request("GET", "/deployments")
         return answer.body if answer.status == 200 else None
 
-    def _is_running(self) -> bool:
+    def is_running(self) -> bool:
+        """Tell whether the runtime lives."""
         # The runtime holds this lock for life: a lock can't be stale, and a process number could be another's.
         try:
             with (self.folder / "server.lock").open("a+", encoding="utf-8") as file:
@@ -144,7 +145,7 @@ class LocalTarget:
             return True
 
     def _ensure_running(self) -> None:
-        started = None if self._is_running() else self._start()
+        started = None if self.is_running() else self._start()
         self._wait_for(lambda answer: True, "to start", started)
 
     def _start(self) -> subprocess.Popen[bytes]:
