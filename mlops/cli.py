@@ -54,9 +54,7 @@ def _add_step(steps: argparse._SubParsersAction[argparse.ArgumentParser], name: 
     summary = (module.__doc__ or "").splitlines()[0]
     step = steps.add_parser(name, help=summary, description=module.__doc__)
     step.add_argument("--stage", default="dev", metavar="|".join(STAGES), help="default: dev")
-    parser.add_argument(
-        "--run", metavar="RUN_ID", help="folder under runs/ that holds the records (default: a new one)"
-    )
+    step.add_argument("--run", metavar="RUN_ID", help="folder under runs/ that holds the records (default: a new one)")
     module.add_arguments(step)
     step.set_defaults(step=module.run)
 

@@ -1,7 +1,7 @@
 """The verdict on a model: pure rules over records, so that CI, a laptop and a test come to the same one.
 
-`judge` asks the rules in order: first whether the evaluation can be judged at all (mlops/soundness.py), then whether
-the model is good enough (mlops/quality.py). It reads nothing and writes nothing; `python -m mlops gate` shows it at work.
+`judge` asks the rules in order: first whether the evaluation can be judged at all (mlops/soundness.py), then
+whether the model is good enough (mlops/quality.py). It reads and writes nothing; `python -m mlops gate` shows it.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ class Scenes:
 
     def _start_clients(self) -> str:
         context, url = self.production, self.production.target.status().url
-        flags = ("--url", str(url), "--model", context.stage.model, "--images", str(self._clip() / "samples"))
-        flags = (*flags, "--clients", str(CLIENTS), "--out", str(context.run / "load.jsonl"))
+        asks = ["--url", str(url), "--model", context.stage.model, "--images", str(self._clip() / "samples")]
+        flags = [*asks, "--clients", str(CLIENTS), "--out", str(context.run / "load.jsonl")]
         with (context.run / "load.log").open("wb") as log:
             self.clients.append(subprocess.Popen(_serving("load", *flags), env=_environment(), stdout=log, stderr=log))
         return f"{CLIENTS} clients, until the end"
@@ -79,16 +79,9 @@ class Scenes:
         if served is None:
             raise StepError("nothing is approved in production: the stream has no model")
         clip, package = self._clip(), context.package(served.version)
-        flags = ("--source", str(clip / "clip.mp4"), "--truth", str(clip / "truth.json"), "--package", str(package))
-        flags = (
-            *flags,
-            "--digest",
-            served.digest,
-            "--variant",
-            stage.release.variant,
-            "--out",
-            str(context.run / "stream"),
-        )
+        video = ["--source", str(clip / "clip.mp4"), "--truth", str(clip / "truth.json")]
+        model = ["--package", str(package), "--digest", served.digest, "--variant", stage.release.variant]
+        flags = [*video, *model, "--out", str(context.run / "stream")]
         _run(_serving("stream", *flags), context.report)
         return f"by version {served.version}"
 
@@ -117,8 +110,9 @@ def _environment() -> dict[str, str]:
 def _run(command: list[str], report: Callable[[str], None]) -> None:
     process = subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
-    lines = [line.rstrip() for line in process.stdout if not report(line.rstrip())]
+    last = "no output"
+    for line in process.stdout:
+        last = line.rstrip()
+        report(last)
     if process.wait():
-        raise StepError(
-            f"{' '.join(command[1:3])} ended with {process.returncode}: {lines[-1] if lines else 'no output'}"
-        )
+        raise StepError(f"{' '.join(command[1:3])} ended with {process.returncode}: {last}")

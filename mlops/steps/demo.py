@@ -1,4 +1,4 @@
-"""Play a model's whole life on this machine: two releases, a canary that fails, a video stream, a rollback, a report."""
+"""Play a model's whole life here: two releases, a canary that fails, a video stream, a rollback, a report."""
 
 from __future__ import annotations
 
