@@ -1,0 +1,33 @@
+"""The two errors that somebody can act on, the operator's and the client's. Whatever else is raised is a defect."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class ServingError(Exception):
+    """Something the operator can act on. The message is one line: what, where, what to do."""
+
+
+class RequestError(Exception):
+    """A request that can't be answered: an HTTP status and the reason, in one line, for the client."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def exit_code(command: Callable[[], None]) -> int:
+    """Run a command and return its exit code: 0, or 1 after one line on stderr where a ServingError ended it."""
+    try:
+        command()
+    except ServingError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's kind and message in one line, as far as a reader wants it."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]

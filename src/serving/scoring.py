@@ -1,0 +1,110 @@
+"""The endpoints that run a model: a body in, JSON out. An ASGI application, so that it sees its answer leave.
+
+The version is chosen once the body is complete, counts the request, and is held until the answer's last byte is sent:
+so a version whose `in_flight` is 0 after the traffic left it answers nothing any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from serving.deployments import Deployment, Endpoint
+from serving.errors import RequestError, one_line
+from serving.images import decode_image
+from serving.model import Model
+from serving.v2 import infer_response, parse_infer
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model under the name and version that its answers bear."""
+
+    name: str
+    version: str
+    model: Model
+
+
+def answer_infer(body: bytes, served: Served) -> dict[str, Any]:
+    """Answer an inference request of the protocol. Raises RequestError on a bad one, anything where the model fails."""
+    request = parse_infer(body, served.model.contract)
+    return infer_response(request, served.model.predict(request.frames), served.name, served.version)
+
+
+def answer_score(body: bytes, served: Served) -> dict[str, Any]:
+    """Score an image. Raises RequestError on a bad one, anything where the model fails."""
+    prediction = served.model.predict(decode_image(body)[None])
+    scores = dict(zip(served.model.labels, prediction.probabilities[0].tolist(), strict=True))
+    return {
+        "label": prediction.labels[0],
+        "score": scores[prediction.labels[0]],
+        "scores": scores,
+        "model_name": served.name,
+        "model_version": served.version,
+        "digest": served.model.digest,
+    }
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Answers POSTed bodies with `answer`, run in the pool: by the version in the path, else by the traffic."""
+
+    endpoint: Endpoint
+    pool: ThreadPoolExecutor
+    answer: Callable[[bytes, Served], dict[str, Any]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI 3). Raises RequestError where no model is there to answer or the body is too long."""
+        request = Request(scope, receive)
+        self.endpoint.check_name(request.path_params.get("model"))
+        try:
+            body = await read_body(request)
+        except ClientDisconnect:
+            return
+        version = request.path_params.get("version")
+        deployment = self.endpoint.find(version) if version else self.endpoint.route()
+        with deployment.hold():
+            response = await self._respond(deployment, body, is_live=version is None)
+            await response(scope, receive, send)
+
+    async def _respond(self, deployment: Deployment, body: bytes, is_live: bool) -> JSONResponse:
+        status, content = await self._run(deployment, body)
+        if is_live:
+            deployment.requests += 1
+            deployment.errors += status >= 500
+        return JSONResponse(content, status, {"x-model-version": deployment.version})
+
+    async def _run(self, deployment: Deployment, body: bytes) -> tuple[int, dict[str, Any]]:
+        assert deployment.model is not None  # only ready deployments are chosen
+        served = Served(self.endpoint.model, deployment.version, deployment.model)
+        try:
+            return 200, await asyncio.get_running_loop().run_in_executor(self.pool, self.answer, body, served)
+        except RequestError as error:
+            return error.status, {"error": str(error)}
+        except Exception as error:  # the model's fault, whatever it is: the client is told and the version blamed
+            return 500, {"error": f"version {served.version} of {served.name} failed: {one_line(error)}"}
+
+
+async def read_body(request: Request) -> bytes:
+    """Return a request's body. Raises RequestError 413 as soon as it is known to exceed MAX_BODY_BYTES."""
+    if int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
+        raise _too_long()
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_long()
+    return bytes(body)
+
+
+def _too_long() -> RequestError:
+    return RequestError(413, f"the body is longer than the {MAX_BODY_BYTES} bytes that are allowed")
