@@ -45,7 +45,9 @@ class Context:
 
     def package(self, version: int) -> Path:
         """Return the folder of a version's package, fetched from the registry and checked against its digest."""
-        return self.registry.download(self.stage.model, version, self.stage.home / "packages" / f"{version}")
+        return self.registry.download(
+            self.stage.model, version, self.stage.home / "packages" / self.stage.model / str(version)
+        )
 
 
 def runs_folder() -> Path:
