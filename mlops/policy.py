@@ -12,7 +12,8 @@ from dataclasses import replace
 from mlops import quality, soundness
 from mlops.case import Case, Finding
 from mlops.errors import ConfigError
-from mlops.records import Evaluation, ModelVersion, Outcome, RuleResult, Verdict
+from mlops.names import APPROVED, REVOKED, revoke_reason_tag
+from mlops.records import Evaluation, ModelVersion, Outcome, RuleResult, Verdict, stage_tag
 
 Rule = Callable[[Case], Finding]
 
@@ -86,6 +87,36 @@ def outcome_name(outcome: Outcome) -> str:
 def exit_code(verdict: Verdict) -> int:
     """Return the exit code that says a verdict: promote 0, error 1, reject 2."""
     return int(Outcome[verdict.outcome.upper()])
+
+
+def standing_of_registered(known: ModelVersion | None, stage: str) -> Verdict | None:
+    """Return the verdict on what was handed in before and let in or revoked since; None where it is to be judged."""
+    tag = stage_tag(known, stage) if known else None
+    if known is None or tag is None:
+        return None
+    if tag == REVOKED:
+        reason = f"is registered as version {known.version}, which {stage} revoked: train another model"
+        return single("standing", Outcome.REJECT, reason)
+    return single("standing", Outcome.PROMOTE, f"is registered as version {known.version} already")
+
+
+def standing_of_candidate(
+    candidate: ModelVersion, champion: ModelVersion | None, stage: str, before: str
+) -> Verdict | None:
+    """Return the verdict that tags alone give on a version's entry into a stage; None where it is to be judged."""
+    name, tag = f"version {candidate.version}", stage_tag(candidate, stage)
+    if tag == REVOKED:
+        why = candidate.tags.get(revoke_reason_tag(stage), "no reason was given")
+        return single("standing", Outcome.REJECT, f"{name} was revoked in {stage} ({why}): register another version")
+    if tag == APPROVED:
+        return single("standing", Outcome.PROMOTE, f"{name} is approved in {stage} already")
+    if stage_tag(candidate, before) != APPROVED:
+        found = stage_tag(candidate, before) or "not approved"
+        return single("standing", Outcome.REJECT, f"{name} is {found} in {before}: only what {before} approved goes on")
+    if champion and champion.version > candidate.version:
+        newer = f"{stage} has version {champion.version} approved, which is newer and would go on serving"
+        return single("standing", Outcome.REJECT, f"{name} comes late: {newer}")
+    return None
 
 
 def against(evaluation: Evaluation, champion: ModelVersion | None, stored: Evaluation | None) -> Evaluation:
