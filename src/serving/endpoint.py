@@ -14,9 +14,11 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import uvicorn
 
@@ -27,19 +29,21 @@ from serving.files import write_json
 from serving.reconcile import Reconciler
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients and proxies keep idle connections, so that they close first
+LOCK_SECONDS = 0.5  # whoever asks whether a server runs takes the lock for a moment too
 GRACE_SECONDS = 20  # for requests in flight when the server is told to end
 
 
 def serve(directory: Path, host: str, port: int) -> None:
     """Serve until SIGTERM. Port 0 takes a free one. Raises ServingError where another server serves the folder."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again when it has ended; without this it would end the process as a failure.
+        signal.signal(number, lambda *_: sys.exit(0))
     directory.mkdir(parents=True, exist_ok=True)
     with _only_server(directory), _listener(host, port) as listener:
         endpoint = Endpoint()
         app = build_app(endpoint, Reconciler(directory, endpoint), threads=os.cpu_count() or 1)
         listener.listen()  # before anyone is told: a client that comes first waits instead of being refused
         _announce(directory, host, listener.getsockname()[1])
-        # uvicorn raises the signal again when it has ended; without this it would end the process as a failure.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none")
         config.timeout_keep_alive, config.timeout_graceful_shutdown = KEEP_ALIVE_SECONDS, GRACE_SECONDS
         uvicorn.Server(config).run([listener])
@@ -48,11 +52,20 @@ def serve(directory: Path, host: str, port: int) -> None:
 @contextmanager
 def _only_server(directory: Path) -> Iterator[None]:
     with (directory / "server.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ServingError(f"{directory}: another server serves this folder: end it first") from None
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _try_lock(lock):
+            if time.monotonic() > deadline:
+                raise ServingError(f"{directory}: another server serves this folder: end it first")
+            time.sleep(0.01)
         yield
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,9 +1,11 @@
-"""The two errors that somebody can act on, the operator's and the client's. Whatever else is raised is a defect."""
+"""The errors that somebody can act on: the operator, the client or the model's maker. Any other is a defect."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+
+from modelpackage import PackageError
 
 
 class ServingError(Exception):
@@ -18,11 +20,15 @@ class RequestError(Exception):
         self.status = status
 
 
+class ModelError(Exception):
+    """A model that can't score what it is given: the model's fault, or its maker's, not the client's."""
+
+
 def exit_code(command: Callable[[], None]) -> int:
-    """Run a command and return its exit code: 0, or 1 after one line on stderr where a ServingError ended it."""
+    """Run a command and return its exit code: 0, or 1 after one line on stderr where a known error ended it."""
     try:
         command()
-    except ServingError as error:
+    except (ServingError, ModelError, PackageError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
     return 0

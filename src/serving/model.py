@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from modelpackage import PackageError, Release, digest_bytes, open_package
+from serving.errors import ModelError, one_line
 
 WARM_UP_PIXELS = 28
 FATAL_ONLY = 4  # ONNX Runtime's log level: what goes wrong is raised, and reported once, by us
@@ -52,11 +53,14 @@ class Model:
     def predict(self, frames: NDArray[np.uint8]) -> Prediction:
         """Score frames, uint8 RGB [n, height, width, 3].
 
-        Raises ValueError where the model answers NaN or infinity, and ONNX Runtime's errors where it can't run.
+        Raises ModelError where the model can't run on them, or answers NaN or infinity.
         """
-        (logits,) = self.session.run([self.contract.output_name], {self.contract.input_name: frames})
+        try:
+            (logits,) = self.session.run([self.contract.output_name], {self.contract.input_name: frames})
+        except Exception as error:  # ONNX Runtime's errors have no common class
+            raise ModelError(f"the model does not run on {list(frames.shape)}: {one_line(error)}") from None
         if logits.shape != (len(frames), len(self.labels)) or not np.isfinite(logits).all():
-            raise ValueError(f"logits are not {len(frames)} rows of {len(self.labels)} finite numbers: {logits.shape}")
+            raise ModelError(f"logits {logits.shape} are not {len(frames)} rows of {len(self.labels)} finite numbers")
         best = tuple(self.labels[index] for index in logits.argmax(axis=1))
         return Prediction(logits, softmax(logits), best)
 
@@ -70,7 +74,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 def load_model(folder: Path, digest: str, variant: str) -> Model:
     """Check a package against its digest, load one variant and run it once.
 
-    Raises PackageError on a package that is damaged or lacks the variant, and ONNX Runtime's errors on a bad model.
+    Raises PackageError on a package that is damaged, lacks the variant or holds a model that does not run.
     """
     release = open_package(folder, digest)
     if variant not in release.variants:
@@ -78,9 +82,13 @@ def load_model(folder: Path, digest: str, variant: str) -> Model:
         raise PackageError(f"{folder}: holds no variant {variant}: it has {known}")
     contract = _contract(_json(folder, release, "contract.json"), folder)
     labels = tuple(str(label) for label in _json(folder, release, "labels.json"))
-    session = _session(_checked_bytes(folder, release, release.variants[variant]))
-    model = Model(session, contract, labels, digest, variant)
-    model.predict(_warm_up_frame(session))
+    content = _checked_bytes(folder, release, release.variants[variant])
+    file = folder / release.variants[variant]
+    try:
+        model = Model(_session(content), contract, labels, digest, variant)
+        model.predict(_warm_up_frame(model.session))
+    except Exception as error:  # as above; it also names an input or output that the file does not have
+        raise PackageError(f"{file}: cannot be served ({one_line(error)}): export the model again") from None
     return model
 
 
