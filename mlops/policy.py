@@ -53,7 +53,9 @@ def judge(case: Case) -> Verdict:
         results += [apply(rule, case) for rule in tier]
         if any(result.outcome == outcome_name(Outcome.ERROR) for result in results):
             break
-    return combine(results)
+    verdict = combine(results)
+    alone = case.champion is None and verdict.outcome == outcome_name(Outcome.PROMOTE)
+    return replace(verdict, reason=f"{verdict.reason}; {soundness.NO_CHAMPION}") if alone else verdict
 
 
 def apply(rule: Rule, case: Case) -> RuleResult:
@@ -71,7 +73,8 @@ def combine(results: Iterable[RuleResult]) -> Verdict:
             return Verdict(outcome_name(outcome), "; ".join(failed), rules)
     if not rules:
         return Verdict(outcome_name(Outcome.ERROR), "no rule was judged", rules)
-    return Verdict(outcome_name(Outcome.PROMOTE), f"all {len(rules)} rules pass", rules)
+    passed = rules[0].reason if len(rules) == 1 else f"all {len(rules)} rules pass"
+    return Verdict(outcome_name(Outcome.PROMOTE), passed, rules)
 
 
 def single(rule: str, outcome: Outcome, reason: str) -> Verdict:

@@ -14,6 +14,8 @@ from typing import Any
 from mlops.case import MANDATORY_FILES, Case, Finding, error_if, variant_file
 from mlops.records import ModelReport, VariantReport
 
+NO_CHAMPION = "no champion: only absolute rules apply"
+
 
 def complete(case: Case) -> Finding:
     """Nothing is missing: each variant, its parity, each class, each slice. A missing metric is never a pass."""
@@ -100,7 +102,7 @@ def champion(case: Case) -> Finding:
     """The champion in the evaluation is the version that the stage serves now; or there is none, and that is said."""
     seen, serving = case.evaluation.champion, case.champion
     if seen is None and serving is None:
-        return error_if([], "no champion: only absolute rules apply")
+        return error_if([], NO_CHAMPION)
     compared = f"version {seen.version}" if seen else "no champion"
     now = f"version {serving.version}" if serving else "none"
     same = seen and serving and (seen.version, seen.release_digest) == (serving.version, serving.digest)
