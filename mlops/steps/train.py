@@ -1,0 +1,88 @@
+"""Train, export and evaluate a model, judge it against the champion, and register it if it passes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlops.config import REPOSITORY
+from mlops.context import Context, git_commit
+from mlops.errors import ConfigError
+from mlops.loading import read_json
+from mlops.names import JOB_FILE
+from mlops.policy import exit_code
+from mlops.records import (
+    DataRecord,
+    ModelVersion,
+    RegisterRecord,
+    TrainRecord,
+    highest_approved,
+    read_record,
+    record_path,
+    write_record,
+)
+
+# What this step gives the job itself: release.json must tell the truth of them.
+OWN_INPUTS = ("raw", "data_version", "git_commit", "stage", "champion", "champion_version")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the changes to the job's inputs."""
+    parser.add_argument(
+        "--set",
+        metavar="INPUT=VALUE",
+        action="append",
+        default=[],
+        help=f"an input of {JOB_FILE} in place of the stage file's (may be repeated)",
+    )
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    """Train on the run's data, and exit by the verdict on the model."""
+    record = train(context, read_record(context.run, "data", DataRecord), read_overrides(options.set))
+    registered = read_json(RegisterRecord, record_path(Path(record.outputs["registration"]), "register"))
+    write_record(context.run, "register", registered)
+    outcome = f"version {registered.version}" if registered.version else "nothing registered"
+    context.report(f"{registered.model}: {outcome}: {registered.verdict.reason}")
+    return exit_code(registered.verdict)
+
+
+def train(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> TrainRecord:
+    """Run the training job on a data version, against the stage's champion, and record its steps and outputs.
+
+    `overrides` take the place of the stage file's inputs. Raises JobError where a step of the job fails.
+    """
+    stage = context.stage
+    champion = highest_approved(context.registry.versions(stage.model), stage.name)
+    inputs = {
+        **{name: str(value) for name, value in stage.train.items()},
+        **overrides,
+        **{"raw": data.path, "data_version": data.version, "git_commit": git_commit(), "stage": stage.name},
+        **(_champion_inputs(context, champion) if champion else {}),
+    }
+    result = context.jobs.run(REPOSITORY / JOB_FILE, inputs, context.report)
+    number = champion.version if champion else None
+    record = TrainRecord(result.name, data.version, number, result.steps, result.outputs)
+    write_record(context.run, "train", record)
+    return record
+
+
+def read_overrides(settings: list[str]) -> dict[str, str]:
+    """Return INPUT=VALUE settings as a mapping. Raises ConfigError on one of another form, or that isn't the user's."""
+    overrides = {}
+    for setting in settings:
+        name, sign, value = setting.partition("=")
+        if not sign:
+            raise ConfigError(f"--set {setting}: should be INPUT=VALUE")
+        if name in OWN_INPUTS:
+            raise ConfigError(f"--set {setting}: '{name}' comes from the run and the stage: leave it out")
+        overrides[name] = value
+    return overrides
+
+
+def _champion_inputs(context: Context, champion: ModelVersion) -> dict[str, str]:
+    """Fetch the champion's package, checked, and return the inputs that name it."""
+    folder = context.run / "champion" / str(champion.version)
+    package = context.registry.download(champion.model, champion.version, folder)
+    return {"champion": str(package), "champion_version": str(champion.version)}
