@@ -29,6 +29,11 @@ class Plan:
         return -(-self.images // self.batch_size)
 
     @property
+    def full_batch(self) -> int:
+        """Return how many images every step but an epoch's last one has."""
+        return min(self.batch_size, self.images)
+
+    @property
     def steps(self) -> int:
         """Return how many steps the training takes."""
         return self.epochs * self.steps_per_epoch

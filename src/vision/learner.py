@@ -1,7 +1,8 @@
 """The training itself: one model, its optimiser and the step that improves it, on one process of several.
 
 Two processes take exactly the step that one would: the loss is summed over a process's part of the global batch and
-divided by the size of the whole one, so the gradients of all processes add up to the gradient of the global batch.
+divided by the size of a full global one, so the gradients of all processes add up to that of the global batch, and an
+image in an epoch's last, smaller batch weighs no more than any other.
 It knows no files, no command line and no tracking.
 """
 
@@ -71,13 +72,13 @@ class Learner:
         batch = self.plan.batch(step)
         seed_step(self.settings.seed, step, self.world)
         self._set_learning_rate(one_cycle(step, self.plan.steps))
-        loss = self._loss_sum(share(batch, self.world).to(self.world.device)) / len(batch)
+        loss = self._loss_sum(share(batch, self.world).to(self.world.device)) / self.plan.full_batch
         self._optimizer.zero_grad()
         # DistributedDataParallel gives the mean over processes; the size turns it into the sum.
         self._scaler.scale(loss * self.world.size).backward()
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        self._loss += loss.detach() * len(batch)
+        self._loss += loss.detach() * self.plan.full_batch
         return len(batch)
 
     def take_loss(self) -> float:

@@ -111,6 +111,22 @@ def test_the_reported_loss_is_the_mean_over_the_images_seen() -> None:
     assert learner.take_loss() == 0.0
 
 
+def gradient(learner: Learner) -> torch.Tensor:
+    found = [parameter.grad for parameter in learner.model.parameters()]
+    return torch.cat([part.flatten() for part in found if part is not None])
+
+
+def test_an_image_in_a_smaller_last_batch_weighs_as_much_as_any_other() -> None:
+    batches = Learner(small_settings(batch_size=80, learning_rate=0.0), small_split(90), ALONE)
+    total = torch.zeros(())
+    for step in range(2):
+        batches.take_step(step)
+        total = total + gradient(batches)
+    at_once = Learner(small_settings(batch_size=90, learning_rate=0.0), small_split(90), ALONE)
+    at_once.take_step(0)
+    torch.testing.assert_close(total * 80, gradient(at_once) * 90, atol=1e-5, rtol=1e-4)
+
+
 @pytest.fixture
 def state_folder(tmp_path: pathlib.Path) -> pathlib.Path:
     save_state(tmp_path, {"step": 3}, {"width": 8, "seed": 1, "data": "sha256:aa"})
