@@ -80,7 +80,12 @@ def _pattern(line: str, where: str) -> Pattern:
         raise ConfigError(f"{where}: '{line}': none of {' '.join(UNSUPPORTED)} is understood: write it without")
     text = line.removeprefix("!")
     anchored = "/" in text.rstrip("/")
-    body = re.escape(text.strip("/")).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+    body = "/".join(map(_part, text.strip("/").split("/")))
     # A pattern matches what it names and all beneath; only with a trailing slash must what it names be a folder.
     ending = "/" if text.endswith("/") else "(/|$)"
     return Pattern(re.compile(f"{'' if anchored else '(.*/)?'}{body}{ending}"), line.startswith("!"))
+
+
+def _part(text: str) -> str:
+    """Return the expression for one name of a pattern; a name is never empty, so `*` alone is at least one letter."""
+    return "[^/]+" if text == "*" else re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
