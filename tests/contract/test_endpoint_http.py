@@ -1,0 +1,192 @@
+"""What a running endpoint promises over HTTP: the Open Inference Protocol v2, images scored, errors in one line."""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from model_packages import CLASSES, MODEL, declared, make_package
+from modelpackage import package_digest
+from running_endpoint import REPOSITORY, RunningEndpoint, picture, running_endpoint
+
+PATH = f"/v2/models/{MODEL}"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a package."""
+    return make_package(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="module")
+def endpoint(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEndpoint]:
+    """Run one endpoint for all tests here: version 3 has the traffic, version 10 has none, version 11 is broken."""
+    broken = {**declared(package), "digest": "sha256:0"}
+    with running_endpoint(tmp_path_factory.mktemp("endpoint")) as running:
+        running.declare({"3": declared(package), "10": declared(package, "fp32"), "11": broken}, {"3": 100})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(endpoint: RunningEndpoint) -> httpx.Client:
+    """Return a client of the endpoint."""
+    return endpoint.client
+
+
+def frames(package: Path) -> dict[str, Any]:
+    """Return the golden frames of a package as a tensor of the protocol."""
+    golden = json.loads((package / "golden.json").read_text(encoding="utf-8"))
+    data = list(base64.b64decode(golden["frames_base64"]))
+    return {"name": "frames", "shape": golden["shape"], "datatype": "UINT8", "data": data}
+
+
+def test_server_metadata_names_the_version_of_setup_cfg(client: httpx.Client) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(REPOSITORY / "setup.cfg")
+    expected = {"name": "visionline", "version": setup["metadata"]["version"], "extensions": []}
+    assert client.get("/v2").json() == client.get("/v2/").json() == expected
+
+
+def test_health_says_live_and_ready(client: httpx.Client) -> None:
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"live": True, "ready": True}
+    for path in (f"{PATH}/ready", f"{PATH}/versions/3/ready", f"{PATH}/versions/10/ready"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()) == (200, {"name": MODEL, "ready": True})
+
+
+def test_a_version_that_failed_to_load_is_not_ready(client: httpx.Client) -> None:
+    answer = client.get(f"{PATH}/versions/11/ready")
+    assert (answer.status_code, answer.json()) == (503, {"error": f"version 11 of {MODEL} is failed"})
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/versions/10"])
+def test_model_metadata_is_that_of_the_specification(client: httpx.Client, path: str) -> None:
+    assert client.get(path).json() == {
+        "name": MODEL,
+        "versions": ["3", "10"],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": "frames", "datatype": "UINT8", "shape": [-1, -1, -1, 3]}],
+        "outputs": [
+            {"name": "logits", "datatype": "FP32", "shape": [-1, 3]},
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]},
+            {"name": "label", "datatype": "BYTES", "shape": [-1]},
+        ],
+    }
+
+
+@pytest.mark.parametrize(("path", "version"), [(PATH, "3"), (f"{PATH}/versions/3", "3"), (f"{PATH}/versions/10", "10")])
+def test_inference_answers_what_the_evaluation_recorded(
+    client: httpx.Client, package: Path, path: str, version: str
+) -> None:
+    golden = json.loads((package / "golden.json").read_text(encoding="utf-8"))["variants"]["int8"]
+    answer = client.post(f"{path}/infer", json={"id": "x-1", "inputs": [frames(package)]})
+    assert (answer.status_code, answer.headers["x-model-version"]) == (200, version)
+    body = answer.json()
+    assert (body["id"], body["model_name"], body["model_version"]) == ("x-1", MODEL, version)
+    outputs = {output["name"]: output for output in body["outputs"]}
+    assert outputs["label"]["data"] == golden["labels"]
+    assert outputs["probabilities"]["data"] == pytest.approx([s for row in golden["scores"] for s in row], rel=1e-5)
+    assert (outputs["logits"]["shape"], outputs["logits"]["datatype"]) == ([16, 3], "FP32")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_an_image_is_scored(client: httpx.Client, package: Path, kind: str) -> None:
+    answer = client.post("/score", content=picture((20, 220, 30), kind=kind))
+    assert (answer.status_code, answer.headers["x-model-version"]) == (200, "3")
+    body = answer.json()
+    assert (body["label"], body["model_name"], body["model_version"]) == ("green", MODEL, "3")
+    assert body["digest"] == package_digest(package)
+    assert tuple(body["scores"]) == CLASSES
+    assert body["score"] == body["scores"]["green"] == max(body["scores"].values())
+    assert sum(body["scores"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "reason"),
+    [
+        ("POST", "/score", b"", 400, "the body is empty"),
+        ("POST", "/score", b"hello", 415, "the body is no JPEG or PNG image"),
+        ("POST", "/score", picture((1, 2, 3))[:60], 400, "damaged"),
+        ("POST", f"{PATH}/infer", b"{", 400, "the body is not JSON"),
+        ("POST", f"{PATH}/infer", b'{"inputs": [{"name": "x"}]}', 400, "inputs[0].name: should be frames"),
+        ("POST", "/v2/models/other/infer", b"{}", 404, "model other is not served here"),
+        ("POST", f"{PATH}/versions/4/infer", b"{}", 404, f"version 4 of {MODEL} is not deployed here"),
+        ("POST", f"{PATH}/versions/11/infer", b"{}", 503, f"version 11 of {MODEL} is failed"),
+        ("GET", "/v2/models/other", None, 404, "model other is not served here"),
+        ("GET", f"{PATH}/versions/x", None, 404, "version x"),
+        ("GET", "/nothing", None, 404, "GET /nothing: Not Found"),
+        ("GET", "/score", None, 405, "GET /score: Method Not Allowed"),
+        ("DELETE", PATH, None, 405, "Method Not Allowed"),
+        ("POST", "/deployments", b"", 405, "Method Not Allowed"),
+    ],
+)
+def test_a_bad_request_gets_a_status_and_one_line(
+    client: httpx.Client, method: str, path: str, body: bytes | None, status: int, reason: str
+) -> None:
+    answer = client.request(method, path, content=body)
+    assert answer.status_code == status
+    assert list(answer.json()) == ["error"]
+    assert reason in answer.json()["error"] and "\n" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize("body", [b"\0" * (32 * 1024 * 1024 + 1), (b"\0" * 1024 * 1024 for _ in range(40))])
+def test_a_body_that_is_too_long_is_refused_declared_or_not(endpoint: RunningEndpoint, body: Any) -> None:
+    answer = httpx.post(f"{endpoint.url}/score", content=body, trust_env=False)
+    assert (answer.status_code, list(answer.json())) == (413, ["error"])
+
+
+def test_bad_requests_are_no_errors_of_the_model(client: httpx.Client) -> None:
+    client.post("/score", content=b"hello")
+    report = client.get("/deployments").json()["deployments"]
+    assert [report[version]["errors"] for version in ("3", "10", "11")] == [0, 0, 0]
+    assert report["10"]["requests"] == 0, "a request to one version is no live traffic"
+
+
+def test_what_is_no_http_ends_its_own_connection_only(endpoint: RunningEndpoint) -> None:
+    with socket.create_connection(("127.0.0.1", endpoint.server["port"]), timeout=30) as raw:
+        raw.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        assert raw.recv(1000).startswith(b"HTTP/1.1 400")
+    assert endpoint.client.get("/v2/health/live").status_code == 200
+
+
+def test_a_client_that_leaves_in_the_middle_harms_nobody(endpoint: RunningEndpoint) -> None:
+    with socket.create_connection(("127.0.0.1", endpoint.server["port"]), timeout=30) as raw:
+        raw.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+    assert endpoint.client.post("/score", content=picture((220, 0, 0))).json()["label"] == "red"
+    assert endpoint.report()["deployments"]["3"]["in_flight"] == 0
+
+
+def test_connections_are_kept(endpoint: RunningEndpoint) -> None:
+    request = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", endpoint.server["port"]), timeout=30) as raw:
+        for _ in range(3):
+            raw.sendall(request)
+            received = b""
+            while b'{"live":true}' not in received:
+                received += raw.recv(1000)
+            assert received.startswith(b"HTTP/1.1 200")
+
+
+def test_the_report_is_what_the_deploy_target_reads(endpoint: RunningEndpoint, package: Path) -> None:
+    report = endpoint.report()
+    assert (report["observed_generation"], report["traffic"], report["error"]) == (1, {"3": 100}, None)
+    assert {version: one["state"] for version, one in report["deployments"].items()} == {
+        "3": "ready",
+        "10": "ready",
+        "11": "failed",
+    }
+    assert set(report["deployments"]["3"]) == {
+        *("state", "reason", "digest", "variant", "requests", "errors", "in_flight"),
+    }
+    assert "expected sha256:0" in report["deployments"]["11"]["reason"]
+    assert report["deployments"]["10"]["variant"] == "fp32"
+    assert report["deployments"]["3"]["digest"] == package_digest(package)

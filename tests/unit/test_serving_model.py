@@ -1,0 +1,119 @@
+"""A package becomes a model that predicts, or is refused with the file that is wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model_packages import CHECKPOINT, DATA_VERSION, MODEL, make_package
+from modelpackage import PackageError, package_digest, seal_package
+from serving.errors import ModelError
+from serving.model import Model, load_model
+
+
+def load(package: Path, variant: str = "int8") -> Model:
+    """Load a package by its own digest."""
+    return load_model(package, package_digest(package), variant)
+
+
+def reseal(package: Path) -> Path:
+    """Seal a package again, as its maker would after a change."""
+    seal_package(package, MODEL, "0" * 40, DATA_VERSION, CHECKPOINT)
+    return package
+
+
+def test_frames_of_any_size_and_number_are_named_by_their_colour(tmp_path: Path) -> None:
+    model = load(make_package(tmp_path / "package"))
+    frames = np.zeros((3, 17, 5, 3), np.uint8)
+    for index in range(3):
+        frames[index, :, :, index] = 255
+    prediction = model.predict(frames)
+    assert prediction.labels == ("red", "green", "blue")
+    assert prediction.logits.shape == prediction.probabilities.shape == (3, 3)
+    np.testing.assert_allclose(prediction.probabilities.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_the_golden_set_of_a_package_is_reproduced(tmp_path: Path) -> None:
+    package = make_package(tmp_path / "package", version_bias=0.3)
+    golden = json.loads((package / "golden.json").read_text(encoding="utf-8"))
+    frames = np.frombuffer(base64.b64decode(golden["frames_base64"]), np.uint8).reshape(golden["shape"])
+    for variant, expected in golden["variants"].items():
+        prediction = load(package, variant).predict(frames)
+        assert list(prediction.labels) == expected["labels"]
+        np.testing.assert_allclose(prediction.probabilities, expected["scores"], rtol=1e-5)
+
+
+def test_another_digest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="expected sha256:0"):
+        load_model(make_package(tmp_path / "package"), "sha256:0", "int8")
+
+
+def test_a_changed_file_is_refused_and_named(tmp_path: Path) -> None:
+    package = make_package(tmp_path / "package")
+    with (package / "model_int8.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(PackageError, match="model_int8.onnx"):
+        load(package)
+
+
+def test_an_unknown_variant_is_refused_and_the_known_ones_named(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="no variant fp16: it has fp32, int8"):
+        load(make_package(tmp_path / "package"), "fp16")
+
+
+def test_what_is_no_onnx_model_is_refused_and_named(tmp_path: Path) -> None:
+    package = make_package(tmp_path / "package")
+    (package / "model_int8.onnx").write_bytes(b"no model")
+    with pytest.raises(PackageError, match="model_int8.onnx: cannot be served"):
+        load(reseal(package))
+
+
+def test_labels_that_do_not_fit_the_model_are_refused(tmp_path: Path) -> None:
+    package = make_package(tmp_path / "package")
+    (package / "labels.json").write_text('["red", "green"]', encoding="utf-8")
+    with pytest.raises(PackageError, match="are not 1 rows of 2"):
+        load(reseal(package))
+
+
+@pytest.mark.parametrize("name", ["contract.json", "labels.json"])
+def test_a_package_without_its_contract_or_labels_is_refused(tmp_path: Path, name: str) -> None:
+    package = make_package(tmp_path / "package")
+    (package / name).unlink()
+    with pytest.raises(PackageError, match=f"{name}: is missing"):
+        load(reseal(package))
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "reason"),
+    [
+        ("input", "layout", "NCHW", "serves UINT8 NHWC RGB"),
+        ("input", "dtype", "FP32", "serves UINT8 NHWC RGB"),
+        ("input", "name", "pixels", "cannot be served"),
+        ("output", "activation", "none", "serves UINT8 NHWC RGB"),
+        ("output", "name", "boxes", "cannot be served"),
+    ],
+)
+def test_a_contract_that_is_not_kept_is_refused(tmp_path: Path, part: str, key: str, value: Any, reason: str) -> None:
+    package = make_package(tmp_path / "package")
+    contract = json.loads((package / "contract.json").read_text(encoding="utf-8"))
+    contract[part][key] = value
+    (package / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
+    with pytest.raises(PackageError, match=reason):
+        load(reseal(package))
+
+
+def test_a_model_that_takes_one_size_only_fails_on_another_by_its_own_fault(tmp_path: Path) -> None:
+    model = load(make_package(tmp_path / "package", frame_size=28))
+    assert model.predict(np.zeros((2, 28, 28, 3), np.uint8)).logits.shape == (2, 3)
+    with pytest.raises(ModelError, match=r"does not run on \[1, 64, 64, 3\]"):
+        model.predict(np.zeros((1, 64, 64, 3), np.uint8))
+
+
+def test_a_model_that_answers_nan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="finite"):
+        load(make_package(tmp_path / "package", version_bias=float("nan")))

@@ -1,0 +1,276 @@
+"""The endpoint becomes what desired.json declares. Loads are functions here, so that a test decides when each ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelpackage import PackageError
+from serving.deployments import Deployment, Endpoint
+from serving.reconcile import Reconciler
+
+MODEL: Any = object()  # nobody predicts here
+
+
+class Loads:
+    """Loads that wait for a gate, where there is one, and raise what `errors` holds."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.errors: dict[str, Exception] = {}
+        self.gates: dict[str, threading.Event] = {}
+
+    def __call__(self, package: Path, digest: str, variant: str) -> Any:
+        """Load a package, as serving.model.load_model does."""
+        self.started.append(package.name)
+        gate = self.gates.get(package.name)
+        if gate is not None and not gate.wait(30):
+            raise TimeoutError
+        if package.name in self.errors:
+            raise self.errors[package.name]
+        return MODEL
+
+
+class World:
+    """One endpoint, its folder and its reconciler, looked at by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "desired.json"
+        self.loads = Loads()
+        self.endpoint = Endpoint()
+        self.reconciler = Reconciler(folder, self.endpoint, self.loads)
+
+    def declare(self, generation: int, traffic: dict[str, int], *versions: str) -> None:
+        """Declare versions; the package of version 2 is named "2"."""
+        deployments = {v: {"package": f"/packages/{v}", "digest": "sha256:0", "variant": "fp32"} for v in versions}
+        content = {"generation": generation, "model": "m", "deployments": deployments, "traffic": traffic}
+        self.path.write_text(json.dumps(content), encoding="utf-8")
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Look until something is so."""
+        for _ in range(3000):
+            self.reconciler.look()
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("the deadline passed")
+
+    async def settle(self, generation: int) -> None:
+        """Look until a generation is done."""
+        await self.until(lambda: self.endpoint.observed == generation)
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Return the state of each version."""
+        return {one.version: one.state for one in self.endpoint.deployments}
+
+    def of(self, version: str) -> Deployment:
+        """Return the deployment of a version."""
+        return self.endpoint.find(version)
+
+
+Scenario = Callable[[World], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[[Scenario], World]:
+    """Return what plays a scenario in a world of its own."""
+
+    def run(scenario: Scenario) -> World:
+        world = World(tmp_path)
+        asyncio.run(scenario(world))
+        return world
+
+    return run
+
+
+def test_nothing_declared_is_nothing_served(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.reconciler.look()
+
+    report = play(scenario).endpoint.report()
+    assert (report["observed_generation"], report["error"], report["traffic"], report["deployments"]) == (
+        0,
+        None,
+        {},
+        {},
+    )
+
+
+def test_traffic_moves_only_when_its_target_is_ready(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        await world.settle(1)
+        world.loads.gates["2"] = threading.Event()
+        world.declare(2, {"2": 100}, "1", "2")
+        await world.until(lambda: world.loads.started == ["1", "2"])
+        world.reconciler.look()
+        assert world.endpoint.traffic.percents() == {"1": 100}
+        assert (world.endpoint.observed, world.states) == (1, {"1": "ready", "2": "loading"})
+        world.loads.gates["2"].set()
+        await world.settle(2)
+
+    assert play(scenario).endpoint.traffic.percents() == {"2": 100}
+
+
+def test_a_failed_load_never_gets_traffic_and_is_reported(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        await world.settle(1)
+        world.loads.errors["2"] = PackageError("/packages/2: is broken")
+        world.declare(2, {"2": 100}, "2")
+        await world.settle(2)
+
+    world = play(scenario)
+    assert world.endpoint.traffic.percents() == {"1": 100}, "what is in force stays, though it is declared no more"
+    assert world.states == {"1": "ready", "2": "failed"}
+    assert world.endpoint.report()["deployments"]["2"]["reason"] == "/packages/2: is broken"
+
+
+def test_a_failed_load_is_tried_again_only_when_declared_again(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.loads.errors["1"] = PackageError("/packages/1: is broken")
+        world.declare(1, {}, "1")
+        await world.settle(1)
+        for _ in range(5):
+            world.reconciler.look()
+        assert world.loads.started == ["1"]
+        world.loads.errors.clear()
+        world.declare(2, {"1": 100}, "1")
+        await world.settle(2)
+
+    assert play(scenario).states == {"1": "ready"}
+
+
+def test_an_error_that_is_no_package_error_fails_the_load_and_not_the_server(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.loads.errors["1"] = RuntimeError("two\nlines")
+        world.declare(1, {}, "1")
+        await world.settle(1)
+
+    assert play(scenario).endpoint.report()["deployments"]["1"]["reason"] == "RuntimeError: two lines"
+
+
+def test_a_removed_version_is_unloaded_after_its_last_answer(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1", "2")
+        await world.settle(1)
+        with world.of("1").hold():
+            world.declare(2, {"2": 100}, "2")
+            world.reconciler.look()
+            assert world.endpoint.route().version == "2", "new requests go to the new one at once"
+            for _ in range(5):
+                world.reconciler.look()
+            assert (world.endpoint.observed, set(world.states)) == (1, {"1", "2"})
+        await world.settle(2)
+
+    assert play(scenario).states == {"2": "ready"}
+
+
+def test_a_version_declared_again_while_it_drains_stays(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1", "2")
+        await world.settle(1)
+        with world.of("1").hold():
+            world.declare(2, {"2": 100}, "2")
+            world.reconciler.look()
+            world.declare(3, {"1": 100}, "1", "2")
+            world.reconciler.look()
+            assert world.of("1").state == "ready"
+
+    assert play(scenario).loads.started.count("1") == 1
+
+
+def test_newer_traffic_does_not_wait_for_a_load(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1", "2")
+        await world.settle(1)
+        world.loads.gates["3"] = threading.Event()
+        world.declare(2, {"3": 100}, "1", "2", "3")
+        await world.until(lambda: "3" in world.loads.started)
+        world.declare(3, {"2": 100}, "2")
+        await world.settle(3)
+        assert world.states == {"2": "ready"}
+        world.loads.gates["3"].set()
+
+    assert play(scenario).endpoint.traffic.percents() == {"2": 100}
+
+
+def test_the_same_version_with_another_variant_is_loaded_beside_and_then_served(
+    play: Callable[[Scenario], World],
+) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        await world.settle(1)
+        before = world.of("1")
+        text = (
+            world.path.read_text(encoding="utf-8").replace("fp32", "int8").replace('"generation": 1', '"generation": 2')
+        )
+        world.path.write_text(text, encoding="utf-8")
+        world.reconciler.look()
+        assert world.endpoint.traffic.has(before)
+        await world.settle(2)
+        assert not world.endpoint.traffic.has(before)
+
+    world = play(scenario)
+    assert [one.declared.variant for one in world.endpoint.deployments] == ["int8"]
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"generation": 9}'])
+def test_a_malformed_file_changes_nothing_and_is_reported(play: Callable[[Scenario], World], broken: str) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        await world.settle(1)
+        world.path.write_text(broken, encoding="utf-8")
+        world.reconciler.look()
+        report = world.endpoint.report()
+        assert "desired.json" in report["error"] and "what is served stays" in report["error"]
+        assert (report["traffic"], report["observed_generation"]) == ({"1": 100}, 1)
+        world.declare(2, {"1": 100}, "1")
+        await world.settle(2)
+
+    world = play(scenario)
+    assert (world.endpoint.error, world.loads.started) == (None, ["1"])
+
+
+def test_a_file_that_is_gone_changes_nothing_and_is_reported(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        await world.settle(1)
+        world.path.unlink()
+        world.reconciler.look()
+
+    world = play(scenario)
+    assert world.endpoint.traffic.percents() == {"1": 100}
+    assert world.endpoint.error is not None and "it is gone" in world.endpoint.error
+
+
+def test_the_same_generation_with_other_content_is_not_done_before_it_is(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        await world.settle(1)
+        world.loads.gates["2"] = threading.Event()
+        world.declare(1, {"2": 100}, "2")
+        await world.until(lambda: "2" in world.loads.started)
+        assert world.endpoint.observed == 0
+        world.loads.gates["2"].set()
+        await world.settle(1)
+
+    assert play(scenario).endpoint.traffic.percents() == {"2": 100}
+
+
+def test_the_same_file_again_starts_nothing(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        await world.settle(1)
+        world.declare(1, {"1": 100}, "1")
+        world.reconciler.look()
+        assert world.endpoint.observed == 1
+
+    assert play(scenario).loads.started == ["1"]
