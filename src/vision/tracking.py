@@ -17,10 +17,11 @@ from vision.distributed import World
 IMPATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
+Log = Callable[[Mapping[str, float], int], None]  # takes the metrics and the number of an epoch
+
+
 @contextmanager
-def track(
-    parameters: Mapping[str, Any], world: World, report: Callable[[str], None]
-) -> Iterator[Callable[[Mapping[str, float], int], None]]:
+def track(parameters: Mapping[str, Any], world: World, report: Callable[[str], None]) -> Iterator[Log]:
     """Give a function that logs the metrics of an epoch; only the first process's does anything."""
     tracking = _Tracking(report)
     if world.is_first and os.environ.get("MLFLOW_TRACKING_URI"):

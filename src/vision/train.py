@@ -28,7 +28,7 @@ from vision.learner import Learner, Settings
 from vision.network import NETWORKS
 from vision.prepare import SPLIT_FILE
 from vision.resume import load_state, save_state
-from vision.tracking import track
+from vision.tracking import Log, track
 
 METRICS_FILE = "metrics.json"
 LINES_PER_EPOCH = 10
@@ -80,10 +80,9 @@ def train(settings: Settings, inputs: Inputs, output: Output, world: World) -> N
     run = Run(learner, inputs, output)
     progress = run.resume()
     output.report(_introduction(learner))
-    with track(asdict(settings) | {"processes": world.size}, world, output.report) as log:
-        while progress.step < learner.plan.steps:
-            run.run_epoch(progress)
-            log(progress.epochs[-1], len(progress.epochs))
+    if progress.step < learner.plan.steps:
+        with track(asdict(settings) | {"processes": world.size}, world, output.report) as log:
+            run.run_to_the_end(progress, log)
     if world.is_first:
         _write_model(learner, progress, inputs, output.folder)
 
@@ -110,6 +109,12 @@ class Run:
         progress = Progress(**state["progress"])
         self.output.report(f"train: goes on from step {progress.step} of {self.learner.plan.steps}")
         return progress
+
+    def run_to_the_end(self, progress: Progress, log: Log) -> None:
+        """Train epoch after epoch, and log the metrics of each."""
+        while progress.step < self.learner.plan.steps:
+            self.run_epoch(progress)
+            log(progress.epochs[-1], len(progress.epochs))
 
     def run_epoch(self, progress: Progress) -> None:
         """Take the steps up to the epoch's end, validate, checkpoint."""
