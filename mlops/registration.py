@@ -20,6 +20,7 @@ from modelpackage import digest_json, seal_package
 from modelpackage.release import RELEASE_FILE
 
 TAG_SOURCE = "source"
+EVALUATED = (EVALUATION_FILE, GOLDEN_FILE)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def assembled(submission: Submission) -> Iterator[Path]:
     shutil.rmtree(draft, ignore_errors=True)  # of a run that was killed
     try:
         shutil.copytree(submission.package, draft, ignore=shutil.ignore_patterns(".*", RELEASE_FILE, MODEL_CARD_FILE))
-        for name in (EVALUATION_FILE, GOLDEN_FILE):
+        for name in EVALUATED:
             shutil.copy(submission.evaluation / name, draft / name)
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be read ({error.strerror}): export and evaluate first") from None
@@ -51,8 +52,12 @@ def assembled(submission: Submission) -> Iterator[Path]:
 
 
 def source_digest(submission: Submission, model: str, draft: Path) -> str:
-    """Return a digest of all that a version is made from. By it a run that was killed finds what it registered."""
-    return digest_json([model, submission.git_commit, submission.data_version, read_package(draft).digests])
+    """Return a digest of what was exported, and from which data: by it a model is found that is registered already.
+
+    Its evaluation is no part of it: whoever is killed after registering evaluates again, against the version just made.
+    """
+    exported = {name: digest for name, digest in read_package(draft).digests.items() if name not in EVALUATED}
+    return digest_json([model, submission.data_version, exported])
 
 
 def seal(draft: Path, card: CardSource) -> None:

@@ -10,7 +10,7 @@ from mlops.errors import ConfigError
 from mlops.judging import build_case, read_evaluation, read_package, report_verdict
 from mlops.loading import read_json
 from mlops.modelcard import CardSource
-from mlops.names import APPROVED, STAGES
+from mlops.names import APPROVED, STAGES, TAG_GIT_COMMIT
 from mlops.policy import exit_code, judge, standing_of_registered
 from mlops.records import (
     DataRecord,
@@ -99,8 +99,11 @@ def _approve(context: Context, version: ModelVersion, out: Path) -> None:
 
 
 def _record(context: Context, submission: Submission, version: ModelVersion | None, verdict: Verdict) -> RegisterRecord:
-    number, digest = (version.version, version.digest) if version else (None, None)
-    origin = (submission.data_version, submission.git_commit)
-    record = RegisterRecord(context.stage.model, number, digest, *origin, verdict)
+    model, data_version, commit = context.stage.model, submission.data_version, submission.git_commit
+    if version is None:
+        record = RegisterRecord(model, None, None, data_version, commit, verdict)
+    else:
+        made_by = version.tags[TAG_GIT_COMMIT]  # the commit that made it first, where another hands in the same
+        record = RegisterRecord(model, version.version, version.digest, data_version, made_by, verdict)
     write_record(submission.out, "register", record)
     return record

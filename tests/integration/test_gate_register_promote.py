@@ -176,11 +176,33 @@ def test_a_revoked_version_handed_in_again_stays_revoked(dev: Context, tmp_path:
 def test_a_revoked_model_does_not_return_under_another_number(dev: Context, tmp_path: Path) -> None:
     version = registered(dev, tmp_path)
     dev.registry.set_tag(MODEL, version.version, "dev", REVOKED)
-    judged = write_export(tmp_path / "again", 90, "model1")
-    write_json(tmp_path / "again" / "evaluation" / "evaluation.json", replace(judged, device_class="cpu"))
-    record = register.register(dev, handed_in(tmp_path / "again", commit="another"))
-    assert record.verdict.outcome == "reject" and "not_revoked" in record.verdict.reason
+    write_export(tmp_path / "again", 90, "model1")
+    write_json(tmp_path / "again" / "package" / "parity.json", {"schema": 1, "measured": "again"})
+    record = register.register(dev, handed_in(tmp_path / "again"))
+    assert record.verdict.outcome == "reject"
+    assert "not_revoked: its int8 file is that of version 1, which this stage revoked" in record.verdict.reason
     assert list(dev.registry.versions(MODEL)) == [1]
+
+
+def test_killed_after_it_was_registered_and_evaluated_against_itself_it_keeps_its_version(
+    dev: Context, tmp_path: Path
+) -> None:
+    version = registered(dev, tmp_path)
+    write_export(tmp_path / "model1", 90, "model1", as_champion(dev, version))
+    record = register.register(dev, replace(handed_in(tmp_path / "model1", commit="later"), out=tmp_path / "rerun"))
+    assert (record.version, record.digest, record.git_commit) == (1, version.digest, "c0ffee")
+    assert list(dev.registry.versions(MODEL)) == [1]
+    open_package(tmp_path / "rerun" / "package", version.digest)
+
+
+def test_a_model_that_shares_its_served_file_with_the_champion_is_compared_with_itself(
+    dev: Context, tmp_path: Path
+) -> None:
+    version = registered(dev, tmp_path)
+    write_export(tmp_path / "same", 90, "model1", as_champion(dev, version))
+    write_json(tmp_path / "same" / "package" / "parity.json", {"schema": 1, "measured": "again"})
+    record = register.register(dev, handed_in(tmp_path / "same"))
+    assert record.verdict.outcome == "error" and "compared with itself" in record.verdict.reason
 
 
 def test_a_model_enters_at_dev_only(own_platform: Path, dev: Context, tmp_path: Path) -> None:
