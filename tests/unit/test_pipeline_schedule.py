@@ -13,8 +13,13 @@ DEADLINE = 20
 
 def test_each_runs_once_after_those_before_it() -> None:
     seen: list[str] = []
+
+    def run(name: str) -> str:
+        seen.append(name)
+        return name.upper()
+
     before = {"d": {"b", "c"}, "b": {"a"}, "c": {"a"}, "a": set[str]()}
-    results = run_graph(before, lambda name: seen.append(name) or name.upper(), 4, Event())
+    results = run_graph(before, run, 4, Event())
     assert sorted(seen) == ["a", "b", "c", "d"] and seen[0] == "a" and seen[-1] == "d"
     assert results == {"a": "A", "b": "B", "c": "C", "d": "D"}
 
