@@ -45,6 +45,11 @@ class Deployment:
             return "failed"
         return "loading" if self.model is None else "ready"
 
+    def count(self, has_failed: bool) -> None:
+        """Count one live request that it answered, or failed to."""
+        self.requests += 1
+        self.errors += has_failed
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Keep the deployment in memory while a request that it was chosen for is answered."""
@@ -117,6 +122,11 @@ class Endpoint:
             raise RequestError(503, "no deployment has traffic")
         self.routed += 1
         return chosen
+
+    def spare(self, failed: Deployment) -> Deployment | None:
+        """Return the deployment with most traffic beside a failed one, None where no other has any."""
+        others = [(percent, one) for one, percent in self.traffic.shares if one is not failed and percent > 0]
+        return max(others, key=lambda share: share[0])[1] if others else None
 
     def find(self, version: str) -> Deployment:
         """Return the one deployment of a version. Raises RequestError: 404 on an unknown one, 503 if not ready."""

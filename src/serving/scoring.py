@@ -1,7 +1,8 @@
 """The endpoints that run a model: a body in, JSON out. An ASGI application, so that it sees its answer leave.
 
 The version is chosen once the body is complete, counts the request, and is held until the answer's last byte is sent:
-so a version whose `in_flight` is 0 after the traffic left it answers nothing any more.
+so a version whose `in_flight` is 0 after the traffic left it answers nothing any more. Where the version fails on live
+traffic, the one with most of the other traffic answers instead.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,17 +73,22 @@ class Scoring:
         except ClientDisconnect:
             return
         version = request.path_params.get("version")
-        deployment = self.endpoint.find(version) if version else self.endpoint.route()
-        with deployment.hold():
-            response = await self._respond(deployment, body, is_live=version is None)
-            await response(scope, receive, send)
+        with ExitStack() as held:
+            deployment = self._choose(version)
+            held.enter_context(deployment.hold())
+            status, content = await self._run(deployment, body)
+            if version is None:
+                deployment.count(status >= 500)
+            spare = self.endpoint.spare(deployment) if version is None and status >= 500 else None
+            if spare is not None:
+                # A failing canary is blamed in its own count, and costs no client an answer.
+                deployment = spare
+                held.enter_context(spare.hold())
+                status, content = await self._run(deployment, body)
+            await JSONResponse(content, status, {"x-model-version": deployment.version})(scope, receive, send)
 
-    async def _respond(self, deployment: Deployment, body: bytes, is_live: bool) -> JSONResponse:
-        status, content = await self._run(deployment, body)
-        if is_live:
-            deployment.requests += 1
-            deployment.errors += status >= 500
-        return JSONResponse(content, status, {"x-model-version": deployment.version})
+    def _choose(self, version: str | None) -> Deployment:
+        return self.endpoint.find(version) if version else self.endpoint.route()
 
     async def _run(self, deployment: Deployment, body: bytes) -> tuple[int, dict[str, Any]]:
         assert deployment.model is not None  # only ready deployments are chosen
