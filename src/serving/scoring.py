@@ -72,33 +72,43 @@ class Scoring:
             body = await read_body(request)
         except ClientDisconnect:
             return
-        version = request.path_params.get("version")
         with ExitStack() as held:
-            deployment = self._choose(version)
-            held.enter_context(deployment.hold())
-            status, content = await self._run(deployment, body)
-            if version is None:
-                deployment.count(status >= 500)
-            spare = self.endpoint.spare(deployment) if version is None and status >= 500 else None
-            if spare is not None:
-                # A failing canary is blamed in its own count, and costs no client an answer.
-                deployment = spare
-                held.enter_context(spare.hold())
-                status, content = await self._run(deployment, body)
-            await JSONResponse(content, status, {"x-model-version": deployment.version})(scope, receive, send)
+            response = await self._respond(request.path_params.get("version"), body, held)
+            await response(scope, receive, send)
 
-    def _choose(self, version: str | None) -> Deployment:
-        return self.endpoint.find(version) if version else self.endpoint.route()
+    async def _respond(self, version: str | None, body: bytes, held: ExitStack) -> JSONResponse:
+        if version is None:
+            return await self._respond_live(body, held)
+        return _response(*await self._run(self.endpoint.find(version), body, held))
 
-    async def _run(self, deployment: Deployment, body: bytes) -> tuple[int, dict[str, Any]]:
+    async def _respond_live(self, body: bytes, held: ExitStack) -> JSONResponse:
+        chosen, status, content = await self._run(self.endpoint.route(), body, held)
+        chosen.count(status >= 500)
+        spare = self.endpoint.spare(chosen) if status >= 500 else None
+        if spare is not None:
+            # A failing canary is blamed in its own count, and costs no client an answer.
+            chosen, status, content = await self._run(spare, body, held)
+            chosen.count(status >= 500)
+        return _response(chosen, status, content)
+
+    async def _run(
+        self, deployment: Deployment, body: bytes, held: ExitStack
+    ) -> tuple[Deployment, int, dict[str, Any]]:
+        held.enter_context(deployment.hold())
         assert deployment.model is not None  # only ready deployments are chosen
         served = Served(self.endpoint.model, deployment.version, deployment.model)
         try:
-            return 200, await asyncio.get_running_loop().run_in_executor(self.pool, self.answer, body, served)
+            content = await asyncio.get_running_loop().run_in_executor(self.pool, self.answer, body, served)
+            return deployment, 200, content
         except RequestError as error:
-            return error.status, {"error": str(error)}
+            return deployment, error.status, {"error": str(error)}
         except Exception as error:  # the model's fault, whatever it is: the client is told and the version blamed
-            return 500, {"error": f"version {served.version} of {served.name} failed: {one_line(error)}"}
+            reason = f"version {served.version} of {served.name} failed: {one_line(error)}"
+            return deployment, 500, {"error": reason}
+
+
+def _response(deployment: Deployment, status: int, content: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(content, status, {"x-model-version": deployment.version})
 
 
 async def read_body(request: Request) -> bytes:

@@ -19,6 +19,8 @@ from serving.deployments import Declared, Deployment, Endpoint, Traffic
 from serving.model import Contract, Prediction, softmax
 from serving.reconcile import Reconciler
 
+FRAME = {"inputs": [{"name": "frames", "shape": [1, 1, 1, 3], "datatype": "UINT8", "data": [1, 2, 3]}]}
+
 
 class GatedModel:
     """A model whose predictions wait for `gate`, and raise where `broken`."""
@@ -41,11 +43,16 @@ class GatedModel:
         return Prediction(logits, softmax(logits), ("a",) * len(frames))
 
 
+def gated() -> Any:
+    """Return a gated model, as what a deployment takes."""
+    return GatedModel()
+
+
 class Stage:
     """An endpoint with one version that has all traffic, and a client of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.model: Any = GatedModel()
+        self.model = gated()
         self.deployment = Deployment("1", Declared("/p", "sha256:0", "fp32"), self.model)
         self.endpoint = Endpoint("m", [self.deployment], Traffic(((self.deployment, 100),)))
         self.app = build_app(self.endpoint, Reconciler(folder, self.endpoint), threads=1)
@@ -115,6 +122,40 @@ def test_a_model_that_fails_is_blamed_and_a_bad_image_is_not(play: Callable[...,
         assert answer.json() == {"error": "version 1 of m failed: RuntimeError: first line second line"}
         assert direct.status_code == 400
         assert (stage.deployment.requests, stage.deployment.errors) == (2, 1), "only live traffic is counted"
+
+    play(scenario)
+
+
+def test_where_a_canary_fails_it_is_blamed_and_the_champion_answers(play: Callable[..., None]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.model.gate.set()
+        broken = gated()
+        broken.broken = True
+        broken.gate.set()
+        canary = Deployment("2", stage.deployment.declared, broken)
+        stage.endpoint.deployments.append(canary)
+        stage.endpoint.traffic = Traffic(((stage.deployment, 60), (canary, 40)))
+        async with stage.client() as client:
+            answers = [await client.post("/score", content=picture((1, 2, 3))) for _ in range(20)]
+            direct = await client.post("/v2/models/m/versions/2/infer", json=FRAME)
+        assert {(answer.status_code, answer.json()["model_version"]) for answer in answers} == {(200, "1")}
+        assert {answer.headers["x-model-version"] for answer in answers} == {"1"}
+        assert 0 < canary.errors == canary.requests < 20, "the canary got its share, and the blame"
+        assert (stage.deployment.requests, stage.deployment.errors) == (20, 0)
+        assert direct.status_code == 500, "a version that was asked by name answers for itself"
+
+    play(scenario)
+
+
+def test_where_every_version_fails_the_client_is_told(play: Callable[..., None]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.model.gate.set()
+        stage.model.broken = True
+        other = Deployment("2", stage.deployment.declared, stage.model)
+        stage.endpoint.traffic = Traffic(((stage.deployment, 50), (other, 50)))
+        async with stage.client() as client:
+            assert (await client.post("/score", content=picture((1, 2, 3)))).status_code == 500
+        assert (stage.deployment.errors, other.errors) == (1, 1)
 
     play(scenario)
 
