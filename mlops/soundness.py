@@ -114,11 +114,11 @@ def champion(case: Case) -> Finding:
 
 def not_itself(case: Case) -> Finding:
     """The champion is another model: compared with itself, any model passes."""
-    if not case.duel or not case.evaluation.champion:
+    champion = case.evaluation.champion
+    if champion is None:
         return error_if([], "no champion to mistake for the challenger")
-    challenger, served = case.duel
-    same = challenger.sha256 == served.sha256
-    problem = f"the challenger's {case.served} file is that of champion version {case.evaluation.champion.version}"
+    same = case.challenger.variants[case.served].sha256 == champion.variants[case.served].sha256
+    problem = f"the challenger's {case.served} file is that of champion version {champion.version}"
     return error_if([f"{problem}: it was compared with itself"] if same else [], "the champion is another model")
 
 

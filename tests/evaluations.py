@@ -91,6 +91,12 @@ def with_variant(name: str, **changes: object) -> ModelReport:
     return replace(good, variants=good.variants | {name: spoilt})
 
 
+def with_parity(name: str, max_abs_diff: float, agreement: float) -> ModelReport:
+    """Return a good model, one variant of which has this parity."""
+    good = model()
+    return replace(good, parity=good.parity | {name: Parity(max_abs_diff, agreement, 0.0, {})})
+
+
 def write_export(folder: Path, right: int = 90, name: str = "new", champion: ModelReport | None = None) -> Evaluation:
     """Write what export and evaluate hand to registration, into folder/package and folder/evaluation.
 
