@@ -1,0 +1,55 @@
+"""PyTorch against each ONNX variant on the same decoded bytes: logits, decisions, and the task's own metric."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from PIL import Image
+
+from vision.classifier import Classifier
+from vision.data import LABELS, Split
+from vision.metrics import accuracy, recall_by_class
+from vision.preprocess import to_frames
+from vision.session import run_frames
+
+OTHER_SIZES = ((48, 64), (200, 180))
+OTHER_IMAGES = 32
+
+
+def other_frames(split: Split) -> list[np.ndarray]:
+    """Return batches of frames of camera-like sizes, uint8 [N,H,W,3]: test images enlarged, as JPEG decodes them."""
+    images = split.images[:OTHER_IMAGES]
+    return [np.stack([_through_jpeg(image, height, width) for image in images]) for height, width in OTHER_SIZES]
+
+
+def compare(model: Classifier, session: onnxruntime.InferenceSession, test: Split, others: list[np.ndarray]) -> Any:
+    """Return what parity.json says of one variant. `others` are more batches of frames, compared by logits alone."""
+    batches = [to_frames(test.images), *others]
+    expected = [torch_logits(model, batch) for batch in batches]
+    actual = [run_frames(session, batch) for batch in batches]
+    decided = [(one.argmax(axis=1), two.argmax(axis=1)) for one, two in zip(expected, actual, strict=True)]
+    before, after = (logits.argmax(axis=1) for logits in (expected[0], actual[0]))
+    recalls = (recall_by_class(test.labels, decisions) for decisions in (before, after))
+    deltas = [two - one for one, two in zip(*recalls, strict=True)]
+    return {
+        "max_abs_diff": max(float(np.abs(one - two).max()) for one, two in zip(expected, actual, strict=True)),
+        "agreement": float(np.concatenate([one == two for one, two in decided]).mean()),
+        "accuracy_delta": accuracy(test.labels, after) - accuracy(test.labels, before),
+        "per_class_delta": dict(zip(LABELS, deltas, strict=True)),
+    }
+
+
+@torch.inference_mode()
+def torch_logits(model: Classifier, frames: np.ndarray) -> np.ndarray:
+    """Return PyTorch's logits, float32 [N,classes], of frames, uint8 [N,H,W,3]."""
+    return torch.cat([model(part) for part in torch.from_numpy(frames).split(250)]).numpy()
+
+
+def _through_jpeg(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    stream = io.BytesIO()
+    Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR).save(stream, "JPEG", quality=90)
+    return np.asarray(Image.open(stream).convert("RGB"))
