@@ -21,8 +21,9 @@ from vision.data import Split, load_split
 from vision.errors import VisionError, exit_code
 from vision.export_onnx import to_onnx
 from vision.files import write_bytes, write_json
+from vision.frames import to_frames
 from vision.parity import compare, other_frames
-from vision.preprocess import GRAY, SIZE, to_frames
+from vision.preprocess import GRAY, SIZE
 from vision.quantize import quantize
 from vision.reference import reference
 from vision.session import open_session, run_frames, softmax

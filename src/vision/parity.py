@@ -12,8 +12,8 @@ from PIL import Image
 
 from vision.classifier import Classifier
 from vision.data import LABELS, Split
+from vision.frames import to_frames
 from vision.metrics import accuracy, recall_by_class
-from vision.preprocess import to_frames
 from vision.session import run_frames
 
 OTHER_SIZES = ((48, 64), (200, 180))

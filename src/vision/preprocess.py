@@ -5,7 +5,6 @@ Training, export and serving all run this one definition, so they cannot differ.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,8 +30,3 @@ class Preprocess(nn.Module):
         gray = (frames.to(torch.float32) * self.gray).sum(-1, keepdim=True).permute(0, 3, 1, 2)
         resized = F.interpolate(gray, size=(self.size, self.size), mode="bilinear", antialias=True)
         return (resized - self.mean) / self.std
-
-
-def to_frames(images: np.ndarray) -> np.ndarray:
-    """Return gray images, uint8 [N,H,W], as a camera would give them: uint8 [N,H,W,3], the three channels equal."""
-    return np.repeat(images[..., None], 3, axis=-1)

@@ -17,7 +17,8 @@ from vision.classifier import Classifier, make_classifier
 from vision.data import LABELS
 from vision.errors import VisionError
 from vision.network import NETWORKS
-from vision.preprocess import Preprocess, to_frames
+from vision.frames import to_frames
+from vision.preprocess import Preprocess
 
 META = ModelMeta("cnn", 8, LABELS, 72.9, 90.0, epochs=3, seed=7, data_split_digest="sha256:00")
 
