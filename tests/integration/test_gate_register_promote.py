@@ -1,9 +1,7 @@
-"""A way into the stages: judged, sealed, registered, promoted; or held back with a reason, and nothing changed."""
+"""A way into the first stage: judged, sealed, registered; or held back with a reason, and nothing changed."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,62 +10,19 @@ import pytest
 
 from evaluations import DATA_VERSION, LABELS, write_export
 from mlops.adapters.local.registry import LocalRegistry
-from mlops.config import load_stage
 from mlops.context import Context
-from mlops.errors import ConfigError, RegistryError, StepError
+from mlops.errors import ConfigError
 from mlops.loading import read_json, write_json
 from mlops.names import REVOKED
-from mlops.records import Evaluation, ModelReport, ModelVersion, RegisterRecord, Verdict, stage_tag, write_record
-from mlops.registration import Submission
-from mlops.steps import data, gate, promote, register, status
+from mlops.records import RegisterRecord, Verdict, stage_tag
+from mlops.steps import gate, register
 from modelpackage import open_package, seal_package
-from registries import give_database
-
-MODEL = "fashion-classifier"
+from submissions import MODEL, as_champion, at, exported, first_stage, handed_in, options, registered, run, tags_of
 
 
 @pytest.fixture
 def dev(own_platform: Path) -> Context:
-    give_database(load_stage("dev").home)
-    return at("dev", own_platform)
-
-
-def at(stage: str, own_platform: Path, run: str = "run", say: Callable[[str], None] = print) -> Context:
-    folder = own_platform / "runs" / run
-    folder.mkdir(parents=True, exist_ok=True)
-    return Context(load_stage(stage), folder, say)
-
-
-def handed_in(folder: Path, commit: str = "c0ffee") -> Submission:
-    return Submission(folder / "package", folder / "evaluation", DATA_VERSION, commit, folder / "out")
-
-
-def registered(dev: Context, tmp_path: Path, right: int = 90, compare: bool = True) -> ModelVersion:
-    """Register one more model, evaluated against dev's champion."""
-    versions = dev.registry.versions(MODEL)
-    champion = versions[max(versions)] if versions and compare else None
-    folder = tmp_path / f"model{len(versions) + 1}"
-    write_export(folder, right, folder.name, champion and as_champion(dev, champion))
-    record = register.register(dev, handed_in(folder))
-    assert record.version, record.verdict.reason
-    return dev.registry.versions(MODEL)[record.version]
-
-
-def as_champion(dev: Context, version: ModelVersion) -> ModelReport:
-    stored = read_json(Evaluation, dev.package(version.version) / "evaluation.json").challenger
-    return replace(stored, version=version.version, release_digest=version.digest)
-
-
-def tags_of(dev: Context, version: int) -> dict[str, str]:
-    return dev.registry.versions(MODEL)[version].tags
-
-
-def exported(tmp_path: Path, **changes: Any) -> Path:
-    write_export(tmp_path / "model", **changes)
-    return tmp_path / "model"
-
-
-# register
+    return first_stage(own_platform)
 
 
 def test_the_first_model_becomes_version_1_sealed_and_approved_in_dev(dev: Context, tmp_path: Path) -> None:
@@ -226,21 +181,6 @@ def test_a_metric_missing_in_the_file_is_named(dev: Context, tmp_path: Path) -> 
         register.register(dev, handed_in(folder))
 
 
-# gate
-
-
-def run(step: Any, context: Context, tmp_path: Path, *flags: str, **changes: Any) -> int:
-    folder = exported(tmp_path, **changes)
-    where = ["--package", f"{folder}/package", "--evaluation", f"{folder}/evaluation", "--data-version", DATA_VERSION]
-    return int(step.run(context, options(step, *where, *flags)))
-
-
-def options(step: Any, *flags: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    step.add_arguments(parser)
-    return parser.parse_args(flags)
-
-
 @pytest.mark.parametrize(("right", "code", "outcome"), [(90, 0, "promote"), (70, 2, "reject")])
 def test_gate_says_each_rule_and_registers_nothing(
     right: int, code: int, outcome: str, own_platform: Path, dev: Context, tmp_path: Path
@@ -272,164 +212,3 @@ def test_gate_notices_swapped_files_and_reordered_labels(dev: Context, tmp_path:
     verdict = gate.gate(dev, folder / "package", folder / "evaluation")
     assert verdict.outcome == "error"
     assert "model_int8.onnx is not the file that was evaluated" in verdict.reason and "labels.json" in verdict.reason
-
-
-# promote
-
-
-def test_a_version_climbs_stage_by_stage_and_none_is_skipped(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path)
-    qa, production = at("qa", own_platform), at("production", own_platform)
-    with pytest.raises(RegistryError, match="qa: no version of fashion-classifier is approved"):
-        promote.promote(production)
-    skipped = promote.promote(production, 1)
-    assert skipped.verdict.outcome == "reject" and "not approved in qa" in skipped.verdict.reason
-    assert promote.promote(qa).version == 1
-    record = promote.promote(production)
-    assert (record.stage, record.version, record.champion) == ("production", 1, None)
-    assert {tags_of(dev, 1)[stage] for stage in ("dev", "qa", "production")} == {"approved"}
-
-
-def test_the_run_promotes_what_it_registered_not_what_is_newest(
-    own_platform: Path, dev: Context, tmp_path: Path
-) -> None:
-    registered(dev, tmp_path, right=88)
-    registered(dev, tmp_path, right=90)
-    mine = at("qa", own_platform, "mine")
-    write_record(mine.run, "register", read_json(RegisterRecord, tmp_path / "model1" / "out" / "register.json"))
-    assert promote.promote(mine).version == 1
-    assert promote.promote(at("qa", own_platform, "other")).version == 2
-
-
-def test_a_run_whose_model_was_held_back_has_nothing_to_promote(
-    own_platform: Path, dev: Context, tmp_path: Path
-) -> None:
-    registered(dev, tmp_path)
-    write_export(tmp_path / "worse", 50, "worse", as_champion(dev, dev.registry.versions(MODEL)[1]))
-    held_back = register.register(dev, replace(handed_in(tmp_path / "worse"), out=dev.run))
-    assert (held_back.version, held_back.verdict.outcome) == (None, "reject")
-    with pytest.raises(ConfigError, match="this run's model was held back"):
-        promote.promote(at("qa", own_platform))
-
-
-def test_promoted_again_it_is_the_same_record(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path)
-    qa = at("qa", own_platform)
-    first = promote.promote(qa)
-    assert promote.promote(qa) == first
-    elsewhere = promote.promote(at("qa", own_platform, "elsewhere"))
-    assert (elsewhere.version, elsewhere.verdict.outcome) == (1, "promote")
-
-
-def test_each_stage_applies_its_own_gates(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path, right=83)
-    assert promote.promote(at("qa", own_platform)).verdict.outcome == "promote"
-    record = promote.promote(at("production", own_platform))
-    assert record.verdict.outcome == "reject" and "0.8300 is below 0.85" in record.verdict.reason
-    assert "production" not in tags_of(dev, 1)
-
-
-def test_a_revoked_version_is_never_promoted_by_a_rerun(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path)
-    qa = at("qa", own_platform)
-    promote.promote(qa)
-    dev.registry.set_tag(MODEL, 1, "qa", REVOKED)
-    dev.registry.set_tag(MODEL, 1, "qa_revoked_because", "it sees double")
-    for context in (qa, at("qa", own_platform, "another run")):
-        record = promote.promote(context)
-        assert record.verdict.outcome == "reject"
-        assert "version 1 was revoked in qa (it sees double)" in record.verdict.reason
-    assert tags_of(dev, 1)["qa"] == REVOKED
-    assert promote.run(qa, options(promote)) == 2
-
-
-def test_what_the_stage_before_revoked_does_not_go_on(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path)
-    dev.registry.set_tag(MODEL, 1, "dev", REVOKED)
-    record = promote.promote(at("qa", own_platform), 1)
-    assert record.verdict.outcome == "reject" and "version 1 is revoked in dev" in record.verdict.reason
-
-
-def test_an_older_version_than_the_one_approved_comes_late(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path, right=90)
-    registered(dev, tmp_path, right=90)
-    qa = at("qa", own_platform)
-    assert promote.promote(qa).version == 2
-    record = promote.promote(qa, 1)
-    assert record.verdict.outcome == "reject" and "comes late" in record.verdict.reason
-
-
-def test_a_corrupted_package_is_an_error_and_nothing_is_tagged(
-    own_platform: Path, dev: Context, tmp_path: Path
-) -> None:
-    version = registered(dev, tmp_path)
-    stored = dev.stage.home / "models" / MODEL / version.digest.removeprefix("sha256:")
-    (stored / "model_int8.onnx").write_bytes(b"tampered")
-    with pytest.raises(RegistryError, match="model_int8.onnx: is sha256"):
-        promote.promote(at("qa", own_platform))
-    assert "qa" not in tags_of(dev, 1)
-
-
-def test_another_champion_is_compared_by_its_own_evaluation(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path, right=93)
-    qa = at("qa", own_platform)
-    promote.promote(qa)
-    dev.registry.set_tag(MODEL, 1, "dev", REVOKED)
-    registered(dev, tmp_path, right=90, compare=False)
-    record = promote.promote(qa, 2)
-    assert (record.champion, record.verdict.outcome) == (1, "reject")
-    assert "accuracy 0.9000 against the champion's 0.9300" in record.verdict.reason
-
-
-def test_a_champion_of_another_test_set_is_not_compared(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path)
-    qa = at("qa", own_platform)
-    promote.promote(qa)
-    dev.registry.set_tag(MODEL, 1, "dev", REVOKED)
-    judged = write_export(tmp_path / "other", 90, "other")
-    other = replace(judged, test_set=replace(judged.test_set, digest="sha256:other"))
-    write_json(tmp_path / "other" / "evaluation" / "evaluation.json", other)
-    register.register(dev, handed_in(tmp_path / "other"))
-    with pytest.raises(ConfigError, match="champion version 1 was evaluated on test set .*--champion-version 1"):
-        promote.promote(qa, 2)
-    assert "qa" not in tags_of(dev, 2)
-
-
-def test_dev_is_entered_by_register_alone(dev: Context) -> None:
-    with pytest.raises(ConfigError, match="python -m mlops register"):
-        promote.promote(dev)
-
-
-def test_an_unknown_version_is_an_error(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path)
-    with pytest.raises(RegistryError, match="no version 10"):
-        promote.promote(at("qa", own_platform), 10)
-
-
-# status and data
-
-
-def test_status_shows_each_stage(own_platform: Path, dev: Context, tmp_path: Path) -> None:
-    registered(dev, tmp_path)
-    registered(dev, tmp_path)
-    promote.promote(at("qa", own_platform))
-    dev.registry.set_tag(MODEL, 1, "dev", REVOKED)
-    said: list[str] = []
-    assert status.run(at("dev", own_platform, say=said.append), options(status)) == 0
-    assert [line.split() for line in said] == [
-        ["STAGE", "APPROVED", "REVOKED", "TRAFFIC", "ENDPOINT"],
-        ["dev", "2", "1", "-", "not", "running"],
-        ["qa", "2", "-", "-", "not", "running"],
-        ["production", "-", "-", "-", "not", "running"],
-    ]
-
-
-def test_data_that_cannot_be_had_is_an_error_with_the_last_line(
-    own_platform: Path, dev: Context, tmp_path: Path
-) -> None:
-    said: list[str] = []
-    source = replace(dev.stage.data, folder=str(tmp_path / "nowhere"), debian=False)
-    context = Context(replace(dev.stage, data=source), dev.run, said.append)
-    with pytest.raises(StepError, match="vision.fetch ended with exit code 1: .*nowhere"):
-        data.publish(context)
-    assert said and not (dev.run / "data.json").exists()
