@@ -19,14 +19,13 @@ class Preprocess(nn.Module):
     `mean` and `std` are in units of pixel values, 0..255.
     """
 
-    gray: Tensor
-
     def __init__(self, mean: float, std: float, size: int = SIZE) -> None:
         super().__init__()
         self.mean, self.std, self.size = mean, std, size
-        self.register_buffer("gray", torch.tensor(GRAY).view(1, 1, 1, 3), persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
-        gray = (frames.to(torch.float32) * self.gray).sum(-1, keepdim=True).permute(0, 3, 1, 2)
-        resized = F.interpolate(gray, size=(self.size, self.size), mode="bilinear", antialias=True)
+        # Channel by channel: over a last axis of three, both PyTorch and ONNX Runtime crawl (3 to 4 times slower).
+        red, green, blue = (channel.to(torch.float32) for channel in frames.unbind(-1))
+        gray = GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue
+        resized = F.interpolate(gray.unsqueeze(1), size=(self.size, self.size), mode="bilinear", antialias=True)
         return (resized - self.mean) / self.std
