@@ -119,7 +119,7 @@ def server(*conversations: Conversation) -> Iterator[str]:
                 with connection:
                     conversation(connection)
 
-        thread = threading.Thread(target=talk)
+        thread = threading.Thread(target=talk, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread.join(30)
