@@ -28,7 +28,11 @@ VALIDATION_BATCH = 500
 
 @dataclass(frozen=True)
 class Settings:
-    """What a trained model depends on, besides its data. `batch_size` is over all processes."""
+    """What a trained model depends on, besides its data.
+
+    `batch_size` is over all processes; gradients longer than `gradient_norm` are cut to it, so that one bad batch does
+    not ruin a model.
+    """
 
     network: str
     width: int
@@ -38,6 +42,7 @@ class Settings:
     learning_rate: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
+    gradient_norm: float = 2.0
 
 
 def one_cycle(step: int, steps: int) -> float:
@@ -76,6 +81,8 @@ class Learner:
         self._optimizer.zero_grad()
         # DistributedDataParallel gives the mean over processes; the size turns it into the sum.
         self._scaler.scale(loss * self.world.size).backward()
+        self._scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._loss += loss.detach() * self.plan.full_batch

@@ -14,13 +14,21 @@ from torch import Tensor, nn
 
 
 class Cnn(nn.Module):
-    """Three 5x5 convolutions of stride 2, `width`, 2 and 4 times `width` channels wide, and one linear layer."""
+    """Three 3x3 convolutions, `width`, 2 and 4 times `width` channels wide, each halving the image; one linear layer.
+
+    The first two keep every pixel and then pool: at equal cost that is more accurate than strides from the start, and
+    holds better where the item is not centred. Weights start as in He et al. (arXiv:1502.01852).
+    """
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        channels = (1, width, 2 * width, 4 * width)
-        convolutions = [nn.Conv2d(i, o, 5, stride=2, padding=2) for i, o in zip(channels, channels[1:])]
-        self.features = nn.Sequential(*(layer for conv in convolutions for layer in (conv, nn.ReLU())))
+        first = nn.Conv2d(1, width, 3, padding=1)
+        second = nn.Conv2d(width, 2 * width, 3, padding=1)
+        third = nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1)
+        for convolution in (first, second, third):
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        halve = (nn.MaxPool2d(2), nn.ReLU())
+        self.features = nn.Sequential(first, *halve, second, *halve, third, nn.ReLU())
         self.head = nn.Linear(4 * width * 4 * 4, classes)
 
     def forward(self, images: Tensor) -> Tensor:

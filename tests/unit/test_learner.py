@@ -19,6 +19,8 @@ from vision.learner import Learner, Settings, one_cycle, pixel_statistics
 from vision.resume import load_state, save_state
 from vision.tracking import track
 
+torch.set_num_threads(1)  # more threads than idle cores only wait for each other
+
 PLAN = Plan(images=107, batch_size=25, epochs=3, seed=7)
 ALONE = World()
 
@@ -117,14 +119,20 @@ def gradient(learner: Learner) -> torch.Tensor:
 
 
 def test_an_image_in_a_smaller_last_batch_weighs_as_much_as_any_other() -> None:
-    batches = Learner(small_settings(batch_size=80, learning_rate=0.0), small_split(90), ALONE)
+    batches = Learner(small_settings(batch_size=80, learning_rate=0.0, gradient_norm=1e9), small_split(90), ALONE)
     total = torch.zeros(())
     for step in range(2):
         batches.take_step(step)
         total = total + gradient(batches)
-    at_once = Learner(small_settings(batch_size=90, learning_rate=0.0), small_split(90), ALONE)
+    at_once = Learner(small_settings(batch_size=90, learning_rate=0.0, gradient_norm=1e9), small_split(90), ALONE)
     at_once.take_step(0)
     torch.testing.assert_close(total * 80, gradient(at_once) * 90, atol=1e-5, rtol=1e-4)
+
+
+def test_a_gradient_that_is_too_long_is_cut() -> None:
+    learner = Learner(small_settings(gradient_norm=0.01), small_split(), ALONE)
+    learner.take_step(0)
+    assert gradient(learner).norm().item() == pytest.approx(0.01, rel=1e-3)
 
 
 @pytest.fixture
