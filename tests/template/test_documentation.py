@@ -16,6 +16,7 @@ from sources import ROOT, files, modules
 from mlops.cli import STEPS, parser
 
 MARKDOWN = [path for path in files() if path.suffix == ".md" and path.parts[0] != "mlops"]
+FLAG = re.compile(r"--[a-z0-9][a-z0-9-]*")
 MAIN_GUARD = 'if __name__ == "__main__":'
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -46,6 +47,16 @@ def unknown_flags(text: str, package: str) -> list[str]:
     ]
 
 
+def forgotten_flags(text: str, package: str) -> list[str]:
+    """Return the flags that a document's commands of a wing lack, though the module's usage needs them."""
+    return [
+        f"{module} {flag}"
+        for module, arguments in runs_of(commands(text), package)
+        for flag in needed_flags(module) - set(arguments)
+        if "--help" not in arguments
+    ]
+
+
 def broken_links(path: Path, text: str) -> Iterator[str]:
     """Yield the links of a document that lead to no file, or to no heading."""
     for target in links(text):
@@ -70,16 +81,26 @@ def unmentioned(text: str) -> Iterator[str]:
     yield from (f"python -m {name}" for name in mains if name not in _NOT_FOR_USERS and f"python -m {name}" not in text)
 
 
-# Run by `make stop`, by the local job runner and as `python -m mlops`.
-_NOT_FOR_USERS = ("mlops.__main__", "mlops.adapters.local.stop", "mlops.adapters.local.guard")
+# Run by `make stop`, by the local job runner, by vision.evaluate, and as `python -m mlops`.
+_NOT_FOR_USERS = ("mlops.__main__", "mlops.adapters.local.stop", "mlops.adapters.local.guard", "vision.footprint")
+
+
+def help_flags(module: str) -> frozenset[str]:
+    """Return the flags that a module's --help shows; none where it can't be run."""
+    return frozenset(FLAG.findall(_help(module)))
+
+
+def needed_flags(module: str) -> frozenset[str]:
+    """Return the flags that a module's usage shows without brackets."""
+    usage = _help(module).partition("usage:")[2].partition("\n\n")[0]
+    return frozenset(FLAG.findall(re.sub(r"\[[^\]]*\]", "", usage)))
 
 
 @cache
-def help_flags(module: str) -> frozenset[str]:
-    """Return the flags that a module's --help shows; none where it can't be run."""
+def _help(module: str) -> str:
     command = [sys.executable, "-m", module, "--help"]
     shown = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True, check=False)
-    return frozenset(re.findall(r"--[a-z0-9][a-z0-9-]*", shown.stdout)) if shown.returncode == 0 else frozenset()
+    return shown.stdout if shown.returncode == 0 else ""
 
 
 def _parses(arguments: list[str]) -> bool:
@@ -114,8 +135,9 @@ def test_each_step_parses(path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["vision", "serving"])
-def test_each_flag_exists(package: str) -> None:
+def test_each_flag_exists_and_none_that_is_needed_is_forgotten(package: str) -> None:
     assert [flag for path in MARKDOWN for flag in unknown_flags(_read(path), package)] == []
+    assert [flag for path in MARKDOWN for flag in forgotten_flags(_read(path), package)] == []
 
 
 @pytest.mark.parametrize("path", MARKDOWN, ids=str)
@@ -148,6 +170,13 @@ def test_an_unknown_flag_is_found() -> None:
     text = "```sh\nOMP_NUM_THREADS=1 python -m vision.fetch \\\n  --out DIR --no-debian --rocket\n```"
     assert unknown_flags(text, "vision") == ["vision.fetch --rocket"]
     assert unknown_flags("```sh\npython -m vision.rocket --out DIR\n```", "vision") == ["vision.rocket --out"]
+
+
+def test_a_forgotten_flag_is_found() -> None:
+    assert forgotten_flags("```sh\npython -m vision.prepare --raw DIR --seed 7\n```", "vision") == [
+        "vision.prepare --out"
+    ]
+    assert forgotten_flags("```sh\npython -m vision.prepare --help\n```", "vision") == []
 
 
 def test_a_broken_link_is_found() -> None:
