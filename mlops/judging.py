@@ -62,7 +62,8 @@ def variant_tag(variant: str) -> str:
 def report_verdict(context: Context, verdict: Verdict) -> None:
     """Say what each rule found, a line each, and what all of them say together."""
     for result in verdict.rules:
-        context.report(f"  {result.outcome:<8} {result.rule:<17} {result.reason}")
+        outcome = "pass" if result.outcome == "promote" else result.outcome
+        context.report(f"  {outcome:<6}  {result.rule:<16}  {result.reason}")
     context.report(f"verdict for {context.stage.name}: {verdict.outcome}: {verdict.reason}")
 
 
