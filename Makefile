@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUN := PYTHONPATH=src $(BIN)/python
+RUN := $(BIN)/python
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c environments/constraints.txt
 RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt environments/serve/requirements.txt
 TESTS := environments/test/requirements.txt
@@ -38,7 +38,7 @@ benchmark: $(VENV)/.runtime ## the demo's figures against their targets, from no
 
 lock: $(VENV)/.tests ## write environments/constraints.txt from what is installed
 	@(echo '# Every package that the requirements files bring in, at the version tested together. Made by `make lock`.'; \
-	$(BIN)/python -m pip freeze --exclude pip --exclude setuptools | sed 's/+cpu$$//') > environments/constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//') > environments/constraints.txt
 
 stop: ## stop the endpoints that run on this machine; the next deploy starts them again
 	@test ! -x $(BIN)/python || $(RUN) -m mlops.adapters.local.stop
@@ -46,10 +46,11 @@ stop: ## stop the endpoints that run on this machine; the next deploy starts the
 clean: stop ## remove the virtual environment, the local platform's state and all runs
 	rm -rf $(VENV) .visionline runs
 
-$(VENV)/.runtime: $(RUNTIME) environments/constraints.txt
+$(VENV)/.runtime: $(RUNTIME) environments/constraints.txt setup.cfg
 	@echo "installing the runtime into $(VENV) (once; about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) $(foreach file,$(RUNTIME),-r $(file))
+	@$(INSTALL) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.runtime $(TESTS)
