@@ -21,6 +21,7 @@ from mlops.errors import StepError
 from mlops.records import DataRecord, highest_approved, read_record
 
 CLIENTS = 4
+RATE = 10  # requests a second, by each client
 CLIP_JOB = REPOSITORY / "mlops" / "jobs" / "stream.yml"
 STATE = ("mlflow.db", "models", "endpoints", "packages")
 
@@ -68,7 +69,7 @@ class Scenes:
     def _start_clients(self) -> str:
         context, url = self.production, self.production.target.status().url
         asks = ["--url", str(url), "--model", context.stage.model, "--images", str(self._clip() / "samples")]
-        flags = [*asks, "--clients", str(CLIENTS), "--out", str(context.run / "load.jsonl")]
+        flags = [*asks, "--clients", str(CLIENTS), "--rate", str(RATE), "--out", str(context.run / "load.jsonl")]
         with (context.run / "load.log").open("wb") as log:
             self.clients.append(subprocess.Popen(_serving("load", *flags), env=_environment(), stdout=log, stderr=log))
         return f"{CLIENTS} clients, until the end"
