@@ -15,6 +15,7 @@ from mlops.context import Context
 from mlops.errors import ConfigError
 from mlops.loading import read_json
 from mlops.names import EVALUATION_FILE, REVOKED
+from mlops.policy import in_words
 from mlops.records import Evaluation, ModelVersion, Verdict, highest_approved, stage_tag
 from modelpackage import digest_file
 from modelpackage.release import RELEASE_FILE
@@ -62,8 +63,7 @@ def variant_tag(variant: str) -> str:
 def report_verdict(context: Context, verdict: Verdict) -> None:
     """Say what each rule found, a line each, and what all of them say together."""
     for result in verdict.rules:
-        outcome = "pass" if result.outcome == "promote" else result.outcome
-        context.report(f"  {outcome:<6}  {result.rule:<16}  {result.reason}")
+        context.report(f"  {in_words(result):<6}  {result.rule:<16}  {result.reason}")
     context.report(f"verdict for {context.stage.name}: {verdict.outcome}: {verdict.reason}")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 
 from mlops.errors import ConfigError
+from mlops.policy import in_words
 from mlops.records import Evaluation, ModelReport, Verdict
 
 TEMPLATE = Path(__file__).with_name("modelcard.md")
@@ -112,7 +113,7 @@ def _champion(source: CardSource) -> str:
 
 
 def _gates(source: CardSource) -> str:
-    return _table(("rule", "outcome", "reason"), ((r.rule, r.outcome, r.reason) for r in source.verdict.rules))
+    return _table(("rule", "outcome", "reason"), ((r.rule, in_words(r), r.reason) for r in source.verdict.rules))
 
 
 FIELDS: dict[str, Callable[[CardSource], str]] = {

@@ -87,6 +87,11 @@ def outcome_name(outcome: Outcome) -> str:
     return outcome.name.lower()
 
 
+def in_words(result: RuleResult) -> str:
+    """Return what a rule says of a model as people read it: one rule alone promotes nobody, it lets pass."""
+    return "pass" if result.outcome == outcome_name(Outcome.PROMOTE) else result.outcome
+
+
 def exit_code(verdict: Verdict) -> int:
     """Return the exit code that says a verdict: promote 0, error 1, reject 2."""
     return int(Outcome[verdict.outcome.upper()])

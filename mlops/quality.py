@@ -111,7 +111,7 @@ def _regression_by_part(case: Case, what: str, figures: str, limit: float) -> Fi
             for part, loss in losses.items()
             if not _within(loss, limit)
         ),
-        f"largest loss of a {what}: {max(losses[worst], 0.0):.4f} ('{worst}')",
+        f"largest loss of a {what}: {losses[worst]:.4f} ('{worst}')" if losses[worst] > 0 else f"no {what} loses",
     )
 
 

@@ -34,6 +34,7 @@ def test_a_card_says_what_was_measured_and_where_it_comes_from() -> None:
         assert words in card
     assert f"against 0.9000 of version {CHAMPION.version} (`{CHAMPION.digest}`)" in card
     assert "| int8 | 0.9000 | 0.8800 to 0.9200 | 0.0200 | 0.500, 0.600 | 20.0 |" in card
+    assert "| floor | pass | accuracy fp32 0.9000, int8 0.9000, at least 0.8 |" in card
     assert "${" not in card
 
 
