@@ -7,6 +7,7 @@ camera, as an indexed conveyor does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ CYCLE = 25  # frames from one item to the next
 MOVING = 9  # of them the belt moves
 PITCH = 320  # pixels between items
 RAIL = 22  # pixels at the top and at the bottom
+RAIL, RAIL_GRAY = 22, 58.0  # the rails' width in pixels, and their gray value
 SOLID_FROM = 48.0  # gray value from which an item hides the belt
 
 
@@ -44,16 +46,22 @@ def travelled(frame: int) -> float:
 
 
 def background(belt: Belt, offset: float, grain: np.ndarray) -> np.ndarray:
-    """Return the empty belt, float32 [H,W,3], moved by `offset` pixels; `grain` [H,W] is the camera's noise."""
-    y = np.arange(HEIGHT, dtype=np.float32)[:, None]
+    """Return the empty belt, float32 [H,W,3], moved by `offset` pixels; `grain` [H,W,3] is the camera's noise."""
+    start = -round(offset) % belt.period
+    return _surface(belt)[:, start : start + WIDTH] + grain
+
+
+@lru_cache
+def _surface(belt: Belt) -> np.ndarray:
+    """Return a belt between its rails, float32 [H,W,3], a period wider than the picture: moving it is cutting it."""
+    x, y = np.meshgrid(np.arange(WIDTH + belt.period), np.arange(HEIGHT))
     slant = np.abs(y - HEIGHT // 2) // 2 if belt.slanted else 0
-    phase = ((np.arange(WIDTH, dtype=np.float32) - offset + slant) % belt.period) / belt.period
-    groove = np.where(phase < 0.12, -belt.relief, np.where(phase < 0.2, belt.relief, 0))
-    light = 1 - 0.25 * np.abs(y / HEIGHT - 0.5)  # a lamp above the middle
-    gray = groove + grain
-    scene = (np.array(belt.colour, np.float32) + gray[..., None]) * light[..., None]
-    scene[:RAIL] = scene[-RAIL:] = 58 + grain[:RAIL, :, None]
-    return scene
+    phase = ((x + slant) % belt.period) / belt.period
+    groove = np.where(phase < 0.12, -1.0, np.where(phase < 0.2, 1.0, 0.0))
+    light = 1.0 - 0.25 * np.abs(y / HEIGHT - 0.5)  # a lamp above the middle
+    scene = (np.array(belt.colour) + belt.relief * groove[..., None]) * light[..., None]
+    rails = (y < RAIL) | (y >= HEIGHT - RAIL)
+    return np.where(rails[..., None], RAIL_GRAY, scene).astype(np.float32)
 
 
 def lay(scene: np.ndarray, image: np.ndarray, box: tuple[int, int, int, int], tint: np.ndarray) -> None:

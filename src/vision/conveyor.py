@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ from vision.files import write_bytes, write_json
 
 FRAMES = 500
 REGION = (236, 96, 168, 168)  # x, y, width, height of the inspection window
-SMALLEST, LARGEST = 0.82, 0.98  # of the window's side
+SMALLEST, LARGEST = 0.85, 1.0  # of the window's side
 SAMPLES = 24
+GRAIN = 1.5  # the camera's noise, as a standard deviation of gray values
 BELT_FRAMES = 175  # frames until the next belt
 TRUTH_FILE = "truth.json"
 
@@ -77,13 +78,13 @@ def _item(test: Split, index: int, turn: int, random: np.random.Generator) -> It
 def draw_frames(items: list[Item], seed: int) -> Iterator[np.ndarray]:
     """Yield the frames, uint8 [H,W,3]."""
     random = np.random.default_rng(seed)
-    grains = random.normal(0, 1.5, (8, HEIGHT, WIDTH)).astype(np.float32)
+    grains = random.normal(0, GRAIN, (8, HEIGHT, WIDTH, 3)).astype(np.float32)
     for frame in range(FRAMES):
         belt = BELTS[frame // BELT_FRAMES % len(BELTS)]
         scene = background(belt, travelled(frame), grains[frame % len(grains)])
         for item in items:
             lay(scene, item.image, item.box(frame), item.tint)
-        yield np.clip(scene, 0, 255).astype(np.uint8)
+        yield np.clip(scene, 0, 255, out=scene).astype(np.uint8)
 
 
 def truth(items: list[Item]) -> dict[str, Any]:
@@ -114,22 +115,14 @@ def make_clip(test: Split, out: Path, seed: int) -> None:
     items = load_items(test, seed)
     told = truth(items)
     labelled = [one["frame"] for one in told["frames"] if one["label"] is not None]
-    kept = set(labelled[:: max(1, len(labelled) // SAMPLES)][:SAMPLES])
-    write_bytes(out / "clip.mp4", encode(_with_samples(draw_frames(items, seed), kept, out / "samples")))
+    shown = labelled[:: max(1, len(labelled) // SAMPLES)][:SAMPLES]
+    write_bytes(out / "clip.mp4", encode(_sampled(draw_frames(items, seed), shown, out / "samples")))
     write_json(out / TRUTH_FILE, told)
     print(f"clip of {FRAMES} frames, {len(items)} items, {len(labelled)} frames with a label", flush=True)
 
 
-def _with_samples(frames: Iterator[np.ndarray], kept: set[int], folder: Path) -> Iterator[np.ndarray]:
-    """Pass the frames on and write the window of the kept ones as PNG."""
-    for number, frame in enumerate(frames):
-        if number in kept:
-            write_bytes(folder / f"{number:04}.png", _png(_window(frame)))
-        yield frame
-
-
-def encode(frames: Iterator[np.ndarray]) -> bytes:
-    """Return an MP4 with the frames, uint8 [H,W,3], in H.264."""
+def encode(frames: Iterable[np.ndarray]) -> bytes:
+    """Return an MP4 with the frames, uint8 [H,W,3], in H.264. One thread, so that the bytes do not depend on timing."""
     stream = io.BytesIO()
     with av.open(stream, "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast"})
@@ -138,6 +131,14 @@ def encode(frames: Iterator[np.ndarray]) -> bytes:
             container.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(video.encode())
     return stream.getvalue()
+
+
+def _sampled(frames: Iterable[np.ndarray], numbers: list[int], folder: Path) -> Iterator[np.ndarray]:
+    """Yield the frames; write what the window shows on those with the numbers as they go by."""
+    for number, frame in enumerate(frames):
+        if number in numbers:
+            write_bytes(folder / f"{numbers.index(number):03}.png", _png(_window(frame)))
+        yield frame
 
 
 def _window(frame: np.ndarray) -> np.ndarray:
