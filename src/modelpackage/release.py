@@ -23,7 +23,7 @@ class PackageError(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """The content of release.json. `variants` maps a name (fp32, int8) to a file; `files` maps each file to its digest."""
+    """The content of release.json: `variants` maps a name (fp32, int8) to a file, `files` each file to its digest."""
 
     model: str
     git_commit: str
@@ -68,7 +68,8 @@ def open_package(folder: Path, expected_digest: str | None = None) -> Release:
     """
     content = _release_bytes(folder)
     if expected_digest and digest_bytes(content) != expected_digest:
-        raise PackageError(f"{folder / RELEASE_FILE}: is {digest_bytes(content)}, expected {expected_digest}: fetch it again")
+        actual = digest_bytes(content)
+        raise PackageError(f"{folder / RELEASE_FILE}: is {actual}, expected {expected_digest}: fetch it again")
     release = _parse(content, folder / RELEASE_FILE)
     present = set(_file_names(folder))
     for name in sorted(present | set(release.files)):
@@ -96,7 +97,8 @@ def _release_bytes(folder: Path) -> bytes:
     try:
         return (folder / RELEASE_FILE).read_bytes()
     except OSError as error:
-        raise PackageError(f"{folder / RELEASE_FILE}: cannot be read ({error.strerror}): not a sealed model package") from None
+        reason = f"cannot be read ({error.strerror}): not a sealed model package"
+        raise PackageError(f"{folder / RELEASE_FILE}: {reason}") from None
 
 
 def _parse(content: bytes, path: Path) -> Release:
