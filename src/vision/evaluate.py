@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from modelpackage import PackageError, digest_file, open_package, package_digest
 from vision.data import LABELS, Split, load_split
@@ -26,7 +25,7 @@ from vision.footprint import memory_mb
 from vision.frames import to_frames
 from vision.golden import choose, golden
 from vision.metrics import accuracy, calibration_error, confusion_matrix, recall_by_class, wilson_interval
-from vision.session import open_session, run_frames, softmax
+from vision.session import Session, open_session, run_frames, softmax
 from vision.slices import SLICES, subset
 from vision.variants import latencies, precision
 
@@ -68,7 +67,7 @@ def evaluate(candidates: list[Candidate], test: Split, out: Path, context: dict[
     spoiled = _spoiled(test)
     measured = {key: _measure(key, session, test, spoiled, timed) for key, session in sessions.items()}
     challenger = {variant: measured["challenger", variant].probabilities for variant in VARIANTS}
-    write_json(out / "golden.json", golden(test, choose(test, challenger["int8"]), challenger))
+    write_json(out / "golden.json", golden(test, choose(test, challenger), challenger))
     reports = {one.role: _model_report(one, test, measured) for one in candidates}
     write_json(
         out / EVALUATION_FILE,
@@ -89,7 +88,7 @@ def _spoiled(test: Split) -> dict[str, Split]:
 
 def _measure(
     key: tuple[str, str],
-    session: onnxruntime.InferenceSession,
+    session: Session,
     test: Split,
     spoiled: Mapping[str, Split],
     timed: Mapping[str, np.ndarray],
@@ -102,7 +101,7 @@ def _measure(
     return Measured(probabilities, slices, timed[name])
 
 
-def _accuracy(session: onnxruntime.InferenceSession, split: Split) -> float:
+def _accuracy(session: Session, split: Split) -> float:
     return accuracy(split.labels, run_frames(session, to_frames(split.images)).argmax(axis=1))
 
 
@@ -139,20 +138,26 @@ def _variant_report(path: Path, test: Split, measured: Measured) -> dict[str, An
 
 
 def read_champion(folder: Path, version: int) -> Candidate:
-    """Return the champion of a sealed package, checked. Raises VisionError where it is damaged."""
+    """Return the champion of a sealed package, checked. Raises VisionError where it is damaged or has other labels."""
     try:
         open_package(folder)
-        return Candidate("champion", folder, version, package_digest(folder))
+        digest = package_digest(folder)
     except PackageError as error:
         raise VisionError(f"--champion {folder}: {error}") from None
+    _check_labels(folder, "evaluate without it, or on the data that it was trained for")
+    return Candidate("champion", folder, version, digest)
 
 
 def read_challenger(folder: Path) -> Candidate:
     """Return the challenger of an export. Raises VisionError where it has other labels than the data."""
+    _check_labels(folder, "export the model again")
+    return Candidate("challenger", folder)
+
+
+def _check_labels(folder: Path, remedy: str) -> None:
     labels = read_json(folder / "labels.json", "run vision.export first")
     if labels != list(LABELS):
-        raise VisionError(f"{folder / 'labels.json'}: is {labels}, the data has {list(LABELS)}: export the model again")
-    return Candidate("challenger", folder)
+        raise VisionError(f"{folder / 'labels.json'}: is {labels}, the data has {list(LABELS)}: {remedy}")
 
 
 def main(arguments: list[str] | None = None) -> int:

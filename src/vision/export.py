@@ -68,9 +68,9 @@ def export(data: Path, folder: Path, out: Path, frame_size: int | None) -> None:
     write_json(out / "labels.json", list(model.meta.labels))
     write_json(out / "contract.json", contract(model, frame_size))
     write_bytes(out / "model_fp32.onnx", _said("fp32", to_onnx(model.model, frame_size)))
+    write_json(out / "reference.json", reference(train, _confidence(train, out)))
     calibration = to_frames(load_split(data, "calibration").images)
     write_bytes(out / "model_int8.onnx", _said("int8", quantize((out / "model_fp32.onnx").read_bytes(), calibration)))
-    write_json(out / "reference.json", reference(train, _confidence(train, out)))
     write_json(out / PARITY_FILE, _parity(model, load_split(data, "test"), out, frame_size))
 
 

@@ -12,19 +12,21 @@ from vision.data import LABELS, Split
 from vision.frames import to_frames
 
 FRAMES = 16
+SURENESS = 0.85
 
 
-def choose(test: Split, probabilities: np.ndarray) -> np.ndarray:
-    """Return the indices of FRAMES test images, each class among them, that are decided clearly and rightly.
+def choose(test: Split, probabilities: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the indices of FRAMES test images, each class among them: rightly decided, about as surely as SURENESS.
 
-    Clear ones, because another processor's rounding must not flip them. `probabilities` [N,classes].
+    Of surer ones every good model says 1.00, so that they tell no model from another; less sure ones might be flipped
+    by another processor's rounding. `probabilities` [N,classes] by variant; all variants count.
     """
-    right = probabilities.argmax(axis=1) == test.labels
-    clearness = np.where(right, np.sort(probabilities, axis=1)[:, -1], 0.0)
-    order = np.argsort(-clearness, kind="stable")
-    of_class = [[index for index in order if test.labels[index] == label][:2] for label in range(len(LABELS))]
+    right = np.all([rows.argmax(axis=1) == test.labels for rows in probabilities.values()], axis=0)
+    distance = np.max([np.abs(rows.max(axis=1) - SURENESS) for rows in probabilities.values()], axis=0)
+    order = np.argsort(np.where(right, distance, 1 + distance), kind="stable")
+    of_class = [order[test.labels[order] == label][:2] for label in range(len(LABELS))]
     firsts, seconds = ([pair[turn] for pair in of_class if len(pair) > turn] for turn in (0, 1))
-    return np.array([*firsts, *seconds][:FRAMES])
+    return np.array([*firsts, *seconds][: max(FRAMES, len(LABELS))])
 
 
 def golden(test: Split, chosen: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import io
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from PIL import Image
 
@@ -14,7 +13,7 @@ from vision.classifier import Classifier
 from vision.data import LABELS, Split
 from vision.frames import to_frames
 from vision.metrics import accuracy, recall_by_class
-from vision.session import run_frames
+from vision.session import Session, run_frames
 
 OTHER_SIZES = ((48, 64), (200, 180))
 OTHER_IMAGES = 32
@@ -26,7 +25,7 @@ def other_frames(split: Split) -> list[np.ndarray]:
     return [np.stack([_through_jpeg(image, height, width) for image in images]) for height, width in OTHER_SIZES]
 
 
-def compare(model: Classifier, session: onnxruntime.InferenceSession, test: Split, others: list[np.ndarray]) -> Any:
+def compare(model: Classifier, session: Session, test: Split, others: list[np.ndarray]) -> Any:
     """Return what parity.json says of one variant. `others` are more batches of frames, compared by logits alone."""
     batches = [to_frames(test.images), *others]
     expected = [torch_logits(model, batch) for batch in batches]

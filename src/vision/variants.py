@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
+
+from vision.session import Session, run_frames
 
 ROUNDS = 200
 WARM_UP_ROUNDS = 20
@@ -22,13 +23,17 @@ def precision(path: Path) -> str:
     return next((kind for kind in ("int8", "fp16") if kind in weights), "fp32")
 
 
-def latencies(sessions: Mapping[str, onnxruntime.InferenceSession], frame: np.ndarray) -> dict[str, np.ndarray]:
-    """Return milliseconds [ROUNDS] of one frame [1,H,W,3] by session: in turn, so that all see the same machine."""
+def latencies(sessions: Mapping[str, Session], frame: np.ndarray) -> dict[str, np.ndarray]:
+    """Return milliseconds [ROUNDS] of one frame [1,H,W,3] by session: in turn, so that all see the same machine.
+
+    Raises VisionError where one does not run on it.
+    """
+    for session in [*sessions.values()] * WARM_UP_ROUNDS:
+        run_frames(session, frame)
     measured: dict[str, list[float]] = {name: [] for name in sessions}
-    for turn in range(WARM_UP_ROUNDS + ROUNDS):
+    for _ in range(ROUNDS):
         for name, session in sessions.items():
             started = time.perf_counter()
             session.run(None, {"frames": frame})
-            if turn >= WARM_UP_ROUNDS:
-                measured[name].append((time.perf_counter() - started) * 1000)
+            measured[name].append((time.perf_counter() - started) * 1000)
     return {name: np.array(values) for name, values in measured.items()}

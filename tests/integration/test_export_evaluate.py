@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from mlops.loading import read_json
 from mlops.probe import read_golden
@@ -19,6 +21,7 @@ from vision import checkpoint, evaluate, export
 from vision.checkpoint import ModelMeta
 from vision.classifier import make_classifier
 from vision.data import LABELS
+from vision.errors import VisionError
 from vision.session import open_session, run_frames
 from vision.variants import precision
 
@@ -73,6 +76,38 @@ def test_int8_holds_int8_weights_and_leaves_the_preprocessing_in_float(exported:
     assert resized and not resized & quantized
 
 
+def test_int8_weights_are_small_enough_for_processors_that_add_in_16_bits(exported: Path) -> None:
+    graph = onnx.load(exported / "package" / "model_int8.onnx").graph
+    weights = [numpy_helper.to_array(one) for one in graph.initializer if one.data_type == onnx.TensorProto.INT8]
+    weights = [one for one in weights if one.ndim > 1]
+    assert len(weights) == 3  # two convolutions and the head: the convolution over one channel stays in float
+    assert all(np.abs(one.astype(int)).max() <= 64 for one in weights)
+
+
+def test_the_second_network_is_exported_as_the_first(exported: Path, tmp_path: Path) -> None:
+    meta = replace(META, network="vit", width=8)
+    torch.manual_seed(3)
+    checkpoint.save(tmp_path / "vit", make_classifier("vit", 8, len(LABELS), META.mean, META.std), meta)
+    arguments = ["--data", str(exported / "data"), "--checkpoint", str(tmp_path / "vit")]
+    assert export.main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    parity = json.loads((tmp_path / "out" / "parity.json").read_text())["variants"]
+    assert parity["fp32"]["max_abs_diff"] < 1e-4
+    assert precision(tmp_path / "out" / "model_int8.onnx") == "int8"
+
+
+def test_weights_that_are_no_numbers_are_refused_in_one_line(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = make_classifier("cnn", 2, len(LABELS), META.mean, META.std)
+    torch.nn.init.constant_(model.network.head.bias, float("nan"))
+    checkpoint.save(tmp_path / "broken", model, META)
+    arguments = ["--data", str(exported / "data"), "--checkpoint", str(tmp_path / "broken")]
+    assert export.main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "model_fp32.onnx: answers NaN or infinity for 200 of 200 frames" in error and error.count("\n") == 1
+    assert not (tmp_path / "out" / "parity.json").exists()
+
+
 def test_a_file_under_anothers_name_is_recognised(exported: Path, tmp_path: Path) -> None:
     swapped = shutil.copy(exported / "package" / "model_fp32.onnx", tmp_path / "model_int8.onnx")
     assert precision(Path(swapped)) == "fp32"
@@ -100,8 +135,8 @@ def test_a_model_for_one_frame_size_takes_no_other(exported: Path, tmp_path: Pat
     assert export.main([*arguments, "--out", str(tmp_path), "--frame-size", "28"]) == 0
     session = open_session(tmp_path / "model_int8.onnx")
     assert run_frames(session, np.zeros((5, 28, 28, 3), np.uint8)).shape == (5, 10)
-    with pytest.raises(Exception, match="[Ii]nvalid dimensions"):
-        session.run(None, {"frames": np.zeros((1, 40, 40, 3), np.uint8)})
+    with pytest.raises(VisionError, match="model_int8.onnx: does not run on frames of 40x40x3 .*[Ii]nvalid dimensions"):
+        run_frames(session, np.zeros((1, 40, 40, 3), np.uint8))
     assert json.loads((tmp_path / "contract.json").read_text())["input"]["shape"] == [-1, 28, 28, 3]
 
 
@@ -136,3 +171,14 @@ def test_a_damaged_champion_is_refused_in_one_line(
     error = capsys.readouterr().err
     assert "model_int8.onnx" in error and error.count("\n") == 1
     assert not (exported / "damaged" / "evaluation.json").exists()
+
+
+def test_a_champion_with_another_order_of_labels_is_refused_in_one_line(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    champion = Path(shutil.copytree(exported / "package", tmp_path / "champion"))
+    (champion / "labels.json").write_text(json.dumps(LABELS[::-1]))
+    seal_package(champion, "m", "0" * 40, "d1", "sha256:1")
+    assert run_evaluate(exported, "labels", "--champion", str(champion), "--champion-version", "9") == 1
+    error = capsys.readouterr().err
+    assert "champion/labels.json: is ['Ankle boot'," in error and error.count("\n") == 1
