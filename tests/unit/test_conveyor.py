@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from vision.belt import CYCLE, MOVING, PITCH, travelled
-from vision.conveyor import FRAMES, REGION, draw_frames, load_items, truth
+from vision import conveyor
+from vision.belt import CYCLE, FPS, HEIGHT, MOVING, PITCH, WIDTH, travelled
+from vision.conveyor import FRAMES, REGION, draw_frames, load_items, make_clip, truth
 from vision.data import LABELS, Split
 from vision.errors import VisionError
 
@@ -53,3 +59,30 @@ def test_the_same_seed_gives_the_same_frames_and_another_gives_others() -> None:
 def test_a_test_set_without_a_class_is_refused_in_one_line() -> None:
     with pytest.raises(VisionError, match="lacks a class"):
         load_items(white_items(classes=9), seed=1)
+
+
+def test_the_clip_is_h264_with_a_truth_a_frame_and_samples_of_the_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conveyor, "FRAMES", 2 * CYCLE)
+    make_clip(white_items(), tmp_path, seed=1)
+    told = json.loads((tmp_path / "truth.json").read_text())
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        video = container.streams.video[0]
+        assert (video.codec_context.name, video.average_rate) == ("h264", FPS)
+        shapes = [frame.to_ndarray(format="rgb24").shape for frame in container.decode(video)]
+    assert shapes == [(HEIGHT, WIDTH, 3)] * len(told["frames"]) == [(HEIGHT, WIDTH, 3)] * 2 * CYCLE
+    samples = [Image.open(path) for path in sorted((tmp_path / "samples").iterdir())]
+    assert len(samples) == conveyor.SAMPLES
+    assert {image.size for image in samples} == {REGION[2:]}
+    assert all(np.asarray(image).mean() > 128 for image in samples)  # each shows an item, and the item is white
+
+
+def test_where_making_the_clip_is_cut_short_no_truth_of_an_older_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "truth.json").write_text("{}")
+    monkeypatch.setattr(conveyor, "encode", lambda frames: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        make_clip(white_items(), tmp_path, seed=1)
+    assert not (tmp_path / "truth.json").exists()
