@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,9 @@ def evaluate(candidates: list[Candidate], test: Split, out: Path, context: dict[
     sessions = {(one.role, v): open_session(one.file(v)) for one in candidates for v in VARIANTS}
     timed = latencies({" ".join(key): one for key, one in sessions.items()}, to_frames(test.images[:1]))
     spoiled = _spoiled(test)
-    measured = {key: _measure(key, session, test, spoiled, timed) for key, session in sessions.items()}
+    with ThreadPoolExecutor() as pool:  # ONNX Runtime lets go of Python's lock: each model takes a core of its own
+        results = pool.map(lambda key: _measure(key, sessions[key], test, spoiled, timed), sessions)
+        measured = dict(zip(sessions, results, strict=True))
     challenger = {variant: measured["challenger", variant].probabilities for variant in VARIANTS}
     write_json(out / "golden.json", golden(test, choose(test, challenger), challenger))
     reports = {one.role: _model_report(one, test, measured) for one in candidates}
