@@ -1,4 +1,4 @@
-"""A demo's run as its steps, clients and stream leave it: three models, one failed canary, a rollback. It is made up."""
+"""A run of the demo as its steps, clients and stream leave it: three models, a failed canary, a rollback. Made up."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _range(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def _share_axis(scale: Scale, bottom: float) -> Markup:
-    most = max(int((scale.end - scale.start) / 62), 2)
+    most = max(int((scale.end - scale.start) / 46), 2)
     marks = ticks(scale.low, scale.high, most)
     digits = 1 if any(round(1000 * mark) % 10 for mark in marks) else 0
     lines = [line(scale.at(mark), 0, scale.at(mark), bottom, "grid") for mark in marks]

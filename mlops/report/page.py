@@ -117,7 +117,7 @@ def _service_figures(view: View) -> Iterator[tuple[str, str]]:
     if rollback:
         yield words.seconds(rollback.seconds), "to roll back"
     if view.run.demo:
-        yield words.seconds(view.run.demo.wall_seconds), "for all of it"
+        yield words.seconds(view.run.demo.wall_seconds), "from start to end"
 
 
 def _model_name(view: View) -> list[str]:

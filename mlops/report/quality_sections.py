@@ -45,7 +45,7 @@ def confusion_section(view: View) -> Markup | None:
     title = "Confusion matrix: true class by row, predicted class by column"
     picture = chart(lambda width: heatmap(counts, labels, width, title), half=True)
     worst = _list("Confused most", _confusions(counts, labels))
-    return section("Confusion", lead, picture, worst, _list("Confidence", [_calibration(view.duel)]), half=True)
+    return section("Confusion", lead, picture, worst, half=True)
 
 
 def variants_section(view: View) -> Markup | None:
@@ -72,7 +72,8 @@ def slices_section(view: View) -> Markup | None:
     rows = [_share_row(view, duel, name, values) for name, values in (("unspoiled", whole), *slices)]
     lead = f"{duel.names}, {duel.variant}, on test images as a camera may spoil them, and as they are."
     picture = _shares("", rows, "Accuracy on spoiled test images")
-    return section("What a camera meets", lead, _legend(view, duel), picture, half=True)
+    confidence = _list("Confidence", [_calibration(duel)])
+    return section("What a camera meets", lead, _legend(view, duel), picture, confidence, half=True)
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:

@@ -138,7 +138,7 @@ def _lanes(view: View) -> Markup | None:
 
 
 def _gate_row(run: Run, model: ModelRun) -> list[str | Markup]:
-    name = f"Version {model.version}" if model.version else f"Model of {model.name}"
+    name = words.version(model.version) if model.version else model.name
     cells = [_gate_cell(model, stage) for stage in STAGES]
     rollback = rollback_of(run)
     if rollback and rollback.revoked == model.version:

@@ -79,11 +79,12 @@ def last_deployment(run: Run) -> DeployRecord | None:
 def shown_model(run: Run) -> ModelRun | None:
     """Return the model whose evaluation the report shows.
 
-    That is the last one that was released and has a champion to be compared with, else the last that was evaluated.
+    That is the last one that was released and has a champion to be compared with, else the last that was evaluated,
+    else the last of all.
     """
     evaluated = [model for model in run.models if model.evaluation]
     compared = [model for model in evaluated if model.evaluation and model.evaluation.champion and was_released(model)]
-    return next(reversed(compared or evaluated), None)
+    return next(reversed(compared or evaluated or run.models), None)
 
 
 def was_released(model: ModelRun) -> bool:

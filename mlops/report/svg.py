@@ -32,11 +32,15 @@ class Scale:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Return at most `most` round numbers within low..high: steps of 1, 2 or 5 times a power of ten."""
+    """Return round numbers within low..high, at most `most`, as close as that lets: steps of 1, 2 or 5 times 10^n."""
     if high <= low or most < 1:
         return []
     power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(power * factor for factor in (1, 2, 5, 10, 20) if (high - low) / (power * factor) <= most - 1)
+    choices = (_multiples(low, high, power * factor) for factor in (1, 2, 5, 10, 20, 50, 100))
+    return next((marks for marks in choices if len(marks) <= most), [])
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(index * step, 10) for index in range(first, last + 1)]
 

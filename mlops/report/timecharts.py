@@ -135,7 +135,7 @@ def _rates(seen: Traffic, across: Scale, top: float) -> Markup:
     for index, one in enumerate(seen.bins):
         x = across.start + index * wide
         height, bad = RATE * one.total / most, RATE * one.failed / most
-        bars.append(rect(x, top + RATE - height, max(wide - 0.6, 0.6), height - bad, "rate"))
+        bars.append(rect(x, top + RATE - height + bad, max(wide - 0.6, 0.6), height - bad, "rate"))
         if one.failed:
             bars.append(rect(x, top + RATE - height, max(wide - 0.6, 0.6), max(bad, 2), "failed"))
     return join([caption, *bars])
@@ -182,9 +182,10 @@ def frames_strip(predictions: Sequence[Prediction], width: float) -> Markup:
         at = end
     for truth, first, last in _items(predictions):
         wide = across.at(last) - across.at(first)
-        name = fitted(truth, wide, SMALL)
-        items.append(text(across.at(first) + wide / 2, 36, name, "tick", "middle") if wide > 30 else None)
-    return picture(width, 42, "Frame by frame: right, wrong, or no item in sight", *blocks, *items)
+        if wide > 40:
+            items.append(text(across.at(first) + wide / 2, 36, fitted(truth, wide, SMALL), "tick", "middle"))
+    height = 42 if items else 20
+    return picture(width, height, "Frame by frame: right, wrong, or no item in sight", *blocks, *items)
 
 
 def _items(predictions: Sequence[Prediction]) -> list[tuple[str, int, int]]:
