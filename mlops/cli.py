@@ -14,7 +14,7 @@ from importlib import import_module
 from types import ModuleType
 
 from mlops.config import load_stage
-from mlops.context import Context, new_run_id, run_folder
+from mlops.context import Context, new_run_id, runs_folder
 from mlops.errors import StepError
 from mlops.names import STAGES
 
@@ -24,10 +24,13 @@ DEFECT = 3
 
 def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] | None = None) -> int:
     """Run one step and return its exit code. `say` takes each line of progress (default: print it)."""
-    options = parser().parse_args(arguments)
+    try:
+        options = parser().parse_args(arguments)
+    except SystemExit as ended:
+        return int(bool(ended.code))  # argparse says 2 of a mistyped flag, and 2 is the verdict reject
     try:
         stage = load_stage(options.stage)
-        context = Context(stage, run_folder(options.run or new_run_id()), say or _print)
+        context = Context(stage, runs_folder() / (options.run or new_run_id()), say or _print)
         return int(options.step(context, options))
     except StepError as error:
         print(f"error: {error}", file=sys.stderr)

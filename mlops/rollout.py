@@ -31,6 +31,11 @@ class Move:
     before: int | None
     before_is_approved: bool
 
+    @property
+    def is_escape(self) -> bool:
+        """Tell whether the version before must be left at once, as in a rollback: nobody watches and waits then."""
+        return self.before is not None and not self.before_is_approved
+
 
 def reconcile(context: Context) -> DeployRecord:
     """Make the stage's endpoint serve the stage's highest approved version, and say what happened.
@@ -99,7 +104,8 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
             return verdict
         live_from = _live_counts(context.target.status(), version)
         _set_traffic(context, split(move.before, version, percent), f"{percent} % to version {version}", events)
-        _bake(context, version, live_from)
+        if not move.is_escape:
+            _bake(context, version, live_from)
         verdict = inspect(context, move.desired, move.before, live_from)
     return verdict
 
@@ -134,7 +140,7 @@ def _remove_others(context: Context, version: int) -> None:
 
 def _put_back(context: Context, move: Move, verdict: Verdict, events: list[TrafficEvent]) -> None:
     stage, version, before = context.stage, move.desired.version, move.before
-    if before is not None and not move.before_is_approved:
+    if move.is_escape:
         raise TargetError(
             f"{stage.name}: version {version} failed ({verdict.reason}) and version {before}, which still serves, is "
             f"revoked: promote a version that works, then run `deploy --stage {stage.name}`"

@@ -35,6 +35,8 @@ def report(context: Context) -> list[str]:
     Raises ConfigError where the run holds nothing, or a file of it can't be read; then nothing is written.
     """
     folder = context.run.resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: there is no such run: give --run one of the folders beside it")
     found = collect(folder)
     if found.is_empty:
         raise ConfigError(f"{folder}: holds no record: name a run with --run, one of the folders in {runs_folder()}")
