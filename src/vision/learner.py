@@ -64,7 +64,8 @@ class Learner:
         mean, std = pixel_statistics(train)
         torch.manual_seed(settings.seed)
         model = make_classifier(settings.network, settings.width, len(LABELS), mean, std)
-        self.model = model.to(world.device)
+        # Channels last: convolutions run as fast, and pooling many times faster, on a CPU too.
+        self.model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._parallel = _parallel(self.model, world)
         self._optimizer = _optimizer(self.model, settings)
         self._half = _half_precision(world)
