@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from model_packages import make_package
 from PIL import Image
+from registries import give_database
 
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.config import REPOSITORY, Release, Stage, Verify, load_stage
@@ -46,6 +47,7 @@ def production() -> Stage:
 def context(own_platform: Path) -> Iterator[Context]:
     """Production with version 1 serving, 2 and 3 registered; 3 fails on frames of the size that clients send."""
     context = Context(production(), own_platform / "run", lambda line: None)
+    give_database(context.stage.home)
     for number, spoiled in ((1, False), (2, False), (3, True)):
         size = 28 if spoiled else None  # the golden frames have this size, the clients' have not
         package = make_package(own_platform / f"package-{number}", version_bias=number / 10, frame_size=size)
