@@ -27,7 +27,7 @@ from mlops.records import (
     record_path,
 )
 from mlops.report.lines import read_lines
-from mlops.report.traffic import Traffic, read_traffic
+from mlops.report.traffic import Log, read_log
 
 T = TypeVar("T")
 
@@ -130,13 +130,13 @@ class Run:
     models: tuple[ModelRun, ...]
     demo: Demo | None
     load: Load | None
-    traffic: Traffic | None
+    log: Log | None
     stream: Stream | None
 
     @property
     def is_empty(self) -> bool:
         """Tell whether there is nothing to report on."""
-        return self.own.is_empty and not (self.models or self.demo or self.load or self.traffic or self.stream)
+        return self.own.is_empty and not (self.models or self.demo or self.load or self.log or self.stream)
 
 
 def collect(folder: Path) -> Run:
@@ -149,7 +149,7 @@ def collect(folder: Path) -> Run:
         models=tuple(one for one in (own, *inner) if one.made_a_model),
         demo=_optional(Demo, folder / "demo.json"),
         load=_optional(Load, folder / "load.json"),
-        traffic=read_traffic(folder / "load.jsonl") if (folder / "load.jsonl").exists() else None,
+        log=read_log(folder / "load.jsonl") if (folder / "load.jsonl").exists() else None,
         stream=read_stream(folder / "stream"),
     )
 

@@ -15,14 +15,10 @@ from mlops.report.collect import ModelRun
 from mlops.report.layout import facts, folded, pairs, pill, section
 from mlops.report.markup import Markup, element, join
 from mlops.report.quality_sections import accuracy_section, confusion_section, slices_section, variants_section
-from mlops.report.release_sections import (
-    gates_section,
-    life_section,
-    rollback_section,
-    stream_section,
-    traffic_section,
-)
+from mlops.report.release_sections import gates_section, life_section, rollback_section
 from mlops.report.story import BAD, GOOD, PLAIN, TURNED, Fate, fates, headline, rollback_of
+from mlops.report.stream_section import stream_section
+from mlops.report.traffic_section import traffic_section
 from mlops.report.view import View
 
 STYLE = Path(__file__).with_name("report.css")

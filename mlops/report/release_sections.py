@@ -1,31 +1,15 @@
-"""The sections on what happened to the models: life, gates, traffic, stream, rollback. None without its input."""
+"""The sections on what happened to the models: their life, the gates, the rollback. Each is None without its input."""
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Sequence
-
 from mlops.names import STAGES
-from mlops.records import DeployRecord, Verdict
+from mlops.records import Verdict
 from mlops.report import words
-from mlops.report.collect import ModelRun, Prediction, Run, Stream
-from mlops.report.layout import badge, chart, facts, folded, legend, pairs, pill, section, table
+from mlops.report.collect import ModelRun, Run
+from mlops.report.layout import badge, chart, facts, folded, pairs, pill, section, table
 from mlops.report.markup import Markup, element, join
-from mlops.report.story import (
-    BAD,
-    GOOD,
-    PLAIN,
-    TURNED,
-    Judgement,
-    Station,
-    judgements,
-    last_deployment,
-    life_of,
-    rollback_of,
-    spans,
-)
-from mlops.report.timecharts import Moment, frames_strip, lanes_chart, traffic_chart
-from mlops.report.traffic import Traffic
+from mlops.report.story import GOOD, TURNED, Judgement, Station, judgements, life_of, rollback_of, spans
+from mlops.report.timecharts import lanes_chart
 from mlops.report.view import View
 
 
@@ -58,46 +42,6 @@ def gates_section(view: View) -> Markup | None:
     return section("Gates", lead, overview, *opened, rest)
 
 
-def traffic_section(view: View) -> Markup | None:
-    """Return who answered the clients over time, the releases marked, and how many requests failed."""
-    seen, load = view.run.traffic, view.run.load
-    if seen is None or not seen.answered:
-        return None
-    moments = _moments(view.run, seen)
-    figures = [
-        (words.count(load.requests_total if load else seen.total), "requests"),
-        (words.count(load.requests_failed if load else seen.failed), "failed"),
-        *(
-            [(words.milliseconds(load.ms_p50), "median"), (words.milliseconds(load.ms_p99), "99th percentile")]
-            if load
-            else []
-        ),
-    ]
-    names = [
-        (view.colour(v), f"{words.version(v)}: {words.count(number)} answers") for v, number in seen.answered.items()
-    ]
-    picture = chart(lambda width: traffic_chart(seen, moments, view.colours, width))
-    lead = "Share of the clients' requests that each version answered; the numbers are explained below."
-    return section("Traffic", lead, facts(figures), legend(names), picture, _moment_list(moments, seen.start))
-
-
-def stream_section(view: View) -> Markup | None:
-    """Return what was said of a video, frame by frame, with annotated frames."""
-    stream = view.run.stream
-    if stream is None:
-        return None
-    one = stream.figures
-    known = [(one.accuracy, "of the frames right"), (one.item_accuracy, f"of {one.items} items right")]
-    figures = [(words.percent(share), name) for share, name in known if share is not None]
-    figures += [(words.count(one.frames), "frames"), (f"{one.fps:.0f}", "frames a second")]
-    by = next((f"version {m.version}" for m in view.run.models if _digest(m) == one.digest), one.digest)
-    lead = f"Scored by {by}, {one.variant}, {words.milliseconds(one.ms_p50)} a frame (median)."
-    predictions = stream.predictions
-    strip = chart(lambda width: frames_strip(predictions, width)) if predictions else None
-    key = legend([("right", "right"), ("wrong", "wrong"), ("idle", "no item in sight")]) if predictions else None
-    return section("Video stream", lead, facts(figures), key, strip, _gallery(stream))
-
-
 def rollback_section(view: View) -> Markup | None:
     """Return the rollback, how long it took, and what was verified afterwards."""
     rollback = rollback_of(view.run)
@@ -115,7 +59,7 @@ def rollback_section(view: View) -> Markup | None:
         entries.append(("Verified", join([badge(verified.verdict.outcome), f" {verified.verdict.reason}"])))
     return section(
         "Rollback",
-        "Back to the version before, under the clients' requests." if view.run.traffic else "",
+        "Back to the version before, under the clients' requests." if view.run.log else "",
         facts(figures),
         element("p", *versions),
         pairs(entries),
@@ -165,69 +109,3 @@ def _rules(one: Judgement, is_open: bool = False) -> Markup:
 def _verdict(verdict: Verdict) -> list[Markup]:
     rows = [(rule.rule.replace("_", " "), badge(rule.outcome), rule.reason) for rule in verdict.rules]
     return [element("p", verdict.reason), *([table(("Rule", "Outcome", "Reason"), rows, "rules")] if rows else [])]
-
-
-def _moments(run: Run, seen: Traffic) -> list[Moment]:
-    """Return the moves of traffic that the clients lived through, and the rollback, numbered in order of time."""
-    found = [
-        (event.time, event.reason, _event_tone(record, index))
-        for record in _live_deployments(run)
-        for index, event in enumerate(record.events)
-    ]
-    rollback = rollback_of(run)
-    if rollback and rollback.revoked in seen.last:
-        # The record has no time of its own; when the revoked version answered last was measured by the clients.
-        say = f"rollback: the last answer of version {rollback.revoked}; version {rollback.served} serves from here on"
-        found.append((seen.last[rollback.revoked], say, TURNED))
-    inside = sorted(one for one in found if seen.start <= one[0] <= seen.start + seen.seconds)
-    return [Moment(time, number, say, tone) for number, (time, say, tone) in enumerate(inside, start=1)]
-
-
-def _live_deployments(run: Run) -> list[DeployRecord]:
-    """Return the deployments to the stage that the clients ask, which is the furthest."""
-    last = last_deployment(run)
-    records = [model.deployments.get(last.stage) for model in run.models] if last else []
-    return [record for record in records if record is not None]
-
-
-def _event_tone(record: DeployRecord, index: int) -> str:
-    is_last = index == len(record.events) - 1
-    return PLAIN if not is_last else BAD if record.outcome == "reverted" else GOOD
-
-
-def _moment_list(moments: Sequence[Moment], start: float) -> Markup | None:
-    items = (
-        element(
-            "li",
-            element("span", str(one.number), class_=f"number tone-{one.tone}"),
-            element("b", words.seconds(one.time - start)),
-            element("span", one.words),
-        )
-        for one in moments
-    )
-    return element("ol", *items, class_="moments") if moments else None
-
-
-def _digest(model: ModelRun) -> str | None:
-    return model.registration.digest if model.registration else None
-
-
-def _gallery(stream: Stream) -> Markup | None:
-    said = {one.frame: one for one in stream.predictions}
-    figures = (_figure(number, path.read_bytes(), said.get(number)) for number, path in stream.pictures.items())
-    return element("div", *figures, class_="gallery") if stream.pictures else None
-
-
-def _figure(number: int, jpeg: bytes, said: Prediction | None) -> Markup:
-    source = f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
-    picture = element("img", src=source, alt=_said(number, said), loading="lazy")
-    mark = badge("promote" if said.label == said.truth else "reject", said.label) if said and said.truth else None
-    caption = element("figcaption", f"{number} ", mark)
-    return element("figure", picture, caption)
-
-
-def _said(number: int, said: Prediction | None) -> str:
-    if said is None:
-        return f"Frame {number}"
-    truth = "" if said.truth is None else ", which is right" if said.truth == said.label else f"; it is {said.truth}"
-    return f"Frame {number}: {said.label}, {words.percent(said.score, 0)}{truth}"

@@ -85,10 +85,9 @@ def _request_figures(run: Run) -> dict[str, int | None]:
     """Return what the clients counted; where they were killed before they wrote it down, what their log holds."""
     if run.load:
         return {"requests_total": run.load.requests_total, "requests_failed": run.load.requests_failed}
-    traffic = run.traffic
     return {
-        "requests_total": traffic.total if traffic else None,
-        "requests_failed": traffic.failed if traffic else None,
+        "requests_total": len(run.log.requests) if run.log else None,
+        "requests_failed": run.log.failed if run.log else None,
     }
 
 

@@ -43,10 +43,15 @@ class Moment:
     tone: str
 
 
-def traffic_chart(seen: Traffic, moments: Sequence[Moment], colours: Mapping[int, str], width: float) -> Markup:
-    """Return the share of requests by version as stacked areas, the moments marked, and requests a second below."""
+def traffic_chart(
+    seen: Traffic, began: float, moments: Sequence[Moment], colours: Mapping[int, str], width: float
+) -> Markup:
+    """Return the share of requests by version as stacked areas, the moments marked, and requests a second below.
+
+    The axis shows seconds since `began`, in epoch seconds.
+    """
     left = 44.0
-    across = Scale(seen.start, seen.start + seen.seconds, left, width - 6)
+    across = Scale(seen.start, seen.end, left, width - 6)
     levels = _levels([across.at(moment.time) for moment in moments])
     top = (max(levels, default=-1) + 1) * MARKER + 6
     down = Scale(0.0, 1.0, top + AREA, top)
@@ -56,7 +61,7 @@ def traffic_chart(seen: Traffic, moments: Sequence[Moment], colours: Mapping[int
         *(_stretch(part, seen, across, down, colours) for part in _stretches(seen.bins)),
         *(_moment(one, level, across, top) for one, level in zip(moments, levels, strict=True)),
         _rates(seen, across, foot),
-        _time_axis(seen.seconds, left, width - 6, foot + RATE),
+        _time_axis((seen.start - began, seen.end - began), left, width - 6, foot + RATE),
     ]
     title = "Share of requests answered by each version over time, and requests per second"
     return picture(width, foot + RATE + AXIS, title, *parts)
@@ -82,7 +87,7 @@ def _stretches(bins: Sequence[Bin]) -> list[range]:
 def _stretch(part: range, seen: Traffic, across: Scale, down: Scale, colours: Mapping[int, str]) -> Markup:
     """Return the areas of one stretch, the versions stacked in order from below."""
     areas, below = [], [0.0] * len(part)
-    for version in seen.answered:
+    for version in seen.versions:
         shares = [_share(seen.bins[index], version) for index in part]
         above = [low + share for low, share in zip(below, shares, strict=True)]
         edges = [*_edge(above, part, seen, across, down), *reversed(_edge(below, part, seen, across, down))]
@@ -141,9 +146,9 @@ def _rates(seen: Traffic, across: Scale, top: float) -> Markup:
     return join([caption, *bars])
 
 
-def _time_axis(seconds: float, left: float, right: float, bottom: float) -> Markup:
-    scale = Scale(0.0, seconds, left, right)
-    marks = ticks(0.0, seconds, max(int((right - left) / 70), 2))
+def _time_axis(seconds: tuple[float, float], left: float, right: float, bottom: float) -> Markup:
+    scale = Scale(*seconds, left, right)
+    marks = ticks(*seconds, max(int((right - left) / 70), 2))
     labels = [text(min(scale.at(mark), right - 10), bottom + 15, f"{mark:g} s", "tick", "middle") for mark in marks]
     return join([line(left, bottom, right, bottom, "axis"), *labels])
 
@@ -158,7 +163,7 @@ def lanes_chart(spans: Sequence[Span], names: Sequence[str], colours: Mapping[st
     bands = [line(left, (row + 1) * LANE, width - 4, (row + 1) * LANE, "grid") for row in range(len(rows))]
     heads = [text(0, row * LANE + 17, name or "all", "label") for row, name in enumerate(rows)]
     drawn = [_span(span, rows.index(span.lane) * LANE, across, colours.get(span.lane, "none")) for span in spans]
-    axis = _time_axis(end, left, width - 4, bottom)
+    axis = _time_axis((0.0, end), left, width - 4, bottom)
     return picture(width, bottom + AXIS, "What ran when, in seconds since the start", *bands, *heads, *drawn, axis)
 
 

@@ -1,4 +1,4 @@
-"""What the clients saw, put into bins of time: which version answered how many requests, and how many failed.
+"""What the clients saw: every request with its answer, and the same put into bins of time.
 
 It knows the log of `serving.load` and nothing of endpoints.
 """
@@ -28,6 +28,37 @@ class Request(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Log:
+    """At least one request, in order of time."""
+
+    requests: tuple[Request, ...]
+
+    @property
+    def start(self) -> float:
+        """Return the time of the first request, in epoch seconds."""
+        return self.requests[0].time
+
+    @property
+    def end(self) -> float:
+        """Return the time of the last request, in epoch seconds."""
+        return self.requests[-1].time
+
+    @property
+    def answered(self) -> dict[int, int]:
+        """Return the number of answers by version, in the versions' order."""
+        return dict(sorted(answers(self.requests).items()))
+
+    @property
+    def failed(self) -> int:
+        """Return the number of requests that failed."""
+        return sum(not one.answered for one in self.requests)
+
+    def last_answer(self, version: int) -> float | None:
+        """Return when a version answered last, None where it never did."""
+        return max((one.time for one in self.requests if one.answered and one.version == version), default=None)
+
+
+@dataclass(frozen=True)
 class Bin:
     """The requests of one stretch of time: answered by version, and failed."""
 
@@ -42,61 +73,47 @@ class Bin:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bins of `bin_seconds` each from `start` (epoch seconds) on; `last` is each version's last answer."""
+    """Bins of `bin_seconds` each from `start` (epoch seconds) on."""
 
     start: float
     bin_seconds: float
     bins: tuple[Bin, ...]
-    last: dict[int, float]
 
     @property
-    def seconds(self) -> float:
-        """Return the length of the whole."""
-        return self.bin_seconds * len(self.bins)
+    def end(self) -> float:
+        """Return the end of the last bin."""
+        return self.start + self.bin_seconds * len(self.bins)
 
     @property
-    def answered(self) -> dict[int, int]:
-        """Return the number of answers by version, in the versions' order."""
-        total: Counter[int] = Counter()
-        for one in self.bins:
-            total.update(one.answered)
-        return dict(sorted(total.items()))
-
-    @property
-    def failed(self) -> int:
-        """Return the number of requests that failed."""
-        return sum(one.failed for one in self.bins)
-
-    @property
-    def total(self) -> int:
-        """Return the number of requests."""
-        return sum(one.total for one in self.bins)
+    def versions(self) -> list[int]:
+        """Return the versions that answered, in order."""
+        return sorted({version for one in self.bins for version in one.answered})
 
 
-def read_traffic(path: Path) -> Traffic | None:
-    """Return the log of the clients in bins; None where they asked nothing. Raises ConfigError on a bad line."""
+def read_log(path: Path) -> Log | None:
+    """Return the log of the clients; None where they asked nothing. Raises ConfigError on a bad line."""
     requests = [_request(path, number, line) for number, line in enumerate(read_lines(path), start=1)]
-    return put_into_bins(requests) if requests else None
+    return Log(tuple(sorted(requests, key=lambda one: one.time))) if requests else None
 
 
-def put_into_bins(requests: Sequence[Request]) -> Traffic:
-    """Return at least one request in bins of equal length."""
-    start, end = min(one.time for one in requests), max(one.time for one in requests)
+def answers(requests: Sequence[Request]) -> Counter[int]:
+    """Return the number of answers by version."""
+    return Counter(one.version for one in requests if one.answered and one.version is not None)
+
+
+def put_into_bins(log: Log, start: float, end: float) -> Traffic:
+    """Return the requests from start to end, both included, in bins of equal length."""
+    requests = [one for one in log.requests if start <= one.time <= end]
     number = max(1, min(MOST_BINS, len(requests) // REQUESTS_PER_BIN))
     length = (end - start) / number or 1.0
     sorted_in: list[list[Request]] = [[] for _ in range(number)]
     for one in requests:
         sorted_in[min(int((one.time - start) / length), number - 1)].append(one)
-    last: dict[int, float] = {}
-    for one in requests:
-        if one.answered and one.version is not None:
-            last[one.version] = max(one.time, last.get(one.version, one.time))
-    return Traffic(start, length, tuple(_bin(some) for some in sorted_in), last)
+    return Traffic(start, length, tuple(map(_bin, sorted_in)))
 
 
 def _bin(requests: Sequence[Request]) -> Bin:
-    answered = Counter(one.version for one in requests if one.answered and one.version is not None)
-    return Bin(dict(answered), sum(not one.answered for one in requests))
+    return Bin(dict(answers(requests)), sum(not one.answered for one in requests))
 
 
 def _request(path: Path, number: int, line: dict[str, Any]) -> Request:

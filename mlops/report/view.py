@@ -85,5 +85,5 @@ def _versions(run: Run) -> list[int]:
     registered = {model.version for model in run.models}
     evaluations = [model.evaluation for model in run.models if model.evaluation]
     champions = {one.champion.version for one in evaluations if one.champion}
-    answered = set(run.traffic.answered) if run.traffic else set()
+    answered = set(run.log.answered) if run.log else set()
     return sorted(version for version in registered | champions | answered if version is not None)

@@ -33,7 +33,7 @@ def number(one: ElementTree.Element, name: str) -> float:
 
 def traffic_of(*bins: Bin) -> Traffic:
     """Return bins of one second each."""
-    return Traffic(100.0, 1.0, bins, {})
+    return Traffic(100.0, 1.0, bins)
 
 
 def test_text_is_escaped_and_markup_is_not() -> None:
@@ -99,7 +99,7 @@ def test_a_class_without_images_is_no_division_by_zero() -> None:
 
 
 def test_the_areas_of_a_bin_fill_it_by_the_versions_shares() -> None:
-    svg = traffic_chart(traffic_of(Bin({1: 30, 2: 10}, 0)), [], {1: "one", 2: "two"}, 400)
+    svg = traffic_chart(traffic_of(Bin({1: 30, 2: 10}, 0)), 100.0, [], {1: "one", 2: "two"}, 400)
     heights = {}
     for kind in ("one", "two"):
         points = [point.split(",") for point in shapes(svg, "polygon", f"fill-{kind}")[0].attrib["points"].split()]
@@ -110,13 +110,13 @@ def test_the_areas_of_a_bin_fill_it_by_the_versions_shares() -> None:
 
 def test_nothing_is_drawn_where_nobody_was_answered() -> None:
     gap = traffic_of(Bin({1: 5}, 0), Bin({}, 0), Bin({}, 4), Bin({1: 5}, 0))
-    svg = traffic_chart(gap, [], {1: "one"}, 400)
+    svg = traffic_chart(gap, 100.0, [], {1: "one"}, 400)
     assert len(shapes(svg, "polygon", "area")) == 2
     assert len(shapes(svg, "rect", "failed")) == 1
 
 
 def test_failed_requests_stand_on_top_of_the_answered_ones() -> None:
-    svg = traffic_chart(traffic_of(Bin({1: 15}, 5)), [], {1: "one"}, 400)
+    svg = traffic_chart(traffic_of(Bin({1: 15}, 5)), 100.0, [], {1: "one"}, 400)
     answered, failed = shapes(svg, "rect", "rate")[0], shapes(svg, "rect", "failed")[0]
     assert number(failed, "y") + number(failed, "height") == pytest.approx(number(answered, "y"), abs=0.02)
     assert number(answered, "height") == pytest.approx(3 * number(failed, "height"), rel=0.01)
@@ -124,7 +124,7 @@ def test_failed_requests_stand_on_top_of_the_answered_ones() -> None:
 
 def test_moments_close_together_do_not_cover_each_other() -> None:
     moments = [Moment(100.0 + at, number, "x", "good") for number, at in enumerate((1.0, 1.01, 1.02, 8.0), start=1)]
-    svg = traffic_chart(traffic_of(*[Bin({1: 1}, 0)] * 10), moments, {1: "one"}, 400)
+    svg = traffic_chart(traffic_of(*[Bin({1: 1}, 0)] * 10), 100.0, moments, {1: "one"}, 400)
     places = [(number(one, "cx"), number(one, "cy")) for one in shapes(svg, "circle", "marker")]
     assert len(places) == 4
     assert min(math.dist(a, b) for a in places for b in places if a != b) >= 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mlops.loading import write_json
 from mlops.records import DataRecord, TrainRecord, write_record
 from mlops.report.collect import collect
 from mlops.report.lines import read_lines
-from mlops.report.traffic import Request, put_into_bins, read_traffic
+from mlops.report.traffic import Log, Request, Traffic, put_into_bins, read_log
 
 
 def test_a_demos_run_is_read_whole(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_a_demos_run_is_read_whole(tmp_path: Path) -> None:
     assert [model.version for model in run.models] == [1, 2, 3]
     assert run.models[1].evaluation == evaluation(2, 1)
     assert list(run.models[2].deployments) == ["dev", "qa", "production"]
-    assert (run.demo, run.load, run.traffic, run.stream) != (None, None, None, None)
+    assert (run.demo, run.load, run.log, run.stream) != (None, None, None, None)
     assert run.stream and len(run.stream.pictures) == 8 and len(run.stream.predictions) == 250
 
 
@@ -39,7 +40,7 @@ def test_a_run_without_sub_runs_is_its_own_model(tmp_path: Path) -> None:
     write_model(tmp_path / "one", 2, 1)
     (run,) = [collect(tmp_path / "one")]
     assert [model.name for model in run.models] == ["one"]
-    assert (run.demo, run.load, run.traffic, run.stream) == (None, None, None, None)
+    assert (run.demo, run.load, run.log, run.stream) == (None, None, None, None)
 
 
 def test_sub_runs_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -91,8 +92,8 @@ def test_a_cut_last_line_is_left_out(tmp_path: Path) -> None:
     whole = (tmp_path / "load.jsonl").read_text()
     (tmp_path / "load.jsonl").write_text(whole[:-20])
     assert len(read_lines(tmp_path / "load.jsonl")) == 99
-    traffic = read_traffic(tmp_path / "load.jsonl")
-    assert traffic and traffic.total == 99
+    log = read_log(tmp_path / "load.jsonl")
+    assert log and len(log.requests) == 99
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "7", ""])
@@ -108,26 +109,40 @@ def test_a_line_that_is_no_request_is_named(tmp_path: Path, line: dict[str, obje
     path = tmp_path / "load.jsonl"
     path.write_text(json.dumps(line) + "\n")
     with pytest.raises(ConfigError, match=r"load\.jsonl:1: is no request"):
-        read_traffic(path)
+        read_log(path)
 
 
 def test_an_empty_log_is_no_traffic(tmp_path: Path) -> None:
     (tmp_path / "load.jsonl").touch()
-    assert read_traffic(tmp_path / "load.jsonl") is None
+    assert read_log(tmp_path / "load.jsonl") is None
+
+
+def binned(requests: list[Request], start: float | None = None) -> Traffic:
+    """Return requests in bins, from a time on, else all."""
+    log = Log(tuple(requests))
+    return put_into_bins(log, log.start if start is None else start, log.end)
 
 
 def test_each_request_is_in_one_bin() -> None:
-    requests = [Request(float(at), True, 1 + at // 500) for at in range(1000)]
-    traffic = put_into_bins([*requests, Request(40.0, False, None)])
-    assert (traffic.answered, traffic.failed, traffic.total) == ({1: 500, 2: 500}, 1, 1001)
-    assert [set(one.answered) for one in (traffic.bins[0], traffic.bins[-1])] == [{1}, {2}]
-    assert traffic.last == {1: 499.0, 2: 999.0}
+    traffic = binned([Request(float(at), at != 40, 1 + at // 500 if at != 40 else None) for at in range(1000)])
+    assert sum((Counter(one.answered) for one in traffic.bins), Counter()) == {1: 499, 2: 500}
+    assert sum(one.failed for one in traffic.bins) == 1
+    assert (set(traffic.bins[0].answered), set(traffic.bins[-1].answered), traffic.versions) == ({1}, {2}, [1, 2])
+
+
+def test_what_is_before_the_window_is_in_no_bin() -> None:
+    traffic = binned([Request(float(at), True, 1) for at in range(1000)], start=900.0)
+    assert (traffic.start, sum(one.total for one in traffic.bins)) == (900.0, 100)
 
 
 def test_many_requests_stay_few_bins() -> None:
-    assert len(put_into_bins([Request(at / 100, True, 1) for at in range(50_000)]).bins) == 140
+    assert len(binned([Request(at / 100, True, 1) for at in range(50_000)]).bins) == 140
 
 
 def test_requests_at_one_moment_are_one_bin() -> None:
-    traffic = put_into_bins([Request(5.0, True, 1)] * 3)
-    assert [one.total for one in traffic.bins] == [3]
+    assert [one.total for one in binned([Request(5.0, True, 1)] * 3).bins] == [3]
+
+
+def test_a_version_that_failed_last_answered_before() -> None:
+    log = Log((Request(1.0, True, 1), Request(2.0, False, 1), Request(3.0, True, 2)))
+    assert (log.last_answer(1), log.last_answer(7), log.answered, log.failed) == (1.0, None, {1: 1, 2: 1}, 1)

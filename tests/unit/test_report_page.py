@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_runs import CARD, FAILED, QUALITY, write_demo, write_model
+from report_runs import CARD, FAILED, QUALITY, STARTED, write_demo, write_model
 
 from mlops.loading import write_json
 from mlops.records import DeployRecord, RegisterRecord, Verdict, read_record, write_record
@@ -189,6 +189,20 @@ def test_the_moves_of_traffic_and_the_rollback_are_marked(demo: Path) -> None:
     ]
     places = [moments[1].index(words) for words in order]
     assert places == sorted(places)
+
+
+def test_minutes_of_nothing_do_not_squeeze_the_canary_and_are_told(demo: Path) -> None:
+    log = (demo / "load.jsonl").read_text()
+    quiet = "".join(f'{{"t": {STARTED - at}, "ms": 1.0, "status": 200, "version": 1}}\n' for at in range(600))
+    (demo / "load.jsonl").write_text(quiet + log)
+    told = re.search(r"Requests not drawn: (\d+) before \(v1: (\d+)\)", page_of(demo))
+    assert told and (told[1], told[2]) == ("600", "600")
+
+
+def test_requests_that_failed_outside_the_picture_are_told(demo: Path) -> None:
+    lost = f'{{"t": {STARTED}, "ms": 1.0, "status": 0, "version": null}}\n'
+    (demo / "load.jsonl").write_text(lost + (demo / "load.jsonl").read_text())
+    assert "Requests not drawn: 1 before (failed: 1)" in page_of(demo)
 
 
 def test_labels_reasons_and_names_are_shown_not_run(tmp_path: Path) -> None:

@@ -111,10 +111,16 @@ def test_a_sub_run_can_be_reported_on() -> None:
     assert json.loads((run / "v2" / "summary.json").read_text())["model_version"] == 2
 
 
-def test_a_run_that_holds_nothing_is_an_error_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "--run", "nowhere"]) == 1
-    assert "nowhere: holds no record" in capsys.readouterr().err
-    assert [*run_folder("nowhere").iterdir()] == [] and not (runs_folder() / "latest").exists()
+@pytest.mark.parametrize("is_there, words", [(True, "holds no record"), (False, "there is no such run")])
+def test_a_run_that_holds_nothing_is_an_error_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], is_there: bool, words: str
+) -> None:
+    runs_folder().mkdir()
+    if is_there:
+        run_folder("nothing").mkdir(exist_ok=True)
+    assert main(["report", "--run", "nothing"]) == 1
+    assert f"nothing: {words}" in capsys.readouterr().err
+    assert [path.name for path in runs_folder().rglob("*")] == ["nothing"] * is_there
 
 
 def test_something_else_in_the_place_of_latest_is_not_removed(tmp_path: Path) -> None:
