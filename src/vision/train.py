@@ -210,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--weight-decay", type=float, default=Settings.weight_decay, help="default: %(default)s")
     parser.add_argument("--label-smoothing", type=float, default=Settings.label_smoothing, help="default: %(default)s")
+    parser.add_argument("--gradient-norm", type=float, default=Settings.gradient_norm, help="default: %(default)s")
     parser.add_argument(
         "--checkpoint-steps", type=_positive, help="resumable after so many steps (default: each epoch)"
     )

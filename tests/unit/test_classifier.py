@@ -48,6 +48,13 @@ def test_frames_of_any_size_become_28_by_28_of_the_same_brightness(height: int, 
     torch.testing.assert_close(images, torch.full((2, 1, 28, 28), 3.0), atol=1e-4, rtol=0)
 
 
+def test_detail_finer_than_a_pixel_of_the_network_becomes_its_mean_and_no_pattern() -> None:
+    frames = torch.zeros(1, 112, 112, 3, dtype=torch.uint8)
+    frames[:, :, ::4] = 200  # every fourth column
+    images = Preprocess(mean=0.0, std=1.0)(frames)[:, 0, :, 2:-2]
+    torch.testing.assert_close(images, torch.full_like(images, 50.0), atol=1.0, rtol=0)
+
+
 def test_channels_are_taken_in_rgb_order() -> None:
     frames = torch.zeros(3, 28, 28, 3, dtype=torch.uint8)
     for channel in range(3):
