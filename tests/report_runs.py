@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -244,8 +243,3 @@ def picture(frame: int) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "JPEG")
     return buffer.getvalue()
-
-
-def as_json(record: object) -> str:
-    """Return a record as JSON."""
-    return json.dumps(asdict(record))  # type: ignore[call-overload]

@@ -177,6 +177,9 @@ def _cell(at: tuple[float, float], side: float, number: int, share: float, kind_
     kind, tip = kind_and_tip
     shade = min(9, round(9 * share)) if kind == "right" else min(9, round(9 * min(share * 4, 1.0)))
     box = rect(at[0] + 0.75, at[1] + 0.75, side - 1.5, side - 1.5, f"heat {kind}-{shade if number else 0}", tip)
-    ink = "cell on-heat" if shade >= 5 else "cell"
-    words_in = text(at[0] + side / 2, at[1] + side / 2 + 3.5, str(number), ink, "middle") if number else None
+    words_in = (
+        text(at[0] + side / 2, at[1] + side / 2 + 3.5, str(number), f"cell on-{kind}-{shade}", "middle")
+        if number
+        else None
+    )
     return join([box, words_in])

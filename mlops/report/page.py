@@ -16,7 +16,7 @@ from mlops.report.layout import facts, folded, pairs, pill, section
 from mlops.report.markup import Markup, element, join
 from mlops.report.quality_sections import accuracy_section, confusion_section, slices_section, variants_section
 from mlops.report.release_sections import gates_section, life_section, rollback_section
-from mlops.report.story import BAD, GOOD, PLAIN, TURNED, Fate, fates, headline, rollback_of
+from mlops.report.story import BAD, GOOD, PLAIN, TURNED, Fate, called, fates, headline, rollback_of
 from mlops.report.stream_section import stream_section
 from mlops.report.traffic_section import traffic_section
 from mlops.report.view import View
@@ -24,7 +24,7 @@ from mlops.report.view import View
 STYLE = Path(__file__).with_name("report.css")
 # Nothing is loaded and nothing runs: what a label or a reason holds can't change that.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-SHORT = {GOOD: "✓ in use", BAD: "✕ kept out", TURNED: "↩ taken back", PLAIN: "· ready"}
+SHORT = {GOOD: "✓ in use", BAD: "✕ kept out", TURNED: "↩ taken back", PLAIN: "· on its way"}
 
 
 def render_page(view: View) -> str:
@@ -75,7 +75,7 @@ def provenance_section(view: View) -> Markup | None:
     registered = [(model, model.registration) for model in view.run.models if model.registration]
     if not registered:
         return None
-    parts = [join([element("h3", _title(m)), pairs(_origin(m, record))]) for m, record in registered]
+    parts = [join([element("h3", called(m)), pairs(_origin(m, record))]) for m, record in registered]
     return section("Where it comes from", "Everything by SHA-256; the data version is named by its content.", *parts)
 
 
@@ -96,8 +96,8 @@ SECTIONS: tuple[Callable[[View], Markup | None], ...] = (
 
 def _quality_figures(view: View) -> Iterator[tuple[str, str]]:
     if view.duel:
-        of = f"{_title(view.shown)}, " if view.shown else ""
-        yield words.percent(view.duel.ours.accuracy), f"accuracy of {of.lower()}{view.duel.variant}"
+        of = "the candidate" if view.duel.challenger is None else f"version {view.duel.challenger}"
+        yield words.percent(view.duel.ours.accuracy), f"accuracy of {of}, {view.duel.variant}"
         fp32 = view.duel.evaluation.challenger.variants.get("fp32")
         if fp32 and view.duel.variant != "fp32":
             difference = words.points(view.duel.ours.accuracy - fp32.accuracy, 2)
@@ -126,10 +126,6 @@ def _fate(fate: Fate, colour: str) -> Markup:
     return element(
         "li", swatch, element("b", fate.title), pill(SHORT[fate.tone], fate.tone), element("span", fate.words)
     )
-
-
-def _title(model: ModelRun) -> str:
-    return f"Version {model.version}" if model.version else f"Model of {model.name}"
 
 
 def _origin(model: ModelRun, record: RegisterRecord) -> Iterator[tuple[str, Markup]]:

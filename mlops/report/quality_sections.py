@@ -146,7 +146,9 @@ def _pair(interval: Sequence[float]) -> Interval:
     return (interval[0], interval[1]) if len(interval) == 2 else None
 
 
-def _legend(view: View, duel: Duel) -> Markup:
+def _legend(view: View, duel: Duel) -> Markup | None:
+    if len(duel.models) < 2:
+        return None
     return legend((view.colour(version), name) for version, name in models_in_words(duel))
 
 

@@ -47,7 +47,7 @@ def rollback_section(view: View) -> Markup | None:
     rollback = rollback_of(view.run)
     if rollback is None:
         return None
-    figures = [(words.seconds(rollback.seconds), "until the version before had all the traffic")]
+    figures = [(words.seconds(rollback.seconds), "to revoke, switch, verify and remove")]
     versions = [
         pill(f"version {rollback.revoked} revoked", TURNED),
         element("span", "→", class_="arrow"),

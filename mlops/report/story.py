@@ -92,6 +92,11 @@ def was_released(model: ModelRun) -> bool:
     return model.version is not None and not any(_is_reverted(record) for record in model.deployments.values())
 
 
+def called(model: ModelRun) -> str:
+    """Return what to call a model: by its version, else by its run."""
+    return f"Candidate of {model.name}" if model.version is None else f"Version {model.version}"
+
+
 def fates(run: Run) -> list[Fate]:
     """Return what became of each model of a run, in order."""
     return [_fate(run, model) for model in run.models]
@@ -105,9 +110,12 @@ def headline(run: Run) -> Fate:
         return Fate(f"Version {now[1]} serves {now[0]}", how, GOOD)
     if now:
         return Fate(f"Version {now[1]} serves {now[0]}", "", GOOD)
-    if run.models:
-        return _fate(run, run.models[-1])
-    return Fate(f"Run {run.name}", "No model was made here.", PLAIN)
+    if not run.models:
+        return Fate(f"Run {run.name}", "No model was made here", PLAIN)
+    last = run.models[-1]
+    if last.version is None and last.registration:
+        return Fate("The model was held back", _fate(run, last).words, BAD)
+    return _fate(run, last)
 
 
 def judgements(model: ModelRun) -> list[Judgement]:
@@ -147,10 +155,10 @@ def spans(run: Run) -> list[Span]:
 
 def _fate(run: Run, model: ModelRun) -> Fate:
     now, rollback = serving(run), rollback_of(run)
-    title = f"Version {model.version}" if model.version else f"Model of {model.name}"
+    title = called(model)
     if model.version is None:
         verdict = model.registration.verdict if model.registration else None
-        return Fate(title, f"{verdict.outcome}: {verdict.reason}" if verdict else "not judged yet", BAD)
+        return Fate(title, f"{verdict.outcome}: {verdict.reason}", BAD) if verdict else Fate(title, "not judged", PLAIN)
     reverted = next((one for one in model.deployments.values() if _is_reverted(one)), None)
     if reverted:
         return Fate(title, f"failed in {reverted.stage}: {reverted.verdict.reason}", BAD)
