@@ -10,10 +10,6 @@ from mlops.context import Context, runs_folder
 from mlops.errors import ConfigError
 from mlops.loading import write_json, write_text
 from mlops.records import Outcome
-from mlops.report.collect import collect
-from mlops.report.page import render_page
-from mlops.report.summary import lines, summarise
-from mlops.report.view import view
 
 PAGE, SUMMARY, LATEST = "report.html", "summary.json", "latest"
 
@@ -34,6 +30,12 @@ def report(context: Context) -> list[str]:
 
     Raises ConfigError where the run holds nothing, or a file of it can't be read; then nothing is written.
     """
+    # Imported here: every command imports every step, and only this one draws.
+    from mlops.report.collect import collect
+    from mlops.report.page import render_page
+    from mlops.report.summary import lines, summarise
+    from mlops.report.view import view
+
     folder = context.run.resolve()
     if not folder.is_dir():
         raise ConfigError(f"{folder}: there is no such run: give --run one of the folders beside it")
