@@ -130,13 +130,24 @@ class VerifyRecord:
 
 @dataclass(frozen=True)
 class RollbackRecord:
-    """A revoked version, the one served since, why, and how long requests took to leave the revoked one."""
+    """A revoked version, the one served since, why, and how long the whole took."""
 
     stage: str
     revoked: int
     served: int
     reason: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class DemoRecord:
+    """A demo that was played: when it began, seconds by act and in all, and what it ended with."""
+
+    started: float
+    steps: dict[str, float]
+    wall_seconds: float
+    model_version: int
+    data_version: str
 
 
 @dataclass(frozen=True)

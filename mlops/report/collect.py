@@ -17,6 +17,7 @@ from mlops.loading import build, read_json
 from mlops.names import EVALUATION_FILE, MODEL_CARD_FILE, STAGES, stage_record
 from mlops.records import (
     DataRecord,
+    DemoRecord,
     DeployRecord,
     Evaluation,
     PromoteRecord,
@@ -30,17 +31,6 @@ from mlops.report.lines import read_lines
 from mlops.report.traffic import Log, read_log
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Demo:
-    """demo.json: when it began (epoch seconds), seconds by act and in all, and what it ended with."""
-
-    started: float
-    steps: dict[str, float]
-    wall_seconds: float
-    model_version: int
-    data_version: str
 
 
 @dataclass(frozen=True)
@@ -128,7 +118,7 @@ class Run:
     name: str
     own: ModelRun
     models: tuple[ModelRun, ...]
-    demo: Demo | None
+    demo: DemoRecord | None
     load: Load | None
     log: Log | None
     stream: Stream | None
@@ -147,7 +137,7 @@ def collect(folder: Path) -> Run:
         name=folder.name,
         own=own,
         models=tuple(one for one in (own, *inner) if one.made_a_model),
-        demo=_optional(Demo, folder / "demo.json"),
+        demo=_optional(DemoRecord, folder / "demo.json"),
         load=_optional(Load, folder / "load.json"),
         log=read_log(folder / "load.jsonl") if (folder / "load.jsonl").exists() else None,
         stream=read_stream(folder / "stream"),

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 import time
-from dataclasses import dataclass
 
 from mlops.cli import main
 from mlops.config import load_stage
@@ -15,21 +14,10 @@ from mlops.demo.acts import Act, Scene, life
 from mlops.demo.progress import Progress
 from mlops.demo.scenes import Scenes, clear_stage
 from mlops.errors import StepError
-from mlops.records import DataRecord, RollbackRecord, read_record, write_record
+from mlops.records import DataRecord, DemoRecord, RollbackRecord, read_record, write_record
 
 HOME = ".visionline/demo"
 OUTCOMES = {0: "done", 2: "rejected, as it should be"}
-
-
-@dataclass(frozen=True)
-class Demo:
-    """demo.json: seconds by act and in all, and what the demo ended with."""
-
-    started: float
-    steps: dict[str, float]
-    wall_seconds: float
-    model_version: int
-    data_version: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +31,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     return main(["report", "--run", context.run.name])
 
 
-def play(context: Context, acts: list[Act | Scene]) -> Demo:
+def play(context: Context, acts: list[Act | Scene]) -> DemoRecord:
     """Play the acts in order and write demo.json. Raises StepError where one ends otherwise than it should."""
     started, steps, progress = time.time(), {}, Progress(sys.stdout, len(acts))
     production = Context(load_stage("production"), context.run, progress.say)
@@ -58,7 +46,7 @@ def play(context: Context, acts: list[Act | Scene]) -> Demo:
         scenes.leave()
     data = read_record(context.run / "v1", "data", DataRecord)
     served = read_record(context.run, "rollback.production", RollbackRecord).served
-    demo = Demo(started, steps, round(time.time() - started, 3), served, data.version)
+    demo = DemoRecord(started, steps, round(time.time() - started, 3), served, data.version)
     write_record(context.run, "demo", demo)
     return demo
 
