@@ -309,9 +309,10 @@ def test_a_step_sees_its_platform_and_not_the_callers_code(bench: Bench, monkeyp
 
 # Runs the job as a user's command would, in a process that can be killed.
 RUNNER = """
-import sys
+import signal, sys
 from pathlib import Path
 from mlops.adapters.local.jobs import LocalJobRunner
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it
 home, environments, job = map(Path, sys.argv[1:])
 LocalJobRunner(home, environments, 2).run(job, {}, print)
 """
