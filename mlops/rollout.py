@@ -33,7 +33,7 @@ class Move:
 
     @property
     def is_escape(self) -> bool:
-        """Tell whether the version before must be left at once, as in a rollback: nobody watches and waits then."""
+        """Tell whether the version before must be left at once, as in a rollback, and may not have traffic again."""
         return self.before is not None and not self.before_is_approved
 
 
@@ -104,7 +104,7 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
             return verdict
         live_from = _live_counts(context.target.status(), version)
         _set_traffic(context, split(move.before, version, percent), f"{percent} % to version {version}", events)
-        if not move.is_escape:
+        if move.before_is_approved:  # else there is nothing to go back to, so nobody watches and waits
             _bake(context, version, live_from)
         verdict = inspect(context, move.desired, move.before, live_from)
     return verdict
