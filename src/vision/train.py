@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -244,5 +245,16 @@ def main(arguments: list[str] | None = None) -> int:
     return exit_code(lambda: _train(**places, settings=Settings(**options)))
 
 
+def leave(code: int) -> None:
+    """End the process without taking the interpreter apart, once all that was said is written.
+
+    Gloo's threads may still hold tensors then, and an interpreter that is taken apart under them aborts now and then,
+    after the training is done (pytorch/pytorch pull request 179291).
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
