@@ -17,7 +17,12 @@ OWN = ("mlops", "modelpackage", "serving", "vision")
 # What each room may import beside the standard library. Whatever is not named here is refused.
 ALLOWED = {
     "modelpackage": ("modelpackage",),
-    "serving": ("serving", "modelpackage", "numpy", "onnxruntime", "starlette", "uvicorn", "PIL", "av"),
+    "serving": (
+        "serving",
+        "modelpackage",
+        *("numpy", "onnxruntime", "httptools", "uvloop", "orjson", "multipart", "simplejpeg", "PIL", "av", "yaml"),
+        "prometheus_client",
+    ),
     "vision": (
         "vision",
         "modelpackage",
@@ -26,7 +31,14 @@ ALLOWED = {
     "mlops": ("mlops", "modelpackage", "yaml"),
 }
 # An SDK lives inside the adapter that is named after its platform.
-SDKS = {"mlops.adapters.local": ("mlflow", "sqlalchemy")}
+SDKS = {
+    "mlops.adapters.local": ("mlflow", "sqlalchemy"),
+    "serving.openvino_engine": ("openvino",),
+    "serving.entra": ("jwt",),
+    "serving.streams.sinks.mqtt": ("paho",),
+    "serving.streams.sinks.kafka": ("confluent_kafka",),
+    "serving.streams.blob": ("azure",),
+}
 # What an adapter knows of mlops: ports, records and the small modules below them. Never a step, a rule or a context.
 BELOW_ADAPTERS = tuple(f"mlops.{name}" for name in "ports records config errors loading names client".split())
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.
