@@ -13,11 +13,20 @@ class ServingError(Exception):
 
 
 class RequestError(Exception):
-    """A request that can't be answered: an HTTP status and the reason, in one line, for the client."""
+    """A request that can't be answered: an HTTP status and the reason, in one line, for the client.
 
-    def __init__(self, status: int, reason: str) -> None:
+    `retry_after` is in seconds, where the client may well ask again.
+    """
+
+    def __init__(self, status: int, reason: str, retry_after: int | None = None) -> None:
         super().__init__(reason)
         self.status = status
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers that the refusal bears."""
+        return () if self.retry_after is None else (("retry-after", str(self.retry_after)),)
 
 
 class ModelError(Exception):

@@ -1,0 +1,129 @@
+"""Bytes to HTTP/1.1 requests, by httptools (llhttp), within limits. It knows no socket, no path and no model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import httptools
+
+from serving.errors import RequestError
+from serving.http.limits import Limits, Memory
+from serving.http.message import Request, Response
+
+IDLE, HEAD, BODY = "idle", "head", "body"
+
+
+@dataclass(slots=True)
+class Received:
+    """A complete request, or what is to be answered instead; `reserved` bytes of memory are held for its body."""
+
+    request: Request
+    keep_alive: bool
+    refusal: Response | None
+    reserved: int
+
+
+class RequestReader:
+    """Reads one connection's requests. `stage` says what it waits for: idle (nothing came), head or body."""
+
+    def __init__(self, limits: Limits, memory: Memory, admit: Callable[[Request], Response | None]) -> None:
+        """`admit` sees a request before its body is read and may refuse it: the body is then thrown away."""
+        self.stage = IDLE
+        self.wants_continue = False
+        self.reserved = 0
+        self._limits, self._memory, self._admit = limits, memory, admit
+        self._parser = httptools.HttpRequestParser(self)
+        self._received: list[Received] = []
+        self._error: RequestError | None = None
+        self._head_bytes = 0
+        self.on_message_begin()
+        self.stage = IDLE
+
+    def feed(self, data: bytes) -> list[Received]:
+        """Return the requests that end in `data`.
+
+        Raises RequestError, after which the connection can't be read on: 400 on what is not HTTP/1.1, 413 and 431 on
+        what is too long, 503 where bodies take all the memory there is for them.
+        """
+        if self.stage is not BODY:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._received[-1].keep_alive = False  # answered as if no upgrade were asked for
+        except httptools.HttpParserError as error:
+            raise self._error or RequestError(400, f"the request is not HTTP/1.1: {error}") from None
+        if self.stage is not BODY and self._head_bytes > self._limits.head_bytes:
+            raise RequestError(431, f"the headers exceed {self._limits.head_bytes} bytes")
+        received, self._received = self._received, []
+        return received
+
+    def abandon(self) -> None:
+        """Give back what is held for a request that will not end."""
+        self._memory.release(self.reserved)
+        self.reserved = 0
+
+    # --- what httptools calls ---
+
+    def on_message_begin(self) -> None:
+        """Start a request."""
+        self.stage = HEAD
+        self.wants_continue = False
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._chunks: list[bytes] = []
+        self._length = 0
+        self._refusal: Response | None = None
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the request target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header; of one that comes again the values are joined (RFC 9110, 5.3)."""
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        """Decide whether the body is worth reading."""
+        self.stage, self._head_bytes = BODY, 0
+        path, _, query = self._url.decode("latin-1").partition("?")
+        method = self._parser.get_method().decode("latin-1")
+        self._request = Request(method, unquote(path) if "%" in path else path, query, self._headers, b"", 0.0)
+        self._refusal = self._admit(self._request)
+        if self._refusal is None:
+            self._reserve(int(self._headers.get("content-length", 0)))
+            self.wants_continue = self._headers.get("expect", "").lower() == "100-continue"
+
+    def on_body(self, chunk: bytes) -> None:
+        """Collect the body, within its limit."""
+        self._length += len(chunk)
+        if self._refusal is None:
+            self._reserve(self._length)
+            self._chunks.append(chunk)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        request, self.stage = self._request, IDLE
+        request.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        request.arrived = time.monotonic()
+        self._received.append(Received(request, self._parser.should_keep_alive(), self._refusal, self.reserved))
+        self.reserved, self._chunks = 0, []
+
+    def _reserve(self, size: int) -> None:
+        if size <= self.reserved:
+            return
+        if size > self._limits.body_bytes:
+            self._fail(RequestError(413, f"the body exceeds {self._limits.body_bytes} bytes"))
+        elif self._memory.reserve(size - self.reserved):
+            self.reserved = size
+        else:
+            self._fail(RequestError(503, "the bodies of all requests together take all memory for them", 1))
+
+    def _fail(self, error: RequestError) -> None:
+        # httptools turns whatever a callback raises into an error of its own.
+        self._error = error
+        raise error
