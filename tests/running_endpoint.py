@@ -90,7 +90,8 @@ def declare(folder: Path, deployments: dict[str, dict[str, str]], traffic: dict[
     """Write the next generation of desired.json, whole or not at all, and return its number."""
     path = folder / "desired.json"
     generation = json.loads(path.read_text(encoding="utf-8"))["generation"] + 1 if path.exists() else 1
-    content = {"generation": generation, "model": MODEL, "deployments": deployments, "traffic": traffic}
+    model = {"deployments": deployments, "traffic": traffic, "shadow": None}
+    content = {"generation": generation, "models": {MODEL: model}}
     temporary = folder / ".desired.json.new"
     temporary.write_text(json.dumps(content), encoding="utf-8")
     temporary.replace(path)

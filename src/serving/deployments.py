@@ -1,4 +1,4 @@
-"""What an endpoint holds: its deployments and the traffic among them. It reads no file and loads no model.
+"""What one worker process holds: its models, their deployments and the traffic among them. It loads no model.
 
 Everything here is touched by one thread only, the event loop's, so nothing is locked.
 """
@@ -10,19 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from serving.counters import Counters
 from serving.errors import RequestError
 from serving.model import Model
-
-GOLDEN_RATIO = 0.6180339887498949
+from serving.traffic import Traffic
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What to serve as one version: a package folder, its digest and a variant."""
+    """What to serve as one version: a package folder, its digest, a variant and an engine (serving.model.ENGINES)."""
 
     package: str
     digest: str
     variant: str
+    engine: str = "onnxruntime"
 
 
 @dataclass(eq=False)
@@ -37,6 +38,7 @@ class Deployment:
     errors: int = 0
     in_flight: int = 0
     is_draining: bool = False
+    counters: Counters = field(default_factory=Counters)
 
     @property
     def state(self) -> str:
@@ -60,49 +62,15 @@ class Deployment:
             self.in_flight -= 1
 
 
-@dataclass(frozen=True)
-class Traffic:
-    """The traffic in force: percent by deployment. Never changed, only replaced: a request sees one or the other."""
+@dataclass(eq=False)
+class ServedModel:
+    """One model. `shadow` scores copies of live requests and answers none; `routed` numbers the live requests."""
 
-    shares: tuple[tuple[Deployment, int], ...] = ()
-
-    def choose(self, number: int) -> Deployment | None:
-        """Return the deployment for the request of this number, or None where nothing has traffic.
-
-        Multiples of the golden ratio spread evenly over 0..1 (the additive recurrence, Roberts 2018), so that a share
-        of 10 % is close to 10 % over few requests too.
-        """
-        point = (number * GOLDEN_RATIO) % 1.0 * sum(percent for _, percent in self.shares)
-        for deployment, percent in self.shares:
-            point -= percent
-            if point < 0:
-                return deployment
-        return None
-
-    def percents(self) -> dict[str, int]:
-        """Return the percent of each version."""
-        return {deployment.version: percent for deployment, percent in self.shares}
-
-    def has(self, deployment: Deployment) -> bool:
-        """Tell whether a deployment can be chosen."""
-        return any(deployment is other and percent > 0 for other, percent in self.shares)
-
-
-@dataclass
-class Endpoint:
-    """An endpoint's state. `observed` is the newest generation of which everything is done."""
-
-    model: str = ""
+    name: str
     deployments: list[Deployment] = field(default_factory=list)
-    traffic: Traffic = Traffic()
-    observed: int = 0
-    error: str | None = None
+    traffic: Traffic[Deployment] = Traffic()
+    shadow: Deployment | None = None
     routed: int = 0
-
-    def check_name(self, model: str | None) -> None:
-        """Raise RequestError 404 where a request names another model than the one served here."""
-        if model is not None and model != self.model:
-            raise RequestError(404, f"model {model} is not served here")
 
     @property
     def is_ready(self) -> bool:
@@ -115,12 +83,15 @@ class Endpoint:
             raise RequestError(503, "no deployment has traffic")
         return max(self.traffic.shares, key=lambda share: share[1])[0]
 
-    def route(self) -> Deployment:
-        """Return the deployment that the traffic gives the next request to. Raises RequestError 503."""
-        chosen = self.traffic.choose(self.routed)
+    def route(self, key: str | None = None) -> Deployment:
+        """Return the deployment that the traffic gives the next request to. Raises RequestError 503 where none has any.
+
+        Requests with the same key (a camera's name) go to the same version while the shares stay.
+        """
+        chosen = self.traffic.choose(self.routed) if key is None else self.traffic.stick(key)
         if chosen is None:
             raise RequestError(503, "no deployment has traffic")
-        self.routed += 1
+        self.routed += key is None
         return chosen
 
     def spare(self, failed: Deployment) -> Deployment | None:
@@ -132,19 +103,64 @@ class Endpoint:
         """Return the one deployment of a version. Raises RequestError: 404 on an unknown one, 503 if not ready."""
         found = [one for one in self.deployments if one.version == version and not one.is_draining]
         if not found:
-            raise RequestError(404, f"version {version} of {self.model} is not deployed here")
+            raise RequestError(404, f"version {version} of {self.name} is not deployed here")
         if found[-1].state != "ready":
-            raise RequestError(503, f"version {version} of {self.model} is {found[-1].state}")
+            raise RequestError(503, f"version {version} of {self.name} is {found[-1].state}")
         return found[-1]
 
     def report(self) -> dict[str, Any]:
-        """Return what GET /deployments answers."""
+        """Return what the model serves, and how it gets on with it."""
         return {
-            "model": self.model,
+            "traffic": self.traffic.percents(),
+            "shadow": None if self.shadow is None else self.shadow.version,
+            "deployments": {deployment.version: _describe(deployment) for deployment in self.deployments},
+        }
+
+
+@dataclass
+class Endpoint:
+    """One worker's models, by name. `observed` is the newest generation of desired.json of which everything is done.
+
+    `default` names the model that answers where a request names none; `is_started` says that each model of the first
+    generation had its traffic or failed for good.
+    """
+
+    models: dict[str, ServedModel] = field(default_factory=dict)
+    observed: int = 0
+    error: str | None = None
+    default: str | None = None
+    is_started: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether all that was declared at first has come up, as far as it can, and some model has traffic.
+
+        A model that is added later does not take this back: it must not cost the others their requests.
+        """
+        return self.is_started and any(served.is_ready for served in self.models.values())
+
+    def served(self, name: str | None) -> ServedModel:
+        """Return a model by its name; for None the only one, or the default.
+
+        Raises RequestError: 404 on an unknown name, 400 where a name is needed, 503 where there is no model at all.
+        """
+        wanted = self.default if name is None else name
+        if wanted is not None:
+            if wanted not in self.models:
+                raise RequestError(404, f"model {wanted} is not served here")
+            return self.models[wanted]
+        if not self.models:
+            raise RequestError(503, "no deployment has traffic")
+        if len(self.models) > 1:
+            raise RequestError(400, f"several models are served here: name one of {', '.join(sorted(self.models))}")
+        return next(iter(self.models.values()))
+
+    def report(self) -> dict[str, Any]:
+        """Return what one worker says of all this; serving.merge makes GET /deployments of all workers' reports."""
+        return {
             "observed_generation": self.observed,
             "error": self.error,
-            "traffic": self.traffic.percents(),
-            "deployments": {deployment.version: _describe(deployment) for deployment in self.deployments},
+            "models": {name: served.report() for name, served in self.models.items()},
         }
 
 
@@ -154,7 +170,9 @@ def _describe(deployment: Deployment) -> dict[str, Any]:
         "reason": deployment.reason,
         "digest": deployment.declared.digest,
         "variant": deployment.declared.variant,
+        "engine": deployment.declared.engine,
         "requests": deployment.requests,
         "errors": deployment.errors,
         "in_flight": deployment.in_flight,
+        "counters": deployment.counters.to_json(),
     }

@@ -1,25 +1,33 @@
-"""A model in memory: one variant of a model package, checked by SHA-256 and run by ONNX Runtime on one thread.
+"""A model in memory: one variant of a model package, checked by SHA-256 and run by an engine.
 
-It knows neither HTTP nor video. What a package is: modelpackage.release. One thread an inference, because an edge
-device runs many streams side by side, and two threads on two busy cores are slower than one.
+It knows neither HTTP nor video. What a package is: modelpackage.release.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from modelpackage import PackageError, Release, digest_bytes, open_package
-from serving.errors import ModelError, one_line
+from serving import onnx_engine, openvino_engine
+from serving.curve import BatchCurve, Run, measure
+from serving.errors import ModelError, ServingError, one_line
 
 WARM_UP_PIXELS = 28
-FATAL_ONLY = 4  # ONNX Runtime's log level: what goes wrong is raised, and reported once, by us
+
+# Engine -> a function from an ONNX file's bytes and the names of its input and output to what scores frames.
+ENGINES: dict[str, Callable[[bytes, str, str], Run]] = {
+    "onnxruntime": onnx_engine.open_run,
+    "openvino": openvino_engine.open_run,
+}
 
 
 @dataclass(frozen=True)
@@ -33,36 +41,56 @@ class Contract:
 
 @dataclass(frozen=True)
 class Prediction:
-    """For n frames: logits and probabilities, float32 [n, classes], and the n labels of the largest."""
+    """For n frames: logits, float32 [n, classes], and the classes of their columns. The rest is computed when asked."""
 
     logits: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
-    labels: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The softmax of each row of logits, float32 [n, classes]."""
+        return softmax(self.logits)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The class of the largest logit of each row."""
+        return tuple(self.classes[index] for index in self.logits.argmax(axis=1))
+
+    def rows(self, start: int, stop: int) -> Prediction:
+        """Return the prediction of the frames from `start` up to `stop`."""
+        return Prediction(self.logits[start:stop], self.classes)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded variant. `digest` names the package that it came from."""
+    """A loaded variant. `digest` names the package that it came from, `reference` is its reference.json."""
 
-    session: onnxruntime.InferenceSession
+    run: Run
     contract: Contract
     labels: tuple[str, ...]
     digest: str
     variant: str
+    engine: str
+    curve: BatchCurve
+    reference: Mapping[str, Any]
 
     def predict(self, frames: NDArray[np.uint8]) -> Prediction:
         """Score frames, uint8 RGB [n, height, width, 3].
 
         Raises ModelError where the model can't run on them, or answers NaN or infinity.
         """
-        try:
-            (logits,) = self.session.run([self.contract.output_name], {self.contract.input_name: frames})
-        except Exception as error:  # ONNX Runtime's errors have no common class
-            raise ModelError(f"the model does not run on {list(frames.shape)}: {one_line(error)}") from None
-        if logits.shape != (len(frames), len(self.labels)) or not np.isfinite(logits).all():
-            raise ModelError(f"logits {logits.shape} are not {len(frames)} rows of {len(self.labels)} finite numbers")
-        best = tuple(self.labels[index] for index in logits.argmax(axis=1))
-        return Prediction(logits, softmax(logits), best)
+        return predict(self.run, self.labels, frames)
+
+
+def predict(run: Run, labels: tuple[str, ...], frames: NDArray[np.uint8]) -> Prediction:
+    """Score frames, as Model.predict does, by an engine's function."""
+    try:
+        logits = run(frames)
+    except Exception as error:  # engines' errors have no common class
+        raise ModelError(f"the model does not run on {list(frames.shape)}: {one_line(error)}") from None
+    if logits.shape != (len(frames), len(labels)) or not _is_finite(logits):
+        raise ModelError(f"logits {logits.shape} are not {len(frames)} rows of {len(labels)} finite numbers")
+    return Prediction(logits, labels)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -71,25 +99,39 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def load_model(folder: Path, digest: str, variant: str) -> Model:
-    """Check a package against its digest, load one variant and run it once.
+def load_model(folder: Path, digest: str, variant: str, engine: str = "onnxruntime") -> Model:
+    """Check a package against its digest, load one variant, run it and measure its batch curve.
 
-    Raises PackageError on a package that is damaged, lacks the variant or holds a model that does not run.
+    Raises PackageError on a package that is damaged, lacks the variant or holds a model that does not run;
+    ServingError on an engine that is unknown or not installed.
     """
+    if engine not in ENGINES:
+        raise ServingError(f"engine {engine}: unknown: use one of {', '.join(ENGINES)}")
     release = open_package(folder, digest)
     if variant not in release.variants:
         known = ", ".join(sorted(release.variants))
         raise PackageError(f"{folder}: holds no variant {variant}: it has {known}")
     contract = _contract(_json(folder, release, "contract.json"), folder)
     labels = tuple(str(label) for label in _json(folder, release, "labels.json"))
+    reference = _json(folder, release, "reference.json") if "reference.json" in release.files else {}
     content = _checked_bytes(folder, release, release.variants[variant])
-    file = folder / release.variants[variant]
+    shape = _frame_shape(folder, release, contract)
     try:
-        model = Model(_session(content), contract, labels, digest, variant)
-        model.predict(_warm_up_frame(model.session))
+        run = ENGINES[engine](content, contract.input_name, contract.output_name)
+        predict(run, labels, np.zeros((1, *shape), np.uint8))
+        curve = measure(run, shape)
+    except ServingError:
+        raise
     except Exception as error:  # as above; it also names an input or output that the file does not have
+        file = folder / release.variants[variant]
         raise PackageError(f"{file}: cannot be served ({one_line(error)}): export the model again") from None
-    return model
+    return Model(run, contract, labels, digest, variant, engine, curve, reference)
+
+
+def _is_finite(logits: NDArray[np.float32]) -> bool:
+    # One number tells it almost always, for a third of the time; finite logits may have too large a sum of squares.
+    flat = logits.ravel()
+    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(logits).all())
 
 
 def _checked_bytes(folder: Path, release: Release, name: str) -> bytes:
@@ -123,16 +165,10 @@ def _contract(content: Any, folder: Path) -> Contract:
     return contract
 
 
-def _session(content: bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = FATAL_ONLY
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def _warm_up_frame(session: onnxruntime.InferenceSession) -> NDArray[np.uint8]:
-    # The file's own shape where it fixes one: whether that keeps the contract's promise, live frames tell.
-    _, *sizes = session.get_inputs()[0].shape
-    return np.zeros([1, *(size if isinstance(size, int) else WARM_UP_PIXELS for size in sizes[:2]), 3], np.uint8)
+def _frame_shape(folder: Path, release: Release, contract: Contract) -> tuple[int, int, int]:
+    """Return the [height, width, 3] to warm up with: the golden frames', else the contract's, else a small one."""
+    sizes = contract.input_shape[1:3]
+    if "golden.json" in release.files:
+        sizes = tuple(_json(folder, release, "golden.json")["shape"][1:3])
+    height, width = (size if size > 0 else WARM_UP_PIXELS for size in sizes)
+    return height, width, 3

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modelpackage import PackageError
-from serving.deployments import Deployment, Endpoint
+from serving.deployments import Deployment, Endpoint, ServedModel
 from serving.reconcile import Reconciler
 
 MODEL: Any = object()  # nobody predicts here
@@ -26,7 +26,7 @@ class Loads:
         self.errors: dict[str, Exception] = {}
         self.gates: dict[str, threading.Event] = {}
 
-    def __call__(self, package: Path, digest: str, variant: str) -> Any:
+    def __call__(self, package: Path, digest: str, variant: str, engine: str) -> Any:
         """Load a package, as serving.model.load_model does."""
         self.started.append(package.name)
         gate = self.gates.get(package.name)
@@ -49,8 +49,11 @@ class World:
     def declare(self, generation: int, traffic: dict[str, int], *versions: str) -> None:
         """Declare versions; the package of version 2 is named "2"."""
         deployments = {v: {"package": f"/packages/{v}", "digest": "sha256:0", "variant": "fp32"} for v in versions}
-        content = {"generation": generation, "model": "m", "deployments": deployments, "traffic": traffic}
-        self.path.write_text(json.dumps(content), encoding="utf-8")
+        self.declare_models(generation, {"m": {"deployments": deployments, "traffic": traffic}})
+
+    def declare_models(self, generation: int, models: dict[str, Any]) -> None:
+        """Declare models."""
+        self.path.write_text(json.dumps({"generation": generation, "models": models}), encoding="utf-8")
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Look until something is so."""
@@ -68,11 +71,16 @@ class World:
     @property
     def states(self) -> dict[str, str]:
         """Return the state of each version."""
-        return {one.version: one.state for one in self.endpoint.deployments}
+        return {one.version: one.state for one in self.served.deployments}
+
+    @property
+    def served(self) -> ServedModel:
+        """Return the model that is declared."""
+        return self.endpoint.models["m"]
 
     def of(self, version: str) -> Deployment:
         """Return the deployment of a version."""
-        return self.endpoint.find(version)
+        return self.served.find(version)
 
 
 Scenario = Callable[[World], Coroutine[Any, Any, None]]
@@ -95,12 +103,7 @@ def test_nothing_declared_is_nothing_served(play: Callable[[Scenario], World]) -
         world.reconciler.look()
 
     report = play(scenario).endpoint.report()
-    assert (report["observed_generation"], report["error"], report["traffic"], report["deployments"]) == (
-        0,
-        None,
-        {},
-        {},
-    )
+    assert report == {"observed_generation": 0, "error": None, "models": {}}
 
 
 def test_traffic_moves_only_when_its_target_is_ready(play: Callable[[Scenario], World]) -> None:
@@ -111,12 +114,12 @@ def test_traffic_moves_only_when_its_target_is_ready(play: Callable[[Scenario], 
         world.declare(2, {"2": 100}, "1", "2")
         await world.until(lambda: world.loads.started == ["1", "2"])
         world.reconciler.look()
-        assert world.endpoint.traffic.percents() == {"1": 100}
+        assert world.served.traffic.percents() == {"1": 100}
         assert (world.endpoint.observed, world.states) == (1, {"1": "ready", "2": "loading"})
         world.loads.gates["2"].set()
         await world.settle(2)
 
-    assert play(scenario).endpoint.traffic.percents() == {"2": 100}
+    assert play(scenario).served.traffic.percents() == {"2": 100}
 
 
 def test_a_failed_load_never_gets_traffic_and_is_reported(play: Callable[[Scenario], World]) -> None:
@@ -128,9 +131,9 @@ def test_a_failed_load_never_gets_traffic_and_is_reported(play: Callable[[Scenar
         await world.settle(2)
 
     world = play(scenario)
-    assert world.endpoint.traffic.percents() == {"1": 100}, "what is in force stays, though it is declared no more"
+    assert world.served.traffic.percents() == {"1": 100}, "what is in force stays, though it is declared no more"
     assert world.states == {"1": "ready", "2": "failed"}
-    assert world.endpoint.report()["deployments"]["2"]["reason"] == "/packages/2: is broken"
+    assert world.served.report()["deployments"]["2"]["reason"] == "/packages/2: is broken"
 
 
 def test_a_failed_load_is_tried_again_only_when_declared_again(play: Callable[[Scenario], World]) -> None:
@@ -154,7 +157,7 @@ def test_an_error_that_is_no_package_error_fails_the_load_and_not_the_server(pla
         world.declare(1, {}, "1")
         await world.settle(1)
 
-    assert play(scenario).endpoint.report()["deployments"]["1"]["reason"] == "RuntimeError: two lines"
+    assert play(scenario).served.report()["deployments"]["1"]["reason"] == "RuntimeError: two lines"
 
 
 def test_a_removed_version_is_unloaded_after_its_last_answer(play: Callable[[Scenario], World]) -> None:
@@ -164,7 +167,7 @@ def test_a_removed_version_is_unloaded_after_its_last_answer(play: Callable[[Sce
         with world.of("1").hold():
             world.declare(2, {"2": 100}, "2")
             world.reconciler.look()
-            assert world.endpoint.route().version == "2", "new requests go to the new one at once"
+            assert world.served.route().version == "2", "new requests go to the new one at once"
             for _ in range(5):
                 world.reconciler.look()
             assert (world.endpoint.observed, set(world.states)) == (1, {"1", "2"})
@@ -199,7 +202,7 @@ def test_newer_traffic_does_not_wait_for_a_load(play: Callable[[Scenario], World
         assert world.states == {"2": "ready"}
         world.loads.gates["3"].set()
 
-    assert play(scenario).endpoint.traffic.percents() == {"2": 100}
+    assert play(scenario).served.traffic.percents() == {"2": 100}
 
 
 def test_the_same_version_with_another_variant_is_loaded_beside_and_then_served(
@@ -214,12 +217,12 @@ def test_the_same_version_with_another_variant_is_loaded_beside_and_then_served(
         )
         world.path.write_text(text, encoding="utf-8")
         world.reconciler.look()
-        assert world.endpoint.traffic.has(before)
+        assert world.served.traffic.has(before)
         await world.settle(2)
-        assert not world.endpoint.traffic.has(before)
+        assert not world.served.traffic.has(before)
 
     world = play(scenario)
-    assert [one.declared.variant for one in world.endpoint.deployments] == ["int8"]
+    assert [one.declared.variant for one in world.served.deployments] == ["int8"]
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"generation": 9}'])
@@ -231,7 +234,7 @@ def test_a_malformed_file_changes_nothing_and_is_reported(play: Callable[[Scenar
         world.reconciler.look()
         report = world.endpoint.report()
         assert "desired.json" in report["error"] and "what is served stays" in report["error"]
-        assert (report["traffic"], report["observed_generation"]) == ({"1": 100}, 1)
+        assert (report["models"]["m"]["traffic"], report["observed_generation"]) == ({"1": 100}, 1)
         world.declare(2, {"1": 100}, "1")
         await world.settle(2)
 
@@ -247,7 +250,7 @@ def test_a_file_that_is_gone_changes_nothing_and_is_reported(play: Callable[[Sce
         world.reconciler.look()
 
     world = play(scenario)
-    assert world.endpoint.traffic.percents() == {"1": 100}
+    assert world.served.traffic.percents() == {"1": 100}
     assert world.endpoint.error is not None and "it is gone" in world.endpoint.error
 
 
@@ -262,7 +265,7 @@ def test_the_same_generation_with_other_content_is_not_done_before_it_is(play: C
         world.loads.gates["2"].set()
         await world.settle(1)
 
-    assert play(scenario).endpoint.traffic.percents() == {"2": 100}
+    assert play(scenario).served.traffic.percents() == {"2": 100}
 
 
 def test_the_same_file_again_starts_nothing(play: Callable[[Scenario], World]) -> None:

@@ -1,0 +1,64 @@
+"""Makes one report of the reports of all workers, each of which serves the same declared state. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Report = Mapping[str, Any]
+
+
+def merge_reports(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return the report of a whole endpoint: counts are summed, and a state is ready only where all are.
+
+    A version that some worker failed to load is failed. The traffic is the mean of the workers', as they share the
+    requests. The observed generation is the least; with no worker it is 0.
+    """
+    names = _keys([report["models"] for report in reports])
+    return {
+        "observed_generation": min((report["observed_generation"] for report in reports), default=0),
+        "error": _first([report["error"] for report in reports]),
+        "models": {name: _merge_model([report["models"].get(name) for report in reports]) for name in names},
+    }
+
+
+def _merge_model(reports: Sequence[Report | None]) -> dict[str, Any]:
+    known = [report for report in reports if report is not None]
+    traffics = [report["traffic"] for report in known]
+    shares = {v: sum(one.get(v, 0) for one in traffics) / len(reports) for v in _keys(traffics)}
+    versions = _keys([report["deployments"] for report in known])
+    shadows = {None if report is None else report["shadow"] for report in reports}
+    return {
+        "traffic": {version: round(share) for version, share in shares.items()},
+        "shadow": shadows.pop() if len(shadows) == 1 else None,
+        "deployments": {
+            v: _merge_deployment([None if one is None else one["deployments"].get(v) for one in reports])
+            for v in versions
+        },
+    }
+
+
+def _merge_deployment(reports: Sequence[Report | None]) -> dict[str, Any]:
+    known = [report for report in reports if report is not None]
+    states = {"loading" if report is None else report["state"] for report in reports}
+    state = "failed" if "failed" in states else "loading" if "loading" in states else "ready"
+    counts = {name: sum(report[name] for report in known) for name in ("requests", "errors", "in_flight")}
+    reason = _first([report["reason"] for report in known])
+    return {**known[0], "state": state, "reason": reason, **counts, "counters": _sum([r["counters"] for r in known])}
+
+
+def _sum(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Add numbers by key, and those of mappings within."""
+    totals: dict[str, Any] = {}
+    for key in _keys(mappings):
+        values = [mapping[key] for mapping in mappings if key in mapping]
+        totals[key] = _sum(values) if isinstance(values[0], Mapping) else sum(values)
+    return totals
+
+
+def _keys(mappings: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for mapping in mappings for key in mapping))
+
+
+def _first(values: Sequence[Any]) -> Any:
+    return next((value for value in values if value is not None), None)
