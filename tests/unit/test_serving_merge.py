@@ -1,0 +1,71 @@
+"""Several workers' reports become one: what only one of them has done is not done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.deployments import Declared, Deployment, Endpoint, ServedModel
+from serving.merge import merge_reports
+from serving.traffic import Traffic
+
+MODEL: Any = object()  # nobody predicts here
+
+
+def worker(observed: int = 3, shares: tuple[int, int] = (90, 10), **changes: Any) -> Endpoint:
+    """Return a worker with two ready versions, of which the first has answered 5 requests, and changes to it."""
+    one, two = (Deployment(v, Declared(f"/{v}", "sha256:0", "int8"), MODEL) for v in ("1", "2"))
+    one.requests, one.errors = 5, 1
+    one.counters.success, one.counters.shed["overload"] = 4, 2
+    served = ServedModel("m", [one, two], Traffic(((one, shares[0]), (two, shares[1]))))
+    for name, value in changes.items():
+        setattr(two, name, value)
+    return Endpoint({"m": served}, observed)
+
+
+def merged(*workers: Endpoint) -> dict[str, Any]:
+    """Return one report of them all."""
+    return merge_reports([one.report() for one in workers])
+
+
+def test_one_worker_s_report_is_the_report() -> None:
+    assert merged(worker()) == worker().report()
+
+
+def test_counts_are_summed_and_the_least_generation_is_told() -> None:
+    report = merged(worker(), worker(observed=2))
+    first = report["models"]["m"]["deployments"]["1"]
+    assert (report["observed_generation"], first["requests"], first["errors"]) == (2, 10, 2)
+    assert (first["counters"]["success"], first["counters"]["shed"]["overload"]) == (8, 4)
+
+
+def test_a_version_is_ready_where_all_are_and_failed_where_any_is() -> None:
+    loading, failed = worker(model=None), worker(model=None, reason="it is broken")
+    for workers, state in (((worker(), loading), "loading"), ((loading, failed), "failed"), ((worker(),), "ready")):
+        assert merged(*workers)["models"]["m"]["deployments"]["2"]["state"] == state
+    assert merged(worker(), failed)["models"]["m"]["deployments"]["2"]["reason"] == "it is broken"
+
+
+def test_a_model_or_version_that_a_worker_does_not_know_yet_is_loading() -> None:
+    behind = worker()
+    behind.models["m"].deployments.pop()
+    assert merged(worker(), behind)["models"]["m"]["deployments"]["2"]["state"] == "loading"
+    assert merged(Endpoint(), worker())["models"]["m"]["deployments"]["1"]["state"] == "loading"
+
+
+def test_traffic_that_only_some_workers_have_moved_is_told_as_it_is() -> None:
+    report = merged(worker(shares=(100, 0)), worker(shares=(50, 50)))
+    assert report["models"]["m"]["traffic"] == {"1": 75, "2": 25}
+
+
+def test_a_shadow_is_told_once_all_have_it() -> None:
+    shadowing = worker()
+    shadowing.models["m"].shadow = shadowing.models["m"].deployments[1]
+    assert merged(shadowing, shadowing)["models"]["m"]["shadow"] == "2"
+    assert merged(shadowing, worker())["models"]["m"]["shadow"] is None
+
+
+def test_the_first_error_is_told_and_no_worker_has_observed_nothing() -> None:
+    troubled = worker()
+    troubled.error = "it is not JSON"
+    assert merged(worker(), troubled)["error"] == "it is not JSON"
+    assert merge_reports([]) == {"observed_generation": 0, "error": None, "models": {}}
