@@ -95,10 +95,14 @@ class Release:
 
 @dataclass(frozen=True)
 class Local:
-    """The local platform: where its state lives (relative to the repository) and which port serves (0: a free one)."""
+    """The local platform: where its state lives, relative to the repository, and what serves.
+
+    Port 0 takes a free one; workers are the processes of an endpoint.
+    """
 
     home: str
     port: int
+    workers: int = 1
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlops.adapters.local.storage import locked
 from mlops.client import JsonClient
 from mlops.config import REPOSITORY, Stage
 from mlops.errors import BusyError, DeployError, TargetError
@@ -37,25 +38,34 @@ class Declared:
     package: str
     digest: str
     variant: str
+    engine: str = "onnxruntime"
+
+
+@dataclass(frozen=True)
+class DesiredModel:
+    """One model of desired.json. Versions are strings, as JSON's keys are; `shadow` is one without traffic."""
+
+    deployments: dict[str, Declared]
+    traffic: dict[str, int]
+    shadow: str | None = None
 
 
 @dataclass(frozen=True)
 class Desired:
-    """desired.json: what the runtime shall serve. Versions are strings, as JSON's keys are."""
+    """desired.json: what the runtime shall serve. Of its models this adapter declares one, and lets the others be."""
 
     generation: int
-    model: str
-    deployments: dict[str, Declared]
-    traffic: dict[str, int]
+    models: dict[str, DesiredModel]
 
 
 @dataclass(frozen=True)
 class LocalTarget:
-    """The endpoint whose state is in `folder`. Port 0 takes a free port once and keeps it."""
+    """The endpoint whose state is in `folder`. Port 0 takes a free port once and keeps it; workers are processes."""
 
     folder: Path
     model: str
     port: int
+    workers: int = 1
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -68,13 +78,15 @@ class LocalTarget:
     def status(self) -> EndpointStatus:
         """Return what the runtime says; where it does not run, the traffic that it will have when it does."""
         desired = self._desired()
+        declared = self._own(desired).traffic
         answer = self._ask()
         if answer is None:
-            return EndpointStatus(None, _integers(desired.traffic), {})
+            return EndpointStatus(None, _integers(declared), {})
         url = self._url() or ""
-        seen = {int(v): self._deployment(url, int(v), d) for v, d in answer["deployments"].items()}
+        served = answer["models"].get(self.model, {"deployments": {}, "traffic": {}})
+        seen = {int(v): self._deployment(url, int(v), d) for v, d in served["deployments"].items()}
         behind = answer["observed_generation"] < desired.generation
-        return EndpointStatus(url, _integers(desired.traffic if behind else answer["traffic"]), seen)
+        return EndpointStatus(url, _integers(declared if behind else served["traffic"]), seen)
 
     def deploy(self, deployment: Deployment) -> None:
         """Load a version beside the others. Raises DeployError, and takes it away, where it does not load."""
@@ -97,23 +109,28 @@ class LocalTarget:
 
     def remove(self, version: int) -> None:
         """Unload a version after its last request. Raises TargetError where it still has traffic."""
-        if _integers(self._desired().traffic).get(version):
+        if _integers(self._own(self._desired()).traffic).get(version):
             raise TargetError(f"{self.folder.name}: version {version} has traffic: move it away before removing it")
-        kept = {name: one for name, one in self._desired().deployments.items() if name != str(version)}
-        self._declare(lambda now: replace(now, deployments=kept))
+        self._declare(lambda now: replace(now, deployments=_without(now.deployments, str(version))))
 
-    def _declare(self, change: Callable[[Desired], Desired]) -> None:
-        now = self._desired()
-        wanted = change(now)
-        if wanted != now:
-            wanted = replace(wanted, generation=now.generation + 1)
-            write_json(self.folder / "desired.json", wanted)
+    def _declare(self, change: Callable[[DesiredModel], DesiredModel]) -> None:
+        # Others write it too, each under this lock: whoever loads another model on this endpoint by hand.
+        with locked(self.folder / "desired.lock"):
+            now = self._desired()
+            own = _valid(change(self._own(now)))
+            wanted = replace(now, models={**now.models, self.model: own})
+            if wanted != now:
+                wanted = replace(wanted, generation=now.generation + 1)
+                write_json(self.folder / "desired.json", wanted)
         self._ensure_running()
         self._wait_for(lambda answer: answer["observed_generation"] >= wanted.generation, "to follow desired.json")
 
     def _desired(self) -> Desired:
         path = self.folder / "desired.json"
-        return read_json(Desired, path) if path.exists() else Desired(0, self.model, {}, {})
+        return read_json(Desired, path) if path.exists() else Desired(0, {})
+
+    def _own(self, desired: Desired) -> DesiredModel:
+        return desired.models.get(self.model, DesiredModel({}, {}))
 
     def _deployment(self, url: str, version: int, seen: Mapping[str, Any]) -> DeploymentStatus:
         path = f"/v2/models/{self.model}/versions/{version}/infer"
@@ -157,6 +174,8 @@ class LocalTarget:
             str(self.folder),
             "--port",
             str(self._port()),
+            "--workers",
+            str(self.workers),
         ]
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "OMP_NUM_THREADS": "1"}
         with (self.folder / "server.log").open("ab") as log:
@@ -185,7 +204,7 @@ class LocalTarget:
 
 def open_target(stage: Stage) -> LocalTarget:
     """Return the endpoint of a stage."""
-    return LocalTarget(stage.home / "endpoints" / stage.name, stage.model, stage.local.port)
+    return LocalTarget(stage.home / "endpoints" / stage.name, stage.model, stage.local.port, stage.local.workers)
 
 
 def _lock_or_raise(file: Any, name: str) -> None:
@@ -198,6 +217,16 @@ def _lock_or_raise(file: Any, name: str) -> None:
     file.truncate(0)
     file.write(f"process {os.getpid()}")
     file.flush()
+
+
+def _valid(model: DesiredModel) -> DesiredModel:
+    """Return the model without a shadow that is deployed no more, or has traffic now."""
+    is_shadow = model.shadow in model.deployments and not model.traffic.get(model.shadow)
+    return model if is_shadow else replace(model, shadow=None)
+
+
+def _without(deployments: Mapping[str, Declared], version: str) -> dict[str, Declared]:
+    return {name: one for name, one in deployments.items() if name != version}
 
 
 def _integers(traffic: Mapping[str, int]) -> dict[int, int]:
