@@ -1,77 +1,73 @@
-"""The HTTP face of an endpoint: Open Inference Protocol v2, POST /score for images, GET /deployments for operators.
-
-It ties paths to serving.scoring and serving.pages, and turns every error into {"error": reason}, in one line.
-"""
+"""Ties the pages to requests, and turns every error into {"error": reason}, in one line."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
-from serving.deployments import Endpoint
-from serving.errors import RequestError, one_line
+from serving.door import Door
+from serving.errors import RequestError, ServingError, one_line
+from serving.http.message import Reply, Request, Response, error_response
 from serving.pages import Pages
-from serving.reconcile import Reconciler
-from serving.scoring import Scoring, answer_infer, answer_score
+from serving.questions import ask_infer, ask_score
+from serving.routes import Match, match
+from serving.scoring import Scoring
 
-MODEL = "/v2/models/{model}"
-VERSION = f"{MODEL}/versions/{{version}}"
-
-
-def build_app(endpoint: Endpoint, reconciler: Reconciler, threads: int) -> Starlette:
-    """Return the application; `threads` inferences run side by side, so that a slow one blocks no health check."""
-    pool = ThreadPoolExecutor(threads, "inference")
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        following = asyncio.get_running_loop().create_task(reconciler.follow())
-        yield
-        following.cancel()
-        pool.shutdown()
-
-    app = Starlette(routes=_routes(endpoint, pool), lifespan=lifespan)
-    app.add_exception_handler(RequestError, _refused)
-    app.add_exception_handler(HTTPException, _refused_by_router)
-    app.add_exception_handler(Exception, _defect)
-    return app
+Page = Callable[[Request, Mapping[str, str]], Response | Awaitable[Response]]
 
 
-def _routes(endpoint: Endpoint, pool: ThreadPoolExecutor) -> list[Route]:
-    pages, infer = Pages(endpoint), Scoring(endpoint, pool, answer_infer)
-    return [
-        Route("/v2", pages.server),
-        Route("/v2/", pages.server),
-        Route("/v2/health/live", pages.live),
-        Route("/v2/health/ready", pages.ready),
-        Route(MODEL, pages.model),
-        Route(VERSION, pages.model),
-        Route(f"{MODEL}/ready", pages.model_ready),
-        Route(f"{VERSION}/ready", pages.model_ready),
-        Route(f"{MODEL}/infer", infer, methods=["POST"]),
-        Route(f"{VERSION}/infer", infer, methods=["POST"]),
-        Route("/score", Scoring(endpoint, pool, answer_score), methods=["POST"]),
-        Route("/deployments", pages.deployments),
-    ]
+@dataclass(frozen=True)
+class App:
+    """The application of one worker: requests in, answers out through `reply`, at once or later."""
+
+    scoring: Scoring
+    pages: Pages
+    door: Door | None
+
+    def admit(self, request: Request) -> Response | None:
+        """Refuse, before its body is read, a request for no page, or by nobody who is known."""
+        try:
+            match(request.method, request.path)
+        except RequestError as error:
+            return error_response(error.status, str(error), error.headers)
+        return None
+
+    def handle(self, request: Request, reply: Reply) -> None:
+        """Answer a request."""
+        try:
+            self._dispatch(match(request.method, request.path), request, reply)
+        except Exception as error:
+            reply(_as_response(error))
+
+    def _dispatch(self, found: Match, request: Request, reply: Reply) -> None:
+        if found.page == "infer":
+            names = (found.values["model"], found.values.get("version"))
+            self.scoring.score(request, reply, names, ask_infer)
+        elif found.page == "score":
+            self.scoring.score(request, reply, self.pages.names(request), ask_score)
+        else:
+            answer = getattr(self.pages, found.page)(request, found.values)
+            if isinstance(answer, Response):
+                reply(answer)
+            else:
+                asyncio.get_running_loop().create_task(_later(answer, reply))
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestError)
-    return JSONResponse({"error": str(error)}, error.status)
+async def _later(answer: Awaitable[Response], reply: Reply) -> None:
+    try:
+        reply(await answer)
+    except Exception as error:
+        reply(_as_response(error))
 
 
-async def _refused_by_router(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    reason = f"{request.method} {request.url.path}: {error.detail}"
-    return JSONResponse({"error": reason}, error.status_code, error.headers)
+def _as_response(error: Exception) -> Response:
+    if isinstance(error, RequestError):
+        return error_response(error.status, str(error), error.headers)
+    if isinstance(error, ServingError):
+        return error_response(400, str(error))
+    return error_response(500, f"a defect of the server: {one_line(error)}")
 
 
-async def _defect(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": f"a defect of the server: {one_line(error)}"}, 500)
+Reports = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -3,50 +3,43 @@
 One server a folder: it holds a lock on DIR/server.lock for life, and whatever it knows can be read again from
 desired.json, so it may be killed at any moment. SIGTERM ends it after the requests in flight.
 
-Run: python -m serving.endpoint --directory DIR [--port N] [--host ADDRESS]
+Run: python -m serving.endpoint --directory DIR [--port N] [--host ADDRESS] [--workers N] [--models FOLDER]
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import fcntl
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import uvicorn
-
-from serving.app import build_app
-from serving.deployments import Endpoint
+from serving.door import open_door
 from serving.errors import ServingError, exit_code
 from serving.files import write_json
-from serving.reconcile import Reconciler
+from serving.options import endpoint_parser
+from serving.supervisor import Supervisor, worker_command
+from serving.tls import Certificates
 
-KEEP_ALIVE_SECONDS = 75  # longer than clients and proxies keep idle connections, so that they close first
 LOCK_SECONDS = 0.5  # whoever asks whether a server runs takes the lock for a moment too
-GRACE_SECONDS = 20  # for requests in flight when the server is told to end
+BACKLOG = 2048
 
 
-def serve(directory: Path, host: str, port: int) -> None:
+def serve(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Serve until SIGTERM. Port 0 takes a free one. Raises ServingError where another server serves the folder."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again when it has ended; without this it would end the process as a failure.
-        signal.signal(number, lambda *_: sys.exit(0))
-    directory.mkdir(parents=True, exist_ok=True)
-    with _only_server(directory), _listener(host, port) as listener:
-        endpoint = Endpoint()
-        app = build_app(endpoint, Reconciler(directory, endpoint), threads=os.cpu_count() or 1)
-        listener.listen()  # before anyone is told: a client that comes first waits instead of being refused
-        _announce(directory, host, listener.getsockname()[1])
-        config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none")
-        config.timeout_keep_alive, config.timeout_graceful_shutdown = KEEP_ALIVE_SECONDS, GRACE_SECONDS
-        uvicorn.Server(config).run([listener])
+    open_door(options)  # here, so that what is wrong with it is said once, and not by each worker again and again
+    certificates = Certificates.of(options)
+    options.directory.mkdir(parents=True, exist_ok=True)
+    with _only_server(options.directory), _listener(options.host, options.port) as listener:
+        listener.listen(BACKLOG)  # before anyone is told: a client that comes first waits instead of being refused
+        _announce(options.directory, options.host, listener.getsockname()[1], "https" if certificates else "http")
+        asyncio.run(Supervisor(worker_command(arguments), options.workers, listener, options).run())
 
 
 @contextmanager
@@ -72,6 +65,7 @@ def _listener(host: str, port: int) -> socket.socket:
     # The protocol is said, because asyncio turns Nagle's delay off only where it is: 40 ms a request.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -80,21 +74,18 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _announce(directory: Path, host: str, port: int) -> None:
+def _announce(directory: Path, host: str, port: int, scheme: str) -> None:
     reachable = "127.0.0.1" if host == "0.0.0.0" else host
-    url = f"http://{reachable}:{port}"
+    url = f"{scheme}://{reachable}:{port}"
     write_json(directory / "server.json", {"pid": os.getpid(), "port": port, "url": url})
     print(f"serving {directory} at {url}", file=sys.stderr, flush=True)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="serving.endpoint", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--directory", type=Path, required=True, help="holds desired.json; server.json is written here")
-    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    return parser.parse_args()
+def main(arguments: Sequence[str]) -> int:
+    """Serve and return the exit code: 0, or 1 after one line on stderr."""
+    options = endpoint_parser("serving.endpoint", (__doc__ or "").splitlines()[0]).parse_args(arguments)
+    return exit_code(lambda: serve(options, arguments))
 
 
 if __name__ == "__main__":
-    options = _arguments()
-    sys.exit(exit_code(lambda: serve(options.directory, options.host, options.port)))
+    sys.exit(main(sys.argv[1:]))

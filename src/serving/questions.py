@@ -1,0 +1,108 @@
+"""What a body asks, and how the answer is said: the Open Inference Protocol's infer, and POST /score for images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import orjson
+
+from serving.deployments import Deployment, ServedModel
+from serving.errors import RequestError
+from serving.http.message import Request, Response
+from serving.images import decode_image
+from serving.model import Prediction
+from serving.multipart import images_of
+from serving.scoring import Part, Question
+from serving.v2.answer import infer_answer
+from serving.v2.request import InferRequest, parse_infer
+
+QUICK_BYTES = 64 * 1024  # an image file of so many bytes is read in about a millisecond
+TOP = 10
+MICROSECONDS = 1e6
+
+
+def ask_infer(request: Request, deployment: Deployment) -> Question:
+    """Read an inference request of the protocol. Raises RequestError 400."""
+    assert deployment.model is not None  # only ready deployments are chosen
+    length = request.headers.get("inference-header-content-length")
+    question = parse_infer(request.body, _integer(length), deployment.model.contract)
+    part = Part(lambda: question.frames, len(question.frames))
+    timeout = float("inf") if question.timeout_us is None else question.timeout_us / MICROSECONDS
+    return Question((part,), partial(_answer_infer, question), timeout)
+
+
+def ask_score(request: Request, deployment: Deployment) -> Question:
+    """Read one image, or several by multipart/form-data. Raises RequestError: 400, 413, 415."""
+    top = _top(request.query)
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/"):
+        return Question((_image(request.body),), lambda predictions, *names: _answer_score(predictions[0], top, *names))
+    images = images_of(request.body, content_type)
+    names = [name for name, _ in images]
+    return Question([_image(content, name) for name, content in images], partial(_answer_several, names, top))
+
+
+def _image(content: bytes, name: str | None = None) -> Part:
+    return Part(partial(_frame, content, name), is_quick=len(content) <= QUICK_BYTES)
+
+
+def _frame(content: bytes, name: str | None) -> np.ndarray:
+    try:
+        return decode_image(content)[None]
+    except RequestError as error:
+        raise error if name is None else RequestError(error.status, f"{name}: {error}") from None
+
+
+def _answer_infer(
+    question: InferRequest, predictions: Sequence[Prediction], served: ServedModel, deployment: Deployment
+) -> Response:
+    answer = infer_answer(question, predictions[0], served.name, deployment.version)
+    length = answer.header_length
+    headers = () if length is None else (("inference-header-content-length", str(length)),)
+    return Response(200, answer.body, answer.content_type, headers)
+
+
+def _answer_score(prediction: Prediction, top: int, served: ServedModel, deployment: Deployment) -> Response:
+    return Response(200, orjson.dumps({**_scores(prediction, top), **_source(served, deployment)}))
+
+
+def _answer_several(
+    names: Sequence[str],
+    top: int,
+    predictions: Sequence[Prediction],
+    served: ServedModel,
+    deployment: Deployment,
+) -> Response:
+    images = [{"name": name, **_scores(one, top)} for name, one in zip(names, predictions, strict=True)]
+    return Response(200, orjson.dumps({"images": images, **_source(served, deployment)}))
+
+
+def _scores(prediction: Prediction, top: int) -> dict[str, Any]:
+    scores = prediction.probabilities[0]
+    best = np.argsort(-scores, kind="stable")[:top].tolist()
+    named = {prediction.classes[index]: float(scores[index]) for index in best}
+    return {"label": prediction.classes[best[0]], "score": float(scores[best[0]]), "scores": named}
+
+
+def _source(served: ServedModel, deployment: Deployment) -> dict[str, str]:
+    digest = deployment.declared.digest
+    return {"model_name": served.name, "model_version": deployment.version, "digest": digest}
+
+
+def _top(query: str) -> int:
+    given = parse_qs(query).get("top", [str(TOP)])[0] if query else str(TOP)
+    if not given.isdecimal() or not 0 < int(given) <= 100_000:
+        raise RequestError(400, f"top: should be a number of labels from 1, is {given[:40]}")
+    return int(given)
+
+
+def _integer(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 12:
+        raise RequestError(400, f"Inference-Header-Content-Length: should be a number of bytes, is {text[:40]}")
+    return int(text)

@@ -1,0 +1,170 @@
+"""What waits for a model, and who is next: one batch at a time, made of what already waits; nobody waits for others.
+
+Work that can't be in time is refused when it comes, so the queue is bounded by time and not by length. A fast model
+runs on the event loop itself, a slow one, or a long decode, in a thread. It knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from serving.deployments import Deployment
+from serving.errors import RequestError
+from serving.work import Work, execute
+
+QUICK_SECONDS = 0.002  # a model that takes longer would hold up the event loop: health checks, reading, refusing
+SPIN_SECONDS = 100e-6
+SHADOWS = 32
+SMOOTHING = 0.1
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits at a moment: frames, the oldest's age and the expected seconds of work."""
+
+    waiting: int
+    oldest_seconds: float
+    expected_seconds: float
+
+
+class Scheduler:
+    """The queue of one process. Its methods run on the event loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_wait: float) -> None:
+        """`max_wait` is how many seconds of work may wait before a request; one that would wait longer is refused."""
+        self._loop, self._max_wait = loop, max_wait
+        self._queue: deque[Work] = deque()
+        self._shadows: deque[Work] = deque(maxlen=SHADOWS)
+        self._expected = 0.0
+        self._paces: dict[Deployment, float] = {}
+        self._pool = ThreadPoolExecutor(1, "inference")
+        self._is_running = False
+        self._is_scheduled = False
+        self._spin_until = 0.0
+        self.busy_seconds = 0.0
+
+    def submit(self, work: Work) -> None:
+        """Let work wait its turn. Raises RequestError 503, with Retry-After, where it would wait too long."""
+        work.expected = self._pace(work.deployment) * work.count
+        allowed = min(self._max_wait, work.deadline - time.monotonic() - work.expected)
+        if self._expected > allowed:
+            reason = "overload" if allowed == self._max_wait else "deadline"
+            work.deployment.counters.shed[reason] += 1
+            raise self._refusal(f"{self._expected:.3f} s of work wait, {max(0.0, allowed):.3f} s are left")
+        self._queue.append(work)
+        self._expected += work.expected
+        self._schedule()
+
+    def submit_shadow(self, work: Work) -> None:
+        """Score when nothing else waits, or never: the oldest goes when there are too many."""
+        self._shadows.append(work)
+        self._schedule()
+
+    def backlog(self) -> Backlog:
+        """Return what waits now."""
+        oldest = time.monotonic() - self._queue[0].arrived if self._queue else 0.0
+        return Backlog(sum(work.count for work in self._queue), oldest, self._expected)
+
+    def capacity(self) -> float:
+        """Return the frames a second that the models here were last seen to score, the slowest's; 0 for none."""
+        return 1 / max(self._paces.values()) if self._paces else 0.0
+
+    def forget(self, deployment: Deployment) -> None:
+        """Forget a deployment that is unloaded."""
+        self._paces.pop(deployment, None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits or runs."""
+        return not self._queue and not self._is_running
+
+    def close(self) -> None:
+        """End the thread after what it runs."""
+        self._pool.shutdown()
+
+    def _refusal(self, reason: str) -> RequestError:
+        return RequestError(503, f"too much to do: {reason}", max(1, math.ceil(self._expected)))
+
+    def _pace(self, deployment: Deployment) -> float:
+        known = self._paces.get(deployment)
+        if known is None:
+            assert deployment.model is not None  # only ready deployments get work
+            curve = deployment.model.curve
+            known = self._paces[deployment] = curve.seconds[curve.cap] / curve.cap
+        return known
+
+    def _schedule(self) -> None:
+        # What else the event loop has to read in this round comes first: so those that wait already are seen.
+        if not self._is_scheduled and not self._is_running:
+            self._is_scheduled = True
+            self._loop.call_soon(self._run_next)
+
+    def _run_next(self) -> None:
+        self._is_scheduled = False
+        batch = self._take()
+        if not batch:
+            self._spin()
+            return
+        model = batch[0].deployment.model
+        assert model is not None
+        self._is_running = True
+        start = time.monotonic()
+        if model.curve.single() < QUICK_SECONDS and all(work.is_quick for work in batch):
+            execute(model, batch)
+            self._finish(batch, start)
+        else:
+            future = self._pool.submit(execute, model, batch)
+            future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._finish, batch, start, done))
+
+    def _take(self) -> list[Work]:
+        self._expire()
+        if not self._queue:
+            return [self._shadows.popleft()] if self._shadows else []
+        first = self._queue.popleft()
+        batch, frames, others = [first], first.count, []
+        assert first.deployment.model is not None
+        cap = first.deployment.model.curve.cap
+        while self._queue and frames < cap:
+            work = self._queue.popleft()
+            fits = work.deployment is first.deployment and frames + work.count <= cap
+            (batch if fits else others).append(work)
+            frames += work.count if fits else 0
+        self._queue.extendleft(reversed(others))
+        return batch
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        while self._queue and self._queue[0].deadline < now:
+            work = self._queue.popleft()
+            self._expected -= work.expected
+            work.deployment.counters.shed["expired"] += 1
+            work.error = self._refusal("the time that the client gave is over")
+            work.done(work)
+
+    def _finish(self, batch: list[Work], start: float, done: Future[None] | None = None) -> None:
+        now = time.monotonic()
+        self.busy_seconds += now - start
+        self._learn(batch, now - start)
+        self._is_running = False
+        self._expected = self._expected - sum(work.expected for work in batch) if self._queue else 0.0
+        defect = done.exception() if done is not None else None
+        for work in batch:
+            work.error = work.error or (RuntimeError(str(defect)) if defect else None)
+            work.done(work)
+        self._spin_until = time.monotonic() + min(SPIN_SECONDS, now - start)
+        self._schedule()
+
+    def _learn(self, batch: list[Work], seconds: float) -> None:
+        deployment, pace = batch[0].deployment, seconds / sum(work.count for work in batch)
+        self._paces[deployment] = self._pace(deployment) * (1 - SMOOTHING) + pace * SMOOTHING
+
+    def _spin(self) -> None:
+        # To sleep and be woken costs a lone client more than a fast model does: so for a moment, no longer than the
+        # last work took, the event loop looks for more instead of sleeping.
+        if time.monotonic() < self._spin_until:
+            self._schedule()
