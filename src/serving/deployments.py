@@ -11,19 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serving.counters import Counters
+from serving.desired import Declared
 from serving.errors import RequestError
 from serving.model import Model
 from serving.traffic import Traffic
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What to serve as one version: a package folder, its digest, a variant and an engine (serving.model.ENGINES)."""
-
-    package: str
-    digest: str
-    variant: str
-    engine: str = "onnxruntime"
 
 
 @dataclass(eq=False)

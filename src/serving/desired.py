@@ -14,8 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.deployments import Declared
 from serving.errors import ServingError
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What to serve as one version: a package folder, its digest, a variant and an engine (serving.model.ENGINES)."""
+
+    package: str
+    digest: str
+    variant: str
+    engine: str = "onnxruntime"
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelpackage import PackageError
-from serving.deployments import Declared, Deployment, Endpoint, ServedModel
-from serving.desired import Desired, DesiredModel, parse_desired
+from serving.deployments import Deployment, Endpoint, ServedModel
+from serving.desired import Declared, Desired, DesiredModel, parse_desired
 from serving.errors import ServingError, one_line
 from serving.model import Model, load_model
 from serving.traffic import Traffic

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.deployments import Declared, Deployment, Endpoint, ServedModel
+from serving.deployments import Deployment, Endpoint, ServedModel
+from serving.desired import Declared
 from serving.errors import RequestError
 from serving.traffic import Traffic
 

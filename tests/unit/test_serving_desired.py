@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from serving.deployments import Declared
-from serving.desired import parse_desired
+from serving.desired import Declared, parse_desired
 from serving.errors import ServingError
 
 ONE = {"package": "/p", "digest": "sha256:0", "variant": "int8"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.deployments import Declared, Deployment, Endpoint, ServedModel
+from serving.deployments import Deployment, Endpoint, ServedModel
+from serving.desired import Declared
 from serving.merge import merge_reports
 from serving.traffic import Traffic
 
