@@ -167,8 +167,11 @@ def _contract(content: Any, folder: Path) -> Contract:
 
 def _frame_shape(folder: Path, release: Release, contract: Contract) -> tuple[int, int, int]:
     """Return the [height, width, 3] to warm up with: the golden frames', else the contract's, else a small one."""
-    sizes = contract.input_shape[1:3]
-    if "golden.json" in release.files:
-        sizes = tuple(_json(folder, release, "golden.json")["shape"][1:3])
-    height, width = (size if size > 0 else WARM_UP_PIXELS for size in sizes)
+    shape = contract.input_shape
+    try:
+        if "golden.json" in release.files:
+            shape = _json(folder, release, "golden.json")["shape"]
+        _, height, width, _ = (size if size > 0 else WARM_UP_PIXELS for size in shape)
+    except (KeyError, TypeError, ValueError):
+        raise PackageError(f"{folder}: a shape is not n, height, width, 3: export the model again") from None
     return height, width, 3

@@ -12,8 +12,10 @@ import pytest
 
 from model_packages import CHECKPOINT, DATA_VERSION, MODEL, make_package
 from modelpackage import PackageError, package_digest, seal_package
+from serving import onnx_engine
+from serving.curve import Run
 from serving.errors import ModelError
-from serving.model import Model, load_model
+from serving.model import ENGINES, Model, Prediction, load_model, predict
 
 
 def load(package: Path, variant: str = "int8") -> Model:
@@ -117,3 +119,63 @@ def test_a_model_that_takes_one_size_only_fails_on_another_by_its_own_fault(tmp_
 def test_a_model_that_answers_nan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="finite"):
         load(make_package(tmp_path / "package", version_bias=float("nan")))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_only_what_is_not_finite_is_refused_however_large_it_is() -> None:
+    labels = ("red", "green")
+    frames = np.zeros((1, 2, 2, 3), np.uint8)
+    huge = np.array([[3e38, -3e38]], np.float32)
+    assert predict(lambda frames: huge, labels, frames).labels == ("red",)
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(ModelError, match="finite"):
+            predict(lambda frames, bad=bad: np.array([[1.0, bad]], np.float32), labels, frames)
+
+
+def test_rows_of_a_prediction_are_those_of_the_frames() -> None:
+    prediction = Prediction(np.eye(3, dtype=np.float32), ("red", "green", "blue"))
+    part = prediction.rows(1, 3)
+    assert part.labels == prediction.labels[1:3] == ("green", "blue")
+    np.testing.assert_array_equal(part.probabilities, prediction.probabilities[1:3])
+
+
+def test_a_model_bears_its_curve_and_its_reference(tmp_path: Path) -> None:
+    package = make_package(tmp_path / "package")
+    model = load(package)
+    assert model.curve.cap in model.curve.seconds and model.curve.single() > 0
+    assert model.reference == json.loads((package / "reference.json").read_text(encoding="utf-8"))
+    (package / "reference.json").unlink()
+    assert load(reseal(package)).reference == {}
+
+
+@pytest.mark.parametrize(("golden", "height", "width"), [(True, 28, 28), (False, 28, 20)])
+def test_a_model_is_tried_at_the_golden_size_or_else_the_contracts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: bool, height: int, width: int
+) -> None:
+    shapes = set()
+    package = make_package(tmp_path / "package")
+    contract = json.loads((package / "contract.json").read_text(encoding="utf-8"))
+    contract["input"]["shape"] = [-1, -1, 20, 3]
+    (package / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
+    if not golden:
+        (package / "golden.json").unlink()
+    monkeypatch.setitem(ENGINES, "onnxruntime", lambda *given: seen(shapes, onnx_engine.open_run(*given)))
+    load(reseal(package))
+    assert shapes == {(height, width, 3)}
+
+
+def seen(shapes: set[tuple[int, ...]], run: Run) -> Run:
+    """Return an engine's function that notes the shapes of frames."""
+
+    def noted(frames: Any) -> Any:
+        shapes.add(frames.shape[1:])
+        return run(frames)
+
+    return noted
+
+
+def test_a_golden_set_without_a_shape_is_refused(tmp_path: Path) -> None:
+    package = make_package(tmp_path / "package")
+    (package / "golden.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(PackageError, match="a shape is not n, height, width, 3"):
+        load(reseal(package))

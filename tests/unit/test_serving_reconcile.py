@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from modelpackage import PackageError
+from serving import reconcile
 from serving.deployments import Deployment, Endpoint, ServedModel
 from serving.reconcile import Reconciler
 
@@ -23,12 +26,14 @@ class Loads:
 
     def __init__(self) -> None:
         self.started: list[str] = []
+        self.engines: list[str] = []
         self.errors: dict[str, Exception] = {}
         self.gates: dict[str, threading.Event] = {}
 
     def __call__(self, package: Path, digest: str, variant: str, engine: str) -> Any:
         """Load a package, as serving.model.load_model does."""
         self.started.append(package.name)
+        self.engines.append(engine)
         gate = self.gates.get(package.name)
         if gate is not None and not gate.wait(30):
             raise TimeoutError
@@ -277,3 +282,140 @@ def test_the_same_file_again_starts_nothing(play: Callable[[Scenario], World]) -
         assert world.endpoint.observed == 1
 
     assert play(scenario).loads.started == ["1"]
+
+
+def one_version(version: str, **more: Any) -> dict[str, Any]:
+    """Return a model of one version, which has all the traffic."""
+    declared = {"package": f"/packages/{version}", "digest": "sha256:0", "variant": "fp32"}
+    return {"deployments": {version: {**declared, **more}}, "traffic": {version: 100}}
+
+
+def test_models_come_move_and_go_without_touching_each_other(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare_models(1, {"m": one_version("1"), "n": one_version("2")})
+        await world.settle(1)
+        kept = world.of("1")
+        world.loads.gates["3"] = threading.Event()
+        world.declare_models(2, {"m": one_version("1"), "n": one_version("3"), "o": one_version("4")})
+        await world.until(lambda: "3" in world.loads.started)
+        assert world.endpoint.models["n"].route().version == "2", "until its successor is ready"
+        world.loads.gates["3"].set()
+        await world.settle(2)
+        assert {name: one.route().version for name, one in world.endpoint.models.items()} == {
+            "m": "1",
+            "n": "3",
+            "o": "4",
+        }
+        world.declare_models(3, {"m": one_version("1")})
+        await world.settle(3)
+        assert (list(world.endpoint.models), world.of("1")) == (["m"], kept)
+
+    assert play(scenario).loads.started == ["1", "2", "3", "4"]
+
+
+def test_a_model_that_is_declared_no_more_goes_after_its_last_answer(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare_models(1, {"m": one_version("1"), "n": one_version("2")})
+        await world.settle(1)
+        with world.of("1").hold():
+            world.declare_models(2, {"n": one_version("2")})
+            for _ in range(3):
+                world.reconciler.look()
+            assert (list(world.endpoint.models), world.endpoint.observed) == (["m", "n"], 1)
+        await world.settle(2)
+
+    assert list(play(scenario).endpoint.models) == ["n"]
+
+
+def test_models_are_loaded_one_after_the_other_by_their_engines(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.loads.gates["1"] = threading.Event()
+        world.declare_models(1, {"m": one_version("1"), "n": one_version("2", engine="openvino")})
+        await world.until(lambda: world.loads.started == ["1"])
+        for _ in range(3):
+            world.reconciler.look()
+            await asyncio.sleep(0)
+        assert world.loads.started == ["1"], "two that measure themselves at once measure each other"
+        world.loads.gates["1"].set()
+        await world.settle(1)
+
+    assert play(scenario).loads.engines == ["onnxruntime", "openvino"]
+
+
+def test_a_load_that_nobody_wants_any_more_is_not_begun(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.loads.gates["1"] = threading.Event()
+        world.declare_models(1, {"m": one_version("1"), "n": one_version("2")})
+        await world.until(lambda: world.loads.started == ["1"])
+        world.declare_models(2, {"m": one_version("1")})
+        world.reconciler.look()
+        world.loads.gates["1"].set()
+        await world.settle(2)
+
+    assert play(scenario).loads.started == ["1"]
+
+
+def test_a_shadow_is_one_only_while_it_is_declared_and_ready(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        model = one_version("1")
+        model["deployments"] |= one_version("2")["deployments"]
+        world.loads.gates["2"] = threading.Event()
+        world.declare_models(1, {"m": {**model, "shadow": "2"}})
+        await world.until(lambda: world.loads.started == ["1", "2"])
+        world.reconciler.look()
+        assert (world.served.shadow, world.endpoint.observed) == (None, 0)
+        world.loads.gates["2"].set()
+        await world.settle(1)
+        assert world.served.shadow is world.of("2")
+        assert {world.served.route().version for _ in range(20)} == {"1"}
+        world.declare_models(2, {"m": model})
+        await world.settle(2)
+
+    world = play(scenario)
+    assert (world.served.shadow, world.states) == (None, {"1": "ready", "2": "ready"})
+
+
+def test_the_server_is_ready_once_all_that_was_declared_first_has_come_up_or_failed(
+    play: Callable[[Scenario], World],
+) -> None:
+    async def scenario(world: World) -> None:
+        world.reconciler.look()
+        assert not world.endpoint.is_ready
+        world.loads.gates["2"] = threading.Event()
+        world.loads.errors["3"] = PackageError("/packages/3: is broken")
+        world.declare_models(1, {"m": one_version("1"), "n": one_version("2"), "o": one_version("3")})
+        await world.until(lambda: "2" in world.loads.started)
+        world.reconciler.look()
+        assert (world.served.is_ready, world.endpoint.is_ready) == (True, False)
+        world.loads.gates["2"].set()
+        await world.settle(1)
+        assert world.endpoint.is_ready
+        world.loads.gates["4"] = threading.Event()
+        world.declare_models(2, {"m": one_version("1"), "p": one_version("4")})
+        await world.until(lambda: "4" in world.loads.started)
+        assert world.endpoint.is_ready, "a model that comes later costs the others nothing"
+        world.loads.gates["4"].set()
+
+    play(scenario)
+
+
+def test_a_file_that_has_not_changed_is_not_read_again(
+    play: Callable[[Scenario], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Path] = []
+    read = Path.read_bytes
+
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        settled = time.time() - 10
+        monkeypatch.setattr(reconcile, "time", SimpleNamespace(time_ns=lambda: int((settled + 20) * 1e9)))
+        await world.settle(1)
+        monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))
+        for _ in range(10):
+            world.reconciler.look()
+        assert reads == []
+        world.declare(2, {"1": 100}, "1")
+        await world.settle(2)
+
+    play(scenario)
+    assert len(reads) == 1

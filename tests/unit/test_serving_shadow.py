@@ -1,0 +1,31 @@
+"""A shadow's labels are compared with the answered ones, and counted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from serving.counters import Counters
+from serving.model import Prediction
+from serving.shadow import compare
+
+CLASSES = ("red", "green", "blue")
+
+
+def prediction(*best: int) -> Prediction:
+    """Return a prediction of these classes."""
+    return Prediction(np.eye(3, dtype=np.float32)[list(best)], CLASSES)
+
+
+def test_each_frame_agrees_or_not() -> None:
+    counters = Counters()
+    compare(prediction(0, 1, 2), counters)(SimpleNamespace(prediction=prediction(0, 2, 1)))
+    compare(prediction(0), counters)(SimpleNamespace(prediction=prediction(0)))
+    assert (counters.agreements, counters.disagreements) == (2, 2)
+
+
+def test_a_shadow_that_fails_counts_as_neither() -> None:
+    counters = Counters()
+    compare(prediction(0), counters)(SimpleNamespace(prediction=None))
+    assert (counters.agreements, counters.disagreements) == (0, 0)
