@@ -67,8 +67,9 @@ class RunningEndpoint:
         self.client = httpx.Client(base_url=self.url, timeout=DEADLINE_SECONDS, trust_env=False)
 
     def report(self) -> dict[str, Any]:
-        """Return what GET /deployments answers."""
-        return self.client.get("/deployments").json()
+        """Return what GET /deployments answers, and at its top what it says of MODEL."""
+        answer = self.client.get("/deployments").json()
+        return {**answer, **answer["models"].get(MODEL, {})}
 
     def declare(self, deployments: dict[str, dict[str, str]], traffic: dict[str, int]) -> dict[str, Any]:
         """Declare the next generation and return the report once it is done."""
