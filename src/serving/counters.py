@@ -26,6 +26,16 @@ class Counters:
     agreements: int = 0
     disagreements: int = 0
 
+    def answered(self, frames: int, request: float, queue: float, decode: float, infer: float, output: float) -> None:
+        """Add a request that was answered: its frames, and the seconds of each part of its way."""
+        self.success += 1
+        self.frames += frames
+        self.request_us += request * 1e6
+        self.queue_us += queue * 1e6
+        self.decode_us += decode * 1e6
+        self.infer_us += infer * 1e6
+        self.output_us += output * 1e6
+
     def to_json(self) -> dict[str, Any]:
         """Return the counts by name."""
         return asdict(self)

@@ -14,6 +14,7 @@ import fcntl
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from serving.files import write_json
 from serving.options import endpoint_parser
 from serving.supervisor import Supervisor, worker_command
 from serving.tls import Certificates
+from serving.watch import follow
 
 LOCK_SECONDS = 0.5  # whoever asks whether a server runs takes the lock for a moment too
 BACKLOG = 2048
@@ -39,7 +41,19 @@ def serve(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     with _only_server(options.directory), _listener(options.host, options.port) as listener:
         listener.listen(BACKLOG)  # before anyone is told: a client that comes first waits instead of being refused
         _announce(options.directory, options.host, listener.getsockname()[1], "https" if certificates else "http")
-        asyncio.run(Supervisor(worker_command(arguments), options.workers, listener, options).run())
+        with _following(options.models, options.directory):
+            asyncio.run(Supervisor(worker_command(arguments), options.workers, listener).run())
+
+
+@contextmanager
+def _following(models: Path | None, directory: Path) -> Iterator[None]:
+    """Follow the folder of models, where there is one, in a thread."""
+    stop = threading.Event()
+    thread = threading.Thread(target=follow, args=(models, directory, stop), daemon=True)
+    if models is not None:
+        thread.start()
+    yield
+    stop.set()
 
 
 @contextmanager

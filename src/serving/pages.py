@@ -79,7 +79,7 @@ class Pages:
 
     def index(self, request: Request, values: Values) -> Response:
         """The models and versions that are here (POST, as Triton's model repository extension has it)."""
-        return json_response(self.repository.index(self.endpoint))
+        return json_response(self.repository.index(self.endpoint, request.body))
 
     async def load(self, request: Request, values: Values) -> Response:
         """Load a model, and answer once each worker serves it."""

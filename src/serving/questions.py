@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,9 +17,10 @@ from serving.http.message import Request, Response
 from serving.images import decode_image
 from serving.model import Prediction
 from serving.multipart import images_of
-from serving.scoring import Part, Question
+from serving.scoring import Question
 from serving.v2.answer import infer_answer
 from serving.v2.request import InferRequest, parse_infer
+from serving.work import Work
 
 QUICK_BYTES = 64 * 1024  # an image file of so many bytes is read in about a millisecond
 TOP = 10
@@ -30,9 +32,9 @@ def ask_infer(request: Request, deployment: Deployment) -> Question:
     assert deployment.model is not None  # only ready deployments are chosen
     length = request.headers.get("inference-header-content-length")
     question = parse_infer(request.body, _integer(length), deployment.model.contract)
-    part = Part(lambda: question.frames, len(question.frames))
-    timeout = float("inf") if question.timeout_us is None else question.timeout_us / MICROSECONDS
-    return Question((part,), partial(_answer_infer, question), timeout)
+    work = Work(deployment, request.arrived, question.frames, None, len(question.frames))
+    timeout = math.inf if question.timeout_us is None else question.timeout_us / MICROSECONDS
+    return Question((work,), partial(_answer_infer, question), timeout)
 
 
 def ask_score(request: Request, deployment: Deployment) -> Question:
@@ -40,14 +42,16 @@ def ask_score(request: Request, deployment: Deployment) -> Question:
     top = _top(request.query)
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/"):
-        return Question((_image(request.body),), lambda predictions, *names: _answer_score(predictions[0], top, *names))
+        return Question((_image(request, deployment, request.body),), partial(_answer_score, top))
     images = images_of(request.body, content_type)
     names = [name for name, _ in images]
-    return Question([_image(content, name) for name, content in images], partial(_answer_several, names, top))
+    works = [_image(request, deployment, content, name) for name, content in images]
+    return Question(works, partial(_answer_several, names, top))
 
 
-def _image(content: bytes, name: str | None = None) -> Part:
-    return Part(partial(_frame, content, name), is_quick=len(content) <= QUICK_BYTES)
+def _image(request: Request, deployment: Deployment, content: bytes, name: str | None = None) -> Work:
+    read = partial(_frame, content, name)
+    return Work(deployment, request.arrived, read=read, is_quick=len(content) <= QUICK_BYTES)
 
 
 def _frame(content: bytes, name: str | None) -> np.ndarray:
@@ -66,8 +70,8 @@ def _answer_infer(
     return Response(200, answer.body, answer.content_type, headers)
 
 
-def _answer_score(prediction: Prediction, top: int, served: ServedModel, deployment: Deployment) -> Response:
-    return Response(200, orjson.dumps({**_scores(prediction, top), **_source(served, deployment)}))
+def _answer_score(top: int, predictions: Sequence[Prediction], served: ServedModel, deployment: Deployment) -> Response:
+    return Response(200, orjson.dumps({**_scores(predictions[0], top), **_source(served, deployment)}))
 
 
 def _answer_several(

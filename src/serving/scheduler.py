@@ -152,6 +152,7 @@ class Scheduler:
         self._learn(batch, now - start)
         self._is_running = False
         self._expected = self._expected - sum(work.expected for work in batch) if self._queue else 0.0
+        batch[0].deployment.counters.executions += 1
         defect = done.exception() if done is not None else None
         for work in batch:
             work.error = work.error or (RuntimeError(str(defect)) if defect else None)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from serving.deployments import Deployment, Endpoint, ServedModel
 from serving.errors import RequestError, one_line
@@ -18,44 +19,41 @@ from serving.http.message import Reply, Request, Response, error_response
 from serving.model import Prediction
 from serving.scheduler import Scheduler
 from serving.shadow import compare
-from serving.work import Frames, Work
+from serving.work import Work
 
-DEADLINE_HEADERS = ("x-request-timeout-ms", "x-envoy-expected-rq-timeout-ms")
+DEADLINE_HEADER = "x-request-timeout-ms"
+ENVOY_HEADER = "x-envoy-expected-rq-timeout-ms"
 STICKY_HEADER = "x-route-key"
-MICROSECONDS = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One reading of frames, `count` of them; `is_quick` where it takes far less than a millisecond."""
-
-    read: Callable[[], Frames]
-    count: int = 1
-    is_quick: bool = True
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Question:
-    """What a request asks: parts to score, and how its answer is made of their predictions."""
+    """What a request asks: works to be done, and how its answer is made of their predictions. `timeout` in seconds."""
 
-    parts: Sequence[Part]
+    works: Sequence[Work]
     answer: Callable[[Sequence[Prediction], ServedModel, Deployment], Response]
     timeout: float = math.inf
 
 
+def _no_answer(predictions: Sequence[Prediction], served: ServedModel, deployment: Deployment) -> Response:
+    raise RuntimeError("a request whose question could not be read has no answer")
+
+
+NOTHING = Question((), _no_answer)
+
+
 @dataclass(slots=True, eq=False)
 class Call:
-    """A request on its way: the question, where it goes, and the works that are not done yet."""
+    """A request on its way: where it goes, what it asks, and how many works of it are not done yet."""
 
     request: Request
     reply: Reply
     served: ServedModel
-    question: Question
     deployment: Deployment
     is_live: bool
-    is_spare: bool = False
-    works: list[Work] = field(default_factory=list)
+    question: Question = NOTHING
     left: int = 0
+    is_spare: bool = False
     is_over: bool = False
 
 
@@ -82,7 +80,7 @@ class Scoring:
         deployment = served.find(version) if version else served.route(request.headers.get(STICKY_HEADER))
         deployment.in_flight += 1
         deployment.counters.pending += 1
-        call = Call(request, reply, served, Question((), _no_answer), deployment, is_live=version is None)
+        call = Call(request, reply, served, deployment, version is None)
         try:
             call.question = ask(request, deployment)
             self._submit(call)
@@ -90,21 +88,26 @@ class Scoring:
             self._end(call, error_response(error.status, str(error), error.headers))
 
     def _submit(self, call: Call) -> None:
-        deadline = call.request.arrived + min(call.question.timeout, _timeout(call.request))
-        call.works = [
-            Work(call.deployment, part.read, lambda work: self._done(call), call.request.arrived, part.count)
-            for part in call.question.parts
-        ]
-        call.left = len(call.works)
-        for work, part in zip(call.works, call.question.parts, strict=True):
-            work.deadline, work.is_quick = deadline, part.is_quick
+        works = call.question.works
+        deadline = call.request.arrived + min(call.question.timeout, _timeout(call.request.headers))
+        call.left = len(works)
+        for work in works:
+            work.deadline, work.done = deadline, partial(self._done, call)
+        for work in works:
             self.scheduler.submit(work)
 
-    def _done(self, call: Call) -> None:
+    def _done(self, call: Call, work: Work) -> None:
         call.left -= 1
         if call.left or call.is_over:
             return
-        error = next((work.error for work in call.works if work.error is not None), None)
+        try:
+            self._conclude(call)
+        except Exception as error:  # a defect here must cost this client a 500, not an answer that never comes
+            self._end(call, error_response(500, f"a defect of the server: {one_line(error)}"))
+
+    def _conclude(self, call: Call) -> None:
+        works = call.question.works
+        error = works[0].error if len(works) == 1 else next((one.error for one in works if one.error), None)
         if error is None:
             self._answer(call)
         elif isinstance(error, RequestError):
@@ -114,12 +117,13 @@ class Scoring:
 
     def _answer(self, call: Call) -> None:
         start = time.monotonic()
-        predictions = [work.prediction for work in call.works if work.prediction is not None]
+        predictions = [work.prediction for work in call.question.works if work.prediction is not None]
         response = call.question.answer(predictions, call.served, call.deployment)
-        _count(call, time.monotonic() - start)
+        _count(call, start)
         self._end(call, response)
-        if call.is_live:
-            self._shadow(call)
+        if call.is_live and call.served.shadow is not None:
+            self._shadow(call, call.served.shadow)
+        call.question = NOTHING  # the works know the call: without this, each request would leave a cycle to collect
 
     def _fail(self, call: Call, error: Exception) -> None:
         """Answer by the spare version: a failing canary is blamed in its own count, and costs no client an answer."""
@@ -131,6 +135,7 @@ class Scoring:
             return
         self._leave(call, 500)
         call.deployment, call.is_spare = spare, True
+        call.question.works = [replace(work, deployment=spare, error=None) for work in call.question.works]
         spare.in_flight += 1
         spare.counters.pending += 1
         try:
@@ -152,19 +157,17 @@ class Scoring:
         if call.is_live:
             deployment.count(status == 500)
 
-    def _shadow(self, call: Call) -> None:
-        shadow = call.served.shadow
-        if shadow is None or shadow.model is None or shadow is call.deployment:
+    def _shadow(self, call: Call, shadow: Deployment) -> None:
+        if shadow.model is None or shadow is call.deployment:
             return
-        for work in call.works:
+        for work in call.question.works:
             if work.frames is not None and work.prediction is not None:
-                compared = compare(work.prediction, shadow.counters)
-                frames = work.frames
-                self.scheduler.submit_shadow(Work(shadow, lambda: frames, compared, time.monotonic(), work.count))
+                done = compare(work.prediction, shadow.counters)
+                self.scheduler.submit_shadow(Work(shadow, work.arrived, work.frames, count=work.count, done=done))
 
 
-def _timeout(request: Request) -> float:
-    given = next((request.headers[name] for name in DEADLINE_HEADERS if name in request.headers), None)
+def _timeout(headers: Mapping[str, str]) -> float:
+    given = headers.get(DEADLINE_HEADER) or headers.get(ENVOY_HEADER)
     if given is None:
         return math.inf
     try:
@@ -172,21 +175,18 @@ def _timeout(request: Request) -> float:
     except ValueError:
         milliseconds = math.nan
     if not milliseconds > 0:
-        raise RequestError(400, f"{DEADLINE_HEADERS[0]}: should be milliseconds above 0, is {given[:40]}")
+        raise RequestError(400, f"{DEADLINE_HEADER}: should be milliseconds above 0, is {given[:40]}")
     return milliseconds / 1000
 
 
-def _count(call: Call, output_seconds: float) -> None:
-    first = call.works[0]
+def _count(call: Call, answered: float) -> None:
+    works, first = call.question.works, call.question.works[0]
+    now = time.monotonic()
     call.deployment.counters.answered(
-        frames=sum(work.count for work in call.works),
-        request=time.monotonic() - call.request.arrived,
+        frames=first.count if len(works) == 1 else sum(work.count for work in works),
+        request=now - call.request.arrived,
         queue=max(0.0, first.started - first.arrived),
-        decode=sum(work.read_seconds for work in call.works),
-        infer=sum(work.infer_seconds for work in call.works),
-        output=output_seconds,
+        decode=first.read_seconds if len(works) == 1 else sum(work.read_seconds for work in works),
+        infer=first.infer_seconds if len(works) == 1 else sum(work.infer_seconds for work in works),
+        output=now - answered,
     )
-
-
-def _no_answer(predictions: Sequence[Prediction], served: ServedModel, deployment: Deployment) -> Response:
-    raise RuntimeError("a request whose question could not be read has no answer")

@@ -32,6 +32,8 @@ class Traffic(Generic[V]):
         Multiples of the golden ratio spread evenly over 0..1 (the additive recurrence, Roberts 2018), so that a share
         of 10 % is close to 10 % over few requests too.
         """
+        if len(self.shares) == 1 and self.shares[0][1]:
+            return self.shares[0][0]
         point = (number * GOLDEN_RATIO) % 1.0 * sum(percent for _, percent in self.shares)
         for deployment, percent in self.shares:
             point -= percent

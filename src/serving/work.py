@@ -21,22 +21,23 @@ Frames = NDArray[np.uint8]
 class Work:
     """Frames to score by one deployment, and what came of it: a prediction, or the error instead.
 
-    `read` returns uint8 RGB [count, height, width, 3] or raises RequestError. Times are seconds, of time.monotonic()
-    where they are moments. `is_quick` says that reading takes far less than a millisecond.
+    `frames` are uint8 RGB [count, height, width, 3]; where they are None, `read` returns them or raises RequestError,
+    and `is_quick` says that this takes far less than a millisecond. Times are seconds, of time.monotonic() where they
+    are moments. `done` is called on the event loop's thread.
     """
 
     deployment: Deployment
-    read: Callable[[], Frames]
-    done: Callable[[Work], None]
     arrived: float
+    frames: Frames | None = None
+    read: Callable[[], Frames] | None = None
     count: int = 1
     is_quick: bool = True
+    done: Callable[[Work], None] = lambda work: None
     deadline: float = math.inf
     expected: float = 0.0
     started: float = 0.0
     read_seconds: float = 0.0
     infer_seconds: float = 0.0
-    frames: Frames | None = None
     prediction: Prediction | None = None
     error: Exception | None = None
 
@@ -52,6 +53,8 @@ def execute(model: Model, batch: Sequence[Work]) -> None:
 
 def _read(work: Work) -> None:
     work.started = time.monotonic()
+    if work.read is None:
+        return
     try:
         work.frames = work.read()
     except RequestError as error:

@@ -92,7 +92,10 @@ class Worker:
         context = None if self._certificates is None else self._certificates.context()
         try:
             await loop.connect_accepted_socket(lambda: HttpProtocol(self.connections), connection, ssl=context)
-        except (OSError, ssl.SSLError):  # no handshake came: TLS was not spoken, or the client's certificate is not ours
+        except (
+            OSError,
+            ssl.SSLError,
+        ):  # no handshake came: TLS was not spoken, or the client's certificate is not ours
             connection.close()
             say_ended(self._handing)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 import httptools
@@ -84,15 +85,14 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header; of one that comes again the values are joined (RFC 9110, 5.3)."""
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        key, text = _header_name(name), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
         """Decide whether the body is worth reading."""
         self.stage, self._head_bytes = BODY, 0
-        path, _, query = self._url.decode("latin-1").partition("?")
-        method = self._parser.get_method().decode("latin-1")
-        self._request = Request(method, unquote(path) if "%" in path else path, query, self._headers, b"", 0.0)
+        path, query = _target(self._url)
+        self._request = Request(_method(self._parser.get_method()), path, query, self._headers, b"", 0.0)
         self._refusal = self._admit(self._request)
         if self._refusal is None:
             self._reserve(int(self._headers.get("content-length", 0)))
@@ -127,3 +127,20 @@ class RequestReader:
         # httptools turns whatever a callback raises into an error of its own.
         self._error = error
         raise error
+
+
+# What clients send again and again is decoded once.
+@lru_cache(maxsize=512)
+def _header_name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
+@lru_cache(maxsize=512)
+def _target(url: bytes) -> tuple[str, str]:
+    path, _, query = url.decode("latin-1").partition("?")
+    return unquote(path) if "%" in path else path, query
+
+
+@lru_cache(maxsize=64)
+def _method(method: bytes) -> str:
+    return method.decode("latin-1")

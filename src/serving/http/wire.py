@@ -14,10 +14,18 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 def encode(response: Response, keep_alive: bool, with_body: bool = True) -> bytes:
     """Return a response's bytes; without its body for HEAD, whose Content-Length stays that of the body."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers) if response.headers else ""
-    head = _head(response.status, response.content_type, keep_alive, int(time.time()))
-    length = f"content-length: {len(response.body)}\r\n{lines}\r\n".encode("latin-1", "replace")
-    return head + length + response.body if with_body else head + length
+    second, body = int(time.time()), response.body
+    head = b"%bcontent-length: %d\r\n%b\r\n" % (
+        _head(response.status, response.content_type, keep_alive, second),
+        len(body),
+        _lines(response.headers),
+    )
+    return head + body if with_body else head
+
+
+@lru_cache(maxsize=512)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1", "replace")
 
 
 @lru_cache(maxsize=64)
