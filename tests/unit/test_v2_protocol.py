@@ -119,9 +119,11 @@ def test_whatever_is_sent_is_read_or_refused_with_a_reason(
         (body(tensor(data=[0, [1, 2, 3, 4, 5]])), "has 2 values"),
         (body(tensor(data=[0, 1, 2, 3, 4, 256])), "UINT8 is 0 to 255, given 0 to 256"),
         (body(tensor(data=[0, 1, 2, 3, 4, -1])), "given -1 to 4"),
-        (body(tensor(data=[0, 1, 2, 3, 4, 2**64])), "whole numbers"),
+        (body(tensor(data=[0, 1, 2, 3, 4, 2**64])), "UINT8 is 0 to 255, given 0 to 18446744073709551616"),
         (body(tensor(data=[0, 1, 2, 3, 4, 10**400])), "not JSON"),
-        (body(tensor(data=[0, 1, 2, 3, 4, 5.0])), "whole numbers"),
+        (body(tensor(data=[0, 1, 2, 3, 4, 1e300])), "UINT8 is 0 to 255"),
+        (body(tensor(data=[0, 1, 2, 3, 4, 5.5])), "whole numbers"),
+        (body(tensor(data=[0.0, 1.0, 2.0, 3.0, 4.0, True])), "whole numbers"),
         (body(tensor(data=[0, 1, 2, 3, 4, True])), "whole numbers"),
         (body(tensor(data=[0, 1, 2, 3, 4, "5"])), "whole numbers"),
         (body(tensor(data=[0, 1, 2, 3, 4, None])), "whole numbers"),
@@ -153,6 +155,10 @@ def test_a_bad_request_is_refused_and_the_key_named(content: bytes, reason: str)
     with pytest.raises(RequestError, match=reason) as raised:
         parse(content)
     assert raised.value.status == 400
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert parse(body(tensor(data=[0.0, 1.0, 2, 253.0, 254.0, 255.0]))).frames.ravel().tolist() == PIXELS
 
 
 def test_a_shape_that_the_contract_fixes_is_held_to() -> None:

@@ -20,12 +20,22 @@ def frames_of(data: list[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     values = _flattened(data, shape) if data and isinstance(data[0], list) else data
     if len(values) != math.prod(shape):
         raise RequestError(400, f"{WHERE}: has {len(values)} values, inputs[0].shape says {short(list(shape))}")
-    if set(map(type, values)) != {int}:
-        raise RequestError(400, f"{WHERE}: UINT8 holds whole numbers from 0 to 255 and nothing else")
+    values = _whole(values)
     try:
         return np.frombuffer(bytes(values), np.uint8).reshape(shape)
     except ValueError:
-        raise RequestError(400, f"{WHERE}: UINT8 is 0 to 255, given {min(values)} to {max(values)}") from None
+        given = f"given {short(min(values))} to {short(max(values))}"
+        raise RequestError(400, f"{WHERE}: UINT8 is 0 to 255, {given}") from None
+
+
+def _whole(values: list[Any]) -> list[int]:
+    # The protocol's own Python client writes 5 as 5.0; to JSON they are one number. A bool is none.
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return values
+    if kinds <= {int, float} and all(map(float.is_integer, map(float, values))):
+        return list(map(int, values))
+    raise RequestError(400, f"{WHERE}: UINT8 holds whole numbers from 0 to 255 and nothing else")
 
 
 def _flattened(data: list[Any], shape: tuple[int, ...]) -> list[Any]:
