@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.deployments import Deployment
-from serving.errors import ModelError, RequestError
 from serving.model import Model, Prediction
 
 Frames = NDArray[np.uint8]
@@ -57,7 +56,7 @@ def _read(work: Work) -> None:
         return
     try:
         work.frames = work.read()
-    except RequestError as error:
+    except Exception as error:  # a RequestError, or a defect that must not fail those beside it
         work.error = error
     work.read_seconds = time.monotonic() - work.started
 
@@ -77,7 +76,7 @@ def _predict(model: Model, group: list[Work]) -> None:
     frames = [work.frames for work in group if work.frames is not None]
     try:
         prediction = model.predict(frames[0] if len(frames) == 1 else np.concatenate(frames))
-    except ModelError as error:
+    except Exception as error:  # the model's fault, whatever it is
         _predict_alone(model, group, error)
         return
     seconds, offset = time.monotonic() - start, 0
@@ -88,7 +87,7 @@ def _predict(model: Model, group: list[Work]) -> None:
         offset += count
 
 
-def _predict_alone(model: Model, group: list[Work], error: ModelError) -> None:
+def _predict_alone(model: Model, group: list[Work], error: Exception) -> None:
     # A frame that the model fails on must not fail those that happened to wait beside it.
     if len(group) == 1:
         group[0].error = error

@@ -1,11 +1,12 @@
-"""The application in this process, with a model that answers when the test lets it."""
+"""The application in this process, over a real socket, with a model that answers when the test lets it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,28 @@ import numpy as np
 import pytest
 
 from running_endpoint import picture
-from serving.app import build_app
-from serving.deployments import Declared, Deployment, Endpoint, Traffic
-from serving.model import Contract, Prediction, softmax
-from serving.reconcile import Reconciler
+from serving.app import App
+from serving.curve import BatchCurve
+from serving.deployments import Declared, Deployment, Endpoint, ServedModel
+from serving.http.connections import Connections
+from serving.http.protocol import HttpProtocol
+from serving.model import Contract, Prediction
+from serving.pages import Pages
+from serving.repository import Repository
+from serving.scheduler import Scheduler
+from serving.scoring import Scoring
+from serving.traffic import Traffic
 
 FRAME = {"inputs": [{"name": "frames", "shape": [1, 1, 1, 3], "datatype": "UINT8", "data": [1, 2, 3]}]}
 
 
 class GatedModel:
-    """A model whose predictions wait for `gate`, and raise where `broken`."""
+    """A slow model, whose predictions wait for `gate`, and raise where `broken`."""
 
     contract = Contract("frames", (-1, -1, -1, 3), "logits")
     labels = ("a", "b")
     digest = "sha256:0"
+    curve = BatchCurve({1: 1.0}, 1)
     broken = False
 
     def __init__(self) -> None:
@@ -39,8 +48,7 @@ class GatedModel:
         assert self.gate.wait(30)
         if self.broken:
             raise RuntimeError("first line\nsecond line")
-        logits = np.tile(np.array([1, 0], np.float32), (len(frames), 1))
-        return Prediction(logits, softmax(logits), ("a",) * len(frames))
+        return Prediction(np.tile(np.array([1, 0], np.float32), (len(frames), 1)), self.labels)
 
 
 def gated() -> Any:
@@ -49,17 +57,34 @@ def gated() -> Any:
 
 
 class Stage:
-    """An endpoint with one version that has all traffic, and a client of it."""
+    """A worker's parts with one version that has all traffic, and a client of them over a real socket."""
 
     def __init__(self, folder: Path) -> None:
         self.model = gated()
         self.deployment = Deployment("1", Declared("/p", "sha256:0", "fp32"), self.model)
-        self.endpoint = Endpoint("m", [self.deployment], Traffic(((self.deployment, 100),)))
-        self.app = build_app(self.endpoint, Reconciler(folder, self.endpoint), threads=1)
+        self.served = ServedModel("m", [self.deployment], Traffic(((self.deployment, 100),)))
+        self.endpoint = Endpoint({"m": self.served}, is_started=True)
+        self.folder = folder
 
-    def client(self) -> httpx.AsyncClient:
-        """Return a client of the application, without a network."""
-        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://test")
+    @asynccontextmanager
+    async def client(self, max_wait: float = 60.0) -> AsyncIterator[httpx.AsyncClient]:
+        """Serve the application on loopback and yield a client of it."""
+        loop = asyncio.get_running_loop()
+        scheduler = Scheduler(loop, max_wait)
+        pages = Pages(self.endpoint, Repository(self.folder, None), self._reports, lambda: False)
+        app = App(Scoring(self.endpoint, scheduler), pages, None)
+        connections = Connections(app.handle, app.admit)
+        server = await loop.create_server(lambda: HttpProtocol(connections), "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+            yield client
+        server.close()
+        self.model.gate.set()
+        await loop.run_in_executor(None, scheduler.close)
+
+    async def _reports(self) -> dict[str, Any]:
+        report = {**self.endpoint.report(), "worker": {}}
+        return {"reports": [report], "workers": 1, "restarts": 0}
 
 
 @pytest.fixture
@@ -88,10 +113,10 @@ def test_a_slow_model_blocks_no_health_check(play: Callable[..., None]) -> None:
             asked = asyncio.create_task(client.post("/score", content=picture((1, 2, 3))))
             await entered(stage)
             assert (await client.get("/v2/health/live")).status_code == 200
-            assert (await client.get("/deployments")).json()["deployments"]["1"]["in_flight"] == 1
+            assert (await client.get("/deployments")).json()["models"]["m"]["deployments"]["1"]["in_flight"] == 1
             stage.model.gate.set()
             assert (await asked).json()["label"] == "a"
-            assert (await client.get("/deployments")).json()["deployments"]["1"]["in_flight"] == 0
+            assert (await client.get("/deployments")).json()["models"]["m"]["deployments"]["1"]["in_flight"] == 0
 
     play(scenario)
 
@@ -102,7 +127,7 @@ def test_a_request_keeps_the_version_that_it_was_routed_to(play: Callable[..., N
         async with stage.client() as client:
             asked = asyncio.create_task(client.post("/score", content=picture((1, 2, 3))))
             await entered(stage)
-            stage.endpoint.traffic = Traffic(((newer, 100),))
+            stage.served.traffic = Traffic(((newer, 100),))
             stage.model.gate.set()
             assert (await asked).json()["model_version"] == "1"
             assert (await client.post("/score", content=picture((1, 2, 3)))).json()["model_version"] == "2"
@@ -133,8 +158,8 @@ def test_where_a_canary_fails_it_is_blamed_and_the_champion_answers(play: Callab
         broken.broken = True
         broken.gate.set()
         canary = Deployment("2", stage.deployment.declared, broken)
-        stage.endpoint.deployments.append(canary)
-        stage.endpoint.traffic = Traffic(((stage.deployment, 60), (canary, 40)))
+        stage.served.deployments.append(canary)
+        stage.served.traffic = Traffic(((stage.deployment, 60), (canary, 40)))
         async with stage.client() as client:
             answers = [await client.post("/score", content=picture((1, 2, 3))) for _ in range(20)]
             direct = await client.post("/v2/models/m/versions/2/infer", json=FRAME)
@@ -152,7 +177,7 @@ def test_where_every_version_fails_the_client_is_told(play: Callable[..., None])
         stage.model.gate.set()
         stage.model.broken = True
         other = Deployment("2", stage.deployment.declared, stage.model)
-        stage.endpoint.traffic = Traffic(((stage.deployment, 50), (other, 50)))
+        stage.served.traffic = Traffic(((stage.deployment, 50), (other, 50)))
         async with stage.client() as client:
             assert (await client.post("/score", content=picture((1, 2, 3)))).status_code == 500
         assert (stage.deployment.errors, other.errors) == (1, 1)
@@ -163,7 +188,7 @@ def test_where_every_version_fails_the_client_is_told(play: Callable[..., None])
 def test_without_traffic_nothing_is_ready_and_the_reason_is_said(play: Callable[..., None]) -> None:
     async def scenario(stage: Stage) -> None:
         stage.model.gate.set()
-        stage.endpoint.traffic = Traffic()
+        stage.served.traffic = Traffic()
         async with stage.client() as client:
             assert (await client.get("/v2/health/live")).status_code == 200
             ready = await client.get("/v2/health/ready")
@@ -175,18 +200,76 @@ def test_without_traffic_nothing_is_ready_and_the_reason_is_said(play: Callable[
     play(scenario)
 
 
-def test_a_body_that_goes_on_too_long_is_refused_while_it_is_read(play: Callable[..., None]) -> None:
+def post(client: httpx.AsyncClient, **headers: str) -> asyncio.Task[httpx.Response]:
+    """Ask for an image to be scored."""
+    return asyncio.create_task(client.post("/score", content=picture((1, 2, 3)), headers=headers))
+
+
+def test_what_cannot_be_in_time_is_refused_at_once_and_told_when_to_come_again(play: Callable[..., None]) -> None:
     async def scenario(stage: Stage) -> None:
-        sent = 0
-
-        async def endless() -> Any:
-            nonlocal sent
-            while True:
-                sent += 1
-                yield b"\0" * 1024 * 1024
-
         async with stage.client() as client:
-            assert (await client.post("/score", content=endless())).status_code == 413
-        assert sent < 40
+            first = post(client)
+            await entered(stage)
+            refused = await post(client, **{"x-request-timeout-ms": "1500"})  # the model is said to take a second
+            assert refused.status_code == 503 and int(refused.headers["retry-after"]) >= 1
+            assert "\n" not in refused.json()["error"]
+            stage.model.gate.set()
+            assert (await first).status_code == 200
+            assert stage.deployment.counters.shed["deadline"] == 1
+            assert stage.deployment.errors == 0, "an overload is no fault of the version"
+
+    play(scenario)
+
+
+def test_more_than_the_server_can_do_in_its_time_is_refused(play: Callable[..., None]) -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client(max_wait=1.5) as client:
+            first = post(client)
+            await entered(stage)
+            second, third = post(client), post(client)
+            done, _ = await asyncio.wait([second, third], return_when=asyncio.FIRST_COMPLETED)
+            assert [one.result().status_code for one in done] == [503]
+            stage.model.gate.set()
+            statuses = sorted(one.status_code for one in await asyncio.gather(first, second, third))
+            assert statuses == [200, 200, 503]
+            assert stage.deployment.counters.shed["overload"] == 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "soon", "nan"])
+def test_a_deadline_that_is_none_is_refused(play: Callable[..., None], given: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.model.gate.set()
+        async with stage.client() as client:
+            assert (await post(client, **{"x-request-timeout-ms": given})).status_code == 400
+
+    play(scenario)
+
+
+def test_a_shadow_scores_what_is_live_and_is_never_answered(play: Callable[..., None]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.model.gate.set()
+        shadow_model = gated()
+        shadow_model.gate.set()
+        shadow = stage.served.shadow = Deployment("2", stage.deployment.declared, shadow_model)
+        async with stage.client() as client:
+            assert (await post(client)).json()["model_version"] == "1"
+            while not shadow.counters.agreements:
+                await asyncio.sleep(0)
+            assert (shadow.requests, shadow.counters.success) == (0, 0)
+
+    play(scenario)
+
+
+def test_the_same_camera_gets_the_same_version(play: Callable[..., None]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.model.gate.set()
+        other = Deployment("2", stage.deployment.declared, stage.model)
+        stage.served.traffic = Traffic(((stage.deployment, 50), (other, 50)))
+        async with stage.client() as client:
+            answers = [[await post(client, **{"x-route-key": f"camera-{n}"}) for _ in range(3)] for n in range(12)]
+        versions = [{answer.json()["model_version"] for answer in one} for one in answers]
+        assert all(len(one) == 1 for one in versions) and set.union(*versions) == {"1", "2"}
 
     play(scenario)
