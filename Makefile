@@ -10,7 +10,7 @@ RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt 
 TESTS := environments/test/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format benchmark lock stop clean
+.PHONY: help demo test unit lint format benchmark benchmark-serving lock stop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ format: $(VENV)/.tests ## rewrite the code in black's style
 
 benchmark: $(VENV)/.runtime ## the demo's figures against their targets, from nothing and again
 	@$(RUN) benchmarks/demo.py
+
+benchmark-serving: $(VENV)/.runtime ## the edge runtime against bare ONNX Runtime and eleven other servers; 25 minutes on an idle machine
+	@$(RUN) -m benchmarks.serving --out docs/benchmarks $(FLAGS)
 
 lock: $(VENV)/.tests ## write environments/constraints.txt from what is installed
 	@(echo '# Every package that the requirements files bring in, at the version tested together. Made by `make lock`.'; \

@@ -19,6 +19,7 @@ from benchmarks.serving.errors import BenchmarkError
 TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
 END_SECONDS = 10.0
+SETTLE_SECONDS = 0.05
 LAST_LINES = 12
 
 
@@ -54,6 +55,20 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
     _signal({*members, *tree(process.pid)} & set(_stats()), signal.SIGKILL)
     process.wait()
+
+
+def pause(pid: int) -> None:
+    """Stop a tree where it is: its head first, which so misses nobody."""
+    _signal([pid, *tree(pid)], signal.SIGSTOP)
+
+
+def resume(pid: int) -> None:
+    """Let a tree go on: its head last, which so finds everybody awake when it looks after them."""
+    members = tree(pid)
+    _signal([member for member in members if member != pid], signal.SIGCONT)
+    time.sleep(SETTLE_SECONDS)
+    _signal([pid], signal.SIGCONT)
+    time.sleep(SETTLE_SECONDS)
 
 
 def tree(pid: int) -> list[int]:

@@ -90,7 +90,7 @@ def running(server: Server, launch: Launch, home: Path) -> Iterator[Running]:
     command, environment = _command(server, launch, python, port), _environment(server, launch, port, second)
     process = start(command, environment, log)
     try:
-        wait_until(lambda: _listens(port), process, log, START_SECONDS)
+        wait_until(lambda: listens(port), process, log, START_SECONDS)
         yield Running(server, launch, process, port)
     finally:
         stop(process)
@@ -129,17 +129,18 @@ def free_ports() -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
+def listens(port: int) -> bool:
+    """Tell whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _retry(answers: list[tuple[int, bytes]], one: Running, payload: Payload) -> bool:
     # Not ready, or nobody there yet: workers of most peers load the model after the port is open.
     if answers[-1][0] not in (0, 404, 500, 502, 503):
         return True
     answers.append(ask(one.port, one.message(payload)))
     return answers[-1][0] == 200
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _command(server: Server, launch: Launch, python: Path, port: int) -> list[str]:
