@@ -1,6 +1,6 @@
 """Clients of the Open Inference Protocol v2 that others wrote, used unchanged: Triton's and the working group's own.
 
-KServe's client is not among them: it can't be installed beside what the tests need (it wants another httpx).
+KServe's client is not among them: it wants an older protobuf than ONNX here, and brings Kubernetes, gRPC and pandas.
 """
 
 from __future__ import annotations

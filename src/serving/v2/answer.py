@@ -104,5 +104,5 @@ def _numbers(name: str, prediction: Prediction) -> NDArray[np.float32]:
 def _best(numbers: NDArray[np.float32], most: int, names: tuple[str, ...]) -> list[str]:
     """Return the `most` largest of each row, largest first, the first of equals first."""
     order = np.argsort(-numbers, axis=1, kind="stable")[:, :most]
-    values = np.take_along_axis(numbers, order, axis=1).ravel().tolist()
+    values = numbers[np.arange(len(numbers))[:, None], order].ravel().tolist()
     return [f"{value:f}:{index}:{names[index]}" for value, index in zip(values, order.ravel().tolist(), strict=True)]
