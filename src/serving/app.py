@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from serving.door import Door
 from serving.errors import RequestError, ServingError, one_line
@@ -30,13 +29,27 @@ class App:
         """Refuse, before its body is read, a request for no page, or by nobody who is known."""
         try:
             match(request.method, request.path)
+            if self.door is not None:
+                self.door.check(request.path, request.headers)
         except RequestError as error:
-            return error_response(error.status, str(error), error.headers)
+            return _as_response(error)
         return None
 
     def handle(self, request: Request, reply: Reply) -> None:
         """Answer a request."""
         try:
+            token = None if self.door is None else self.door.check(request.path, request.headers)
+            if token is None:
+                self._dispatch(match(request.method, request.path), request, reply)
+            else:
+                asyncio.get_running_loop().create_task(self._verify(token, request, reply))
+        except Exception as error:
+            reply(_as_response(error))
+
+    async def _verify(self, token: str, request: Request, reply: Reply) -> None:
+        assert self.door is not None
+        try:
+            await asyncio.to_thread(self.door.verify, token)
             self._dispatch(match(request.method, request.path), request, reply)
         except Exception as error:
             reply(_as_response(error))
@@ -64,10 +77,8 @@ async def _later(answer: Awaitable[Response], reply: Reply) -> None:
 
 def _as_response(error: Exception) -> Response:
     if isinstance(error, RequestError):
-        return error_response(error.status, str(error), error.headers)
+        challenge = (("www-authenticate", "Bearer"),) if error.status == 401 else ()
+        return error_response(error.status, str(error), (*error.headers, *challenge))
     if isinstance(error, ServingError):
         return error_response(400, str(error))
     return error_response(500, f"a defect of the server: {one_line(error)}")
-
-
-Reports = Callable[[], Awaitable[Mapping[str, Any]]]

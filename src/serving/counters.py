@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from bisect import bisect_left
+from dataclasses import dataclass, field
 from typing import Any
 
+MICROSECONDS = 1e6
 SHED_REASONS = ("deadline", "overload", "expired")
+# Upper ends of the histogram of a request's time in the server, in seconds; above the last one is infinity.
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 @dataclass(slots=True)
@@ -25,17 +29,21 @@ class Counters:
     shed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SHED_REASONS, 0))
     agreements: int = 0
     disagreements: int = 0
+    times: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
 
     def answered(self, frames: int, request: float, queue: float, decode: float, infer: float, output: float) -> None:
-        """Add a request that was answered: its frames, and the seconds of each part of its way."""
+        """Count a request that was answered: its frames, and the seconds of the whole and of its parts."""
         self.success += 1
         self.frames += frames
-        self.request_us += request * 1e6
-        self.queue_us += queue * 1e6
-        self.decode_us += decode * 1e6
-        self.infer_us += infer * 1e6
-        self.output_us += output * 1e6
+        self.request_us += request * MICROSECONDS
+        self.queue_us += queue * MICROSECONDS
+        self.decode_us += decode * MICROSECONDS
+        self.infer_us += infer * MICROSECONDS
+        self.output_us += output * MICROSECONDS
+        self.times[bisect_left(BUCKETS, request)] += 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return the counts by name."""
-        return asdict(self)
+        """Return the counts by name; `times` by the upper end of each bucket, each request in one bucket only."""
+        counts = {name: getattr(self, name) for name in self.__slots__ if name not in ("shed", "times")}
+        ends = (*(f"{end:g}" for end in BUCKETS), "+Inf")
+        return {**counts, "shed": dict(self.shed), "times": dict(zip(ends, self.times, strict=True))}

@@ -126,7 +126,8 @@ class Scheduler:
         if not self._queue:
             return [self._shadows.popleft()] if self._shadows else []
         first = self._queue.popleft()
-        batch, frames, others = [first], first.count, []
+        batch, frames = [first], first.count
+        others: list[Work] = []
         assert first.deployment.model is not None
         cap = first.deployment.model.curve.cap
         while self._queue and frames < cap:
