@@ -12,7 +12,7 @@ from PIL import Image
 
 from serving.errors import ServingError
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 GOLDEN_FILE = "golden.json"
 
 
