@@ -55,7 +55,9 @@ def merge(declared: Models, wanted: Wanted, folder: Path) -> dict[str, DesiredMo
 
 def is_of(model: DesiredModel, folder: Path) -> bool:
     """Tell whether a model's packages lie in the folder."""
-    return bool(model.deployments) and all(Path(one.package).is_relative_to(folder) for one in model.deployments.values())
+    return bool(model.deployments) and all(
+        Path(one.package).is_relative_to(folder) for one in model.deployments.values()
+    )
 
 
 class Watch:
