@@ -28,19 +28,28 @@ SEED = 1
 
 @dataclass
 class Tally:
-    """What became of the requests; times are in seconds since the request was due."""
+    """What became of the requests; times are in seconds since the request was due.
 
+    `in_time` are the accepted that were answered while requests still came: what was queued when they ended, and is
+    answered afterwards, is no throughput.
+    """
+
+    end: float
+    in_time: int = 0
     ends: Counter[str] = field(default_factory=Counter)
     accepted: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     late_starts: list[float] = field(default_factory=list)
 
-    def count(self, status: int, seconds: float) -> None:
-        """Count an answer."""
+    def count(self, status: int, seconds: float, now: float) -> None:
+        """Count an answer that came `seconds` after its request was due."""
         kind = "accepted" if status == 200 else "refused" if status in REFUSALS else f"status {status}"
         self.ends[kind] += 1
-        if kind in ("accepted", "refused"):
-            (self.accepted if kind == "accepted" else self.refused).append(seconds)
+        if kind == "accepted":
+            self.in_time += now <= self.end
+            self.accepted.append(seconds)
+        elif kind == "refused":
+            self.refused.append(seconds)
 
 
 class Client(asyncio.Protocol):
@@ -82,7 +91,8 @@ class Client(asyncio.Protocol):
 
     def _end(self, status: int) -> None:
         self._stop_waiting()
-        self._line.tally.count(status, self._line.loop.time() - self._due)
+        now = self._line.loop.time()
+        self._line.tally.count(status, now - self._due, now)
         self._answer.clear()
 
     def _give_up(self) -> None:
@@ -103,15 +113,16 @@ class Line:
     loop: asyncio.AbstractEventLoop
     port: int
     request: bytes
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
     free: list[Client] = field(default_factory=list)
 
     async def ask(self, due: float) -> None:
         """Send one request."""
         self.tally.late_starts.append(self.loop.time() - due)
         try:
-            client = self.free.pop() if self.free else await self._connect()
-        except OSError:
+            async with asyncio.timeout_at(due + GIVE_UP_SECONDS):
+                client = self.free.pop() if self.free else await self._connect()
+        except OSError:  # a time-out is one
             self.tally.ends["no connection"] += 1
             return
         client.send(self.request, due)
@@ -132,9 +143,9 @@ def length_of(head: bytes | bytearray) -> int:
 async def run(port: int, request: bytes, rate: float, seconds: float) -> Tally:
     """Send requests at random moments (a Poisson process) and wait until each has ended."""
     loop = asyncio.get_running_loop()
-    line, chance, asked = Line(loop, port, request), random.Random(SEED), set()
-    begin = due = loop.time()
-    while due < begin + seconds:
+    due = loop.time()
+    line, chance, asked = Line(loop, port, request, Tally(due + seconds)), random.Random(SEED), set()
+    while due < line.tally.end:
         if due > loop.time():
             await asyncio.sleep(due - loop.time())
         asked.add(loop.create_task(line.ask(due)))
@@ -153,7 +164,7 @@ def summary(tally: Tally, seconds: float) -> dict[str, float | dict[str, int]]:
     return {
         "sent": len(tally.late_starts),
         "ends": dict(tally.ends),
-        "goodput": len(tally.accepted) / seconds,
+        "goodput": tally.in_time / seconds,
         "p50_ms": quantile(tally.accepted, 0.5),
         "p99_ms": quantile(tally.accepted, 0.99),
         "refused_p99_ms": quantile(tally.refused, 0.99),

@@ -28,6 +28,7 @@ class Stat:
     """A process: its parent, its session, and processor seconds, its own with those of the children it waited for."""
 
     pid: int
+    state: str
     parent: int
     session: int
     seconds: float
@@ -50,11 +51,11 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """End a command and all that it started: SIGTERM first, SIGKILL to those that are still there."""
     members = tree(process.pid)
     _signal([process.pid], signal.SIGTERM)
-    deadline = time.monotonic() + END_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    _signal({*members, *tree(process.pid)} & set(_stats()), signal.SIGKILL)
+    _wait_for_end(lambda: process.poll() is not None)
+    members = sorted({*members, *tree(process.pid)})
+    _signal(members, signal.SIGKILL)
     process.wait()
+    _wait_for_end(lambda: not alive(members))
 
 
 def pause(pid: int) -> None:
@@ -78,6 +79,12 @@ def tree(pid: int) -> list[int]:
     while found := {one.pid for one in stats.values() if one.parent in members} - members:
         members |= found
     return sorted(members)
+
+
+def alive(pids: Sequence[int]) -> list[int]:
+    """Return those of the processes that run, or could: ended ones that nobody has waited for are left out."""
+    stats = _stats()
+    return [pid for pid in pids if pid in stats and stats[pid].state != "Z"]
 
 
 def cpu_seconds(pid: int) -> float:
@@ -115,6 +122,12 @@ def last_words(log: Path) -> str:
     return " / ".join(line.strip() for line in lines[-LAST_LINES:] if line.strip())[-900:]
 
 
+def _wait_for_end(has_ended: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + END_SECONDS
+    while not has_ended() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def _stats() -> dict[int, Stat]:
     found = (_stat(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit())
     return {one.pid: one for one in found if one}
@@ -126,7 +139,7 @@ def _stat(pid: int) -> Stat | None:
     except OSError:  # it ended meanwhile
         return None
     fields = text.rpartition(")")[2].split()  # the command's name, in parentheses, may hold anything
-    return Stat(pid, int(fields[1]), int(fields[3]), sum(map(int, fields[11:15])) / TICKS)
+    return Stat(pid, fields[0], int(fields[1]), int(fields[3]), sum(map(int, fields[11:15])) / TICKS)
 
 
 def _signal(pids: Sequence[int] | set[int], number: int) -> None:

@@ -23,8 +23,8 @@ that score, one a core, except triton-1.
 OVERLOAD_WORDS = """## Overload: mobilenetv2, jpeg, three times the capacity
 
 Capacity is measured in a closed loop; then requests come at random moments at three times that rate, whether or not
-earlier ones are answered. A client gives up after 2 s and closes. Goodput is what was answered with 200 before that;
-p50 and p99 are of these answers, from the moment at which the request was due."""
+earlier ones are answered. A client gives up after 2 s and closes. Goodput is what was answered with 200 before that and
+while requests still came; p50 and p99 are of all answers with 200, from the moment at which the request was due."""
 
 STREAM_WORDS = """## Streams: tiny, decode and score
 

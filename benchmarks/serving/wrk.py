@@ -80,7 +80,7 @@ def load(wrk: Wrk, port: int, message: Message, clients: int, seconds: int, scra
     done = subprocess.run(command, env=dict(wrk.environment), capture_output=True, text=True)
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return _result(done, cpu)
+    return parse_result(done, cpu)
 
 
 def write_script(message: Message, folder: Path) -> Path:
@@ -97,7 +97,8 @@ def _lua(value: str) -> str:
     return json.dumps(value)  # JSON's escapes of plain text are Lua's too
 
 
-def _result(done: subprocess.CompletedProcess[str], cpu_seconds: float) -> Load:
+def parse_result(done: subprocess.CompletedProcess[str], cpu_seconds: float) -> Load:
+    """Return what wrk's output says. Raises BenchmarkError where it failed or got no answer."""
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not lines:
         raise BenchmarkError(f"wrk ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
