@@ -54,11 +54,12 @@ def picture(colour: tuple[int, int, int], size: tuple[int, int] = (40, 30), kind
 class RunningEndpoint:
     """One server process on `folder`, and a client of it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start the server and wait until it says where it listens."""
+    def __init__(self, folder: Path, *flags: str | Path) -> None:
+        """Start the server, by one worker where no flag says otherwise, and wait until it says where it listens."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "server.json").unlink(missing_ok=True)
-        line = [sys.executable, "-m", "serving.endpoint", "--directory", str(folder)]
+        line = [sys.executable, "-m", "serving.endpoint", "--directory", str(folder), "--workers", "1"]
+        line += map(str, flags)
         self.folder = folder
         self.process = subprocess.Popen(line, env=environment(), stderr=subprocess.DEVNULL)
         wait_for((folder / "server.json").exists)
@@ -100,9 +101,9 @@ def declare(folder: Path, deployments: dict[str, dict[str, str]], traffic: dict[
 
 
 @contextmanager
-def running_endpoint(folder: Path) -> Iterator[RunningEndpoint]:
+def running_endpoint(folder: Path, *flags: str | Path) -> Iterator[RunningEndpoint]:
     """Run an endpoint for the length of a test; it is killed at the end, however the test ends."""
-    endpoint = RunningEndpoint(folder)
+    endpoint = RunningEndpoint(folder, *flags)
     try:
         yield endpoint
     finally:

@@ -70,7 +70,9 @@ class Pages:
         merged = merge_reports(answer["reports"])
         if len(answer["reports"]) < answer["workers"]:
             merged["observed_generation"] = 0  # some worker is starting: nothing is observed by all
-        return json_response({**merged, "workers": answer["workers"], "restarts": answer["restarts"]})
+        running = [report["worker"] for report in answer["reports"]]
+        workers = {"wanted": answer["workers"], "restarts": answer["restarts"], "running": running}
+        return json_response({**merged, "workers": workers})
 
     async def metrics(self, request: Request, values: Values) -> Response:
         """Metrics of all workers together, as Prometheus reads them."""

@@ -43,6 +43,19 @@ ROUTES = (
 )
 
 
+class NotAllowed(RequestError):
+    """A method that a page does not answer; RFC 9110 (15.5.6) wants the one that it does answer to be said."""
+
+    def __init__(self, reason: str, allowed: str) -> None:
+        super().__init__(405, reason)
+        self.allowed = allowed
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers that the refusal bears."""
+        return (("allow", self.allowed),)
+
+
 @dataclass(frozen=True)
 class Match:
     """The page of a request, and the values of its path's names."""
@@ -62,7 +75,7 @@ def match(method: str, path: str) -> Match:
     for route, values in found:
         if route.method == wanted:
             return Match(route.page, values)
-    raise RequestError(405, f"{method} {path[:200]}: only {found[0][0].method} is answered here")
+    raise NotAllowed(f"{method} {path[:200]}: only {found[0][0].method} is answered here", found[0][0].method)
 
 
 def _values(template: list[str], parts: list[str]) -> dict[str, str] | None:

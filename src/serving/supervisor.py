@@ -25,6 +25,7 @@ LINGER_SECONDS = 1.0  # for clients with idle connections to ask once more and b
 QUIET_SECONDS = 0.05
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 MAX_CONNECTIONS = 1024
+RETRY_SECONDS = 0.005
 
 
 @dataclass(eq=False)
@@ -118,24 +119,35 @@ class Supervisor:
     # --- connections ---
 
     def _accept_more(self) -> None:
-        if not self._is_accepting:
+        if not self._is_accepting and self.listener.fileno() >= 0:
             self._is_accepting = True
             asyncio.get_running_loop().add_reader(self.listener.fileno(), self._accept)
 
     def _accept_no_more(self) -> None:
-        self._is_accepting = False
-        asyncio.get_running_loop().remove_reader(self.listener.fileno())
+        if self._is_accepting:
+            self._is_accepting = False
+            asyncio.get_running_loop().remove_reader(self.listener.fileno())
 
     def _accept(self) -> None:
-        worker = self._least_busy()
-        if worker is None:
+        if self._least_busy() is None:
             self._accept_no_more()  # who comes now waits in the kernel's queue, which is bounded
             return
         with suppress(BlockingIOError, ConnectionAbortedError):
-            connection, _ = self.listener.accept()
-            if hand_over(worker.handing, connection):
-                worker.connections += 1
+            self._give(self.listener.accept()[0])
+
+    def _give(self, connection: socket.socket) -> None:
+        worker = self._least_busy()
+        if worker is not None and hand_over(worker.handing, connection):
+            worker.connections += 1
             connection.close()
+            return
+        # A burst has filled the channel, or no worker lives just now: nobody else is taken until this one is given.
+        self._accept_no_more()
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._give_again, connection)
+
+    def _give_again(self, connection: socket.socket) -> None:
+        self._accept_more()
+        self._give(connection)
 
     def _least_busy(self) -> Worker | None:
         free = [worker for worker in self.workers if worker.connections < MAX_CONNECTIONS]
@@ -162,8 +174,9 @@ class Supervisor:
             await asyncio.sleep(QUIET_SECONDS / 5)
             if any(worker.connections for worker in self.workers):
                 quiet_since = time.monotonic()
-        self._accept_no_more()
         self._accept_the_last()
+        self._accept_no_more()
+        self.listener.close()
         for worker in self.workers:
             worker.line.tell({"say": "finish"})
         await asyncio.wait(self._tasks, timeout=GRACE_SECONDS)
@@ -171,13 +184,9 @@ class Supervisor:
             worker.process.kill()
 
     def _accept_the_last(self) -> None:
-        self.listener.setblocking(False)
         with suppress(OSError):
-            while worker := self._least_busy():
-                connection, _ = self.listener.accept()
-                hand_over(worker.handing, connection)
-                connection.close()
-        self.listener.close()
+            while True:
+                self._give(self.listener.accept()[0])
 
 
 def worker_command(arguments: Sequence[str]) -> list[str]:

@@ -11,7 +11,6 @@ import asyncio
 import os
 import signal
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Mapping
@@ -40,6 +39,7 @@ from serving.tls import Certificates
 SWEEP_SECONDS = 0.5
 TICK_SECONDS = 0.02
 GATHER_SECONDS = 10.0
+PATIENCE_SECONDS = 0.25  # at the end, for a client that has just connected to say what it wants
 
 
 class Worker:
@@ -51,6 +51,7 @@ class Worker:
         self._line: Line | None = None
         self._started = time.monotonic()
         self._ending = asyncio.Event()
+        self._opening: set[asyncio.Task[None]] = set()
         self.endpoint = Endpoint()
         self.scheduler = Scheduler(loop, options.max_wait)
         self.reconciler = Reconciler(options.directory, self.endpoint)
@@ -78,14 +79,15 @@ class Worker:
         self.scheduler.close()
 
     def _take_over(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            connection = take_over(self._handing)
+            while (connection := take_over(self._handing)) is not None:
+                connection.setblocking(False)
+                opening = loop.create_task(self._open(connection))
+                self._opening.add(opening)  # the loop itself holds tasks weakly
+                opening.add_done_callback(self._opening.discard)
         except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(self._handing.fileno())
-            return
-        if connection is not None:
-            connection.setblocking(False)
-            asyncio.get_running_loop().create_task(self._open(connection))
+            loop.remove_reader(self._handing.fileno())
 
     async def _open(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -139,8 +141,9 @@ class Worker:
     async def _finish(self) -> None:
         """Answer what was asked, and close."""
         self.connections.drain()
-        while len(self.connections):
-            self.connections.close_idle()
+        self._take_over()
+        while len(self.connections) or self._opening:
+            self.connections.close_idle(PATIENCE_SECONDS)
             await asyncio.sleep(TICK_SECONDS)
 
 

@@ -6,6 +6,8 @@ import base64
 import configparser
 import json
 import socket
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from modelpackage import package_digest
 from running_endpoint import REPOSITORY, RunningEndpoint, picture, running_endpoint
 
 PATH = f"/v2/models/{MODEL}"
+COLOURS = {"red": (220, 9, 9), "green": (9, 220, 9), "blue": (9, 9, 220)}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,8 @@ def frames(package: Path) -> dict[str, Any]:
 def test_server_metadata_names_the_version_of_setup_cfg(client: httpx.Client) -> None:
     setup = configparser.ConfigParser()
     setup.read(REPOSITORY / "setup.cfg")
-    expected = {"name": "visionline", "version": setup["metadata"]["version"], "extensions": []}
+    extensions = ["classification", "binary_tensor_data", "model_repository"]
+    expected = {"name": "visionline", "version": setup["metadata"]["version"], "extensions": extensions}
     assert client.get("/v2").json() == client.get("/v2/").json() == expected
 
 
@@ -98,14 +102,14 @@ def test_inference_answers_what_the_evaluation_recorded(
     assert (outputs["logits"]["shape"], outputs["logits"]["datatype"]) == ([16, 3], "FP32")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_an_image_is_scored(client: httpx.Client, package: Path, kind: str) -> None:
     answer = client.post("/score", content=picture((20, 220, 30), kind=kind))
     assert (answer.status_code, answer.headers["x-model-version"]) == (200, "3")
     body = answer.json()
     assert (body["label"], body["model_name"], body["model_version"]) == ("green", MODEL, "3")
     assert body["digest"] == package_digest(package)
-    assert tuple(body["scores"]) == CLASSES
+    assert set(body["scores"]) == set(CLASSES) and next(iter(body["scores"])) == "green", "the best comes first"
     assert body["score"] == body["scores"]["green"] == max(body["scores"].values())
     assert sum(body["scores"].values()) == pytest.approx(1)
 
@@ -114,7 +118,7 @@ def test_an_image_is_scored(client: httpx.Client, package: Path, kind: str) -> N
     ("method", "path", "body", "status", "reason"),
     [
         ("POST", "/score", b"", 400, "the body is empty"),
-        ("POST", "/score", b"hello", 415, "the body is no JPEG or PNG image"),
+        ("POST", "/score", b"hello", 415, "the body is no JPEG, PNG or WebP image"),
         ("POST", "/score", picture((1, 2, 3))[:60], 400, "damaged"),
         ("POST", f"{PATH}/infer", b"{", 400, "the body is not JSON"),
         ("POST", f"{PATH}/infer", b'{"inputs": [{"name": "x"}]}', 400, "inputs[0].name: should be frames"),
@@ -123,10 +127,10 @@ def test_an_image_is_scored(client: httpx.Client, package: Path, kind: str) -> N
         ("POST", f"{PATH}/versions/11/infer", b"{}", 503, f"version 11 of {MODEL} is failed"),
         ("GET", "/v2/models/other", None, 404, "model other is not served here"),
         ("GET", f"{PATH}/versions/x", None, 404, "version x"),
-        ("GET", "/nothing", None, 404, "GET /nothing: Not Found"),
-        ("GET", "/score", None, 405, "GET /score: Method Not Allowed"),
-        ("DELETE", PATH, None, 405, "Method Not Allowed"),
-        ("POST", "/deployments", b"", 405, "Method Not Allowed"),
+        ("GET", "/nothing", None, 404, "GET /nothing: there is no such page"),
+        ("GET", "/score", None, 405, "GET /score: only POST"),
+        ("DELETE", PATH, None, 405, "only GET"),
+        ("POST", "/deployments", b"", 405, "only GET"),
     ],
 )
 def test_a_bad_request_gets_a_status_and_one_line(
@@ -138,6 +142,70 @@ def test_a_bad_request_gets_a_status_and_one_line(
     assert reason in answer.json()["error"] and "\n" not in answer.json()["error"]
 
 
+def infer(data: bytes, length: str, **tensor: Any) -> tuple[bytes, dict[str, str]]:
+    """Return a binary request for frames of 2x2 pixels, and its headers: `length` is what they say of the JSON."""
+    size = {"binary_data_size": len(data)}
+    given = {"name": "frames", "datatype": "UINT8", "shape": [1, 2, 2, 3], "parameters": size, **tensor}
+    head = json.dumps({"inputs": [given]}).encode()
+    return head + data, {"inference-header-content-length": length.format(len(head))}
+
+
+@pytest.mark.parametrize(
+    ("data", "length", "tensor", "reason"),
+    [
+        (bytes(12), "{}", {"datatype": "FP32"}, "datatype: should be UINT8"),
+        (bytes(12), "{}", {"shape": [1, 2, 3]}, "shape: should fit"),
+        (bytes(12), "{}", {"shape": [1, -2, -2, 3]}, "shape: should fit"),
+        (bytes(12), "{}", {"shape": [1, 10**9, 10**9, 3]}, "bytes"),
+        (bytes(12), "{}", {"name": "pixels"}, "name: should be frames"),
+        (bytes(11), "{}", {}, "11"),
+        (bytes(13), "{}", {}, "13"),
+        (bytes(12), "{}", {"parameters": {"binary_data_size": 11}}, "binary_data_size"),
+        (bytes(12), "9{}", {}, "Inference-Header-Content-Length"),
+        (bytes(12), "-1", {}, "Inference-Header-Content-Length"),
+        (bytes(12), "many", {}, "Inference-Header-Content-Length"),
+        (bytes(12), "7", {}, "JSON"),
+    ],
+)
+def test_a_tensor_that_lies_is_refused(
+    client: httpx.Client, data: bytes, length: str, tensor: dict[str, Any], reason: str
+) -> None:
+    body, headers = infer(data, length, **tensor)
+    answer = client.post(f"{PATH}/infer", content=body, headers=headers)
+    assert answer.status_code == 400 and reason in answer.json()["error"], answer.text
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "-1", "256", "1.5", "true", '"1"', "null"])
+def test_a_number_that_is_no_pixel_is_refused(client: httpx.Client, number: str) -> None:
+    tensor = '{"name": "frames", "datatype": "UINT8", "shape": [1, 1, 1, 3], "data": [1, 2, %s]}' % number
+    answer = client.post(f"{PATH}/infer", content='{"inputs": [%s]}' % tensor)
+    assert answer.status_code == 400 and "\n" not in answer.json()["error"]
+
+
+def test_one_pixel_is_an_image(client: httpx.Client) -> None:
+    assert client.post("/score", content=picture((9, 9, 200), (1, 1))).json()["label"] == "blue"
+
+
+def test_an_image_of_too_many_pixels_is_refused_by_its_header(client: httpx.Client) -> None:
+    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 20_000, 20_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", zlib.crc32(head[12:]))
+    answer = client.post("/score", content=head + chunk)
+    assert answer.status_code in (400, 413) and "20000x20000" in answer.json()["error"]
+
+
+def test_several_images_are_scored_by_multipart(client: httpx.Client) -> None:
+    files = [("image", (name, picture(colour, kind="JPEG"))) for name, colour in COLOURS.items()]
+    body = client.post("/score", files=files).json()
+    assert [(one["name"], one["label"]) for one in body["images"]] == [(f"{name}", name) for name in COLOURS]
+    assert body["model_version"] == "3"
+
+
+def test_one_bad_image_of_several_is_named(client: httpx.Client) -> None:
+    files = [("image", ("good.jpg", picture((1, 200, 3)))), ("image", ("bad.jpg", b"hello"))]
+    answer = client.post("/score", files=files)
+    assert answer.status_code == 415 and answer.json()["error"].startswith("bad.jpg: ")
+
+
 @pytest.mark.parametrize("body", [b"\0" * (32 * 1024 * 1024 + 1), (b"\0" * 1024 * 1024 for _ in range(40))])
 def test_a_body_that_is_too_long_is_refused_declared_or_not(endpoint: RunningEndpoint, body: Any) -> None:
     answer = httpx.post(f"{endpoint.url}/score", content=body, trust_env=False)
@@ -146,7 +214,7 @@ def test_a_body_that_is_too_long_is_refused_declared_or_not(endpoint: RunningEnd
 
 def test_bad_requests_are_no_errors_of_the_model(client: httpx.Client) -> None:
     client.post("/score", content=b"hello")
-    report = client.get("/deployments").json()["deployments"]
+    report = client.get("/deployments").json()["models"][MODEL]["deployments"]
     assert [report[version]["errors"] for version in ("3", "10", "11")] == [0, 0, 0]
     assert report["10"]["requests"] == 0, "a request to one version is no live traffic"
 
@@ -185,7 +253,7 @@ def test_the_report_is_what_the_deploy_target_reads(endpoint: RunningEndpoint, p
         "11": "failed",
     }
     assert set(report["deployments"]["3"]) == {
-        *("state", "reason", "digest", "variant", "requests", "errors", "in_flight"),
+        *("state", "reason", "digest", "variant", "engine", "requests", "errors", "in_flight", "counters"),
     }
     assert "expected sha256:0" in report["deployments"]["11"]["reason"]
     assert report["deployments"]["10"]["variant"] == "fp32"

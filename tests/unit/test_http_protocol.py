@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from eventually import until
 from serving.http.connections import Connections
 from serving.http.limits import Limits
 from serving.http.message import Reply, Request, Response, error_response
@@ -52,8 +53,7 @@ def test_answers_keep_the_order_of_pipelined_requests_whenever_they_are_ready() 
         reader, writer = streams
         writer.write(b"".join(GET % number for number in range(5)))
         for number in range(5):
-            while not waiting:
-                await asyncio.sleep(0)
+            await until(lambda: waiting)
             assert len(waiting) == 1  # one request of a connection at a time
             echo(*waiting.pop())
             assert (await answer(reader))[1] == b"/%d" % number
@@ -133,11 +133,9 @@ def test_what_a_client_left_behind_takes_no_memory() -> None:
 
     async def play(streams: Streams) -> None:
         streams[1].write(b"POST / HTTP/1.1\r\nContent-Length: 900\r\n\r\nabc")
-        while connections.memory.reserved != 900:
-            await asyncio.sleep(0)
+        await until(lambda: connections.memory.reserved == 900)
         streams[1].transport.abort()
-        while len(connections):
-            await asyncio.sleep(0)
+        await until(lambda: not len(connections))
         assert connections.memory.reserved == 0
 
     talk(connections, play)
@@ -149,9 +147,7 @@ def test_an_idle_connection_is_closed_after_its_time() -> None:
     async def play(streams: Streams) -> None:
         streams[1].write(GET % 1)
         await answer(streams[0])
-        while len(connections):
-            connections.sweep()
-            await asyncio.sleep(0)
+        await until(lambda: connections.sweep() or not len(connections))
         assert await streams[0].read() == b""
 
     talk(connections, play)
@@ -177,8 +173,7 @@ def test_a_request_in_hand_is_not_cut_when_idle_connections_are_closed() -> None
 
     async def play(streams: Streams) -> None:
         streams[1].write(GET % 7)
-        while not waiting:
-            await asyncio.sleep(0)
+        await until(lambda: waiting)
         connections.close_idle()
         echo(*waiting.pop())
         assert (await answer(streams[0]))[1] == b"/7"
@@ -193,10 +188,7 @@ def test_a_client_that_does_not_read_is_ended() -> None:
 
     async def play(streams: Streams) -> None:
         streams[1].write(GET % 1)
-        while not len(connections):
-            await asyncio.sleep(0)
-        while len(connections):
-            connections.sweep()
-            await asyncio.sleep(0)
+        await until(lambda: len(connections))
+        await until(lambda: connections.sweep() or not len(connections))
 
     talk(connections, play)

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from eventually import until
 from running_endpoint import picture
 from serving.app import App
 from serving.curve import BatchCurve
@@ -255,8 +256,7 @@ def test_a_shadow_scores_what_is_live_and_is_never_answered(play: Callable[..., 
         shadow = stage.served.shadow = Deployment("2", stage.deployment.declared, shadow_model)
         async with stage.client() as client:
             assert (await post(client)).json()["model_version"] == "1"
-            while not shadow.counters.agreements:
-                await asyncio.sleep(0)
+            await until(lambda: shadow.counters.agreements)
             assert (shadow.requests, shadow.counters.success) == (0, 0)
 
     play(scenario)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from serving.http.limits import Limits, Memory
 from serving.http.message import Reply, Request, Response
 
-if TYPE_CHECKING:
-    from serving.http.protocol import HttpProtocol
+
+class Connection(Protocol):
+    """One client's connection."""
+
+    def check_time(self, now: float) -> None:
+        """End the connection where its client takes too long; `now` is time.monotonic()."""
+
+    def close_if_idle(self, since: float) -> None:
+        """Close the connection where nothing was asked or answered on it since a moment of time.monotonic()."""
 
 
 class Connections:
@@ -28,16 +35,16 @@ class Connections:
         self.limits, self.memory = limits, Memory(limits.bodies)
         self.is_draining = False
         self._on_close = on_close
-        self._open: set[HttpProtocol] = set()
+        self._open: set[Connection] = set()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def opened(self, connection: HttpProtocol) -> None:
+    def opened(self, connection: Connection) -> None:
         """Take a connection in."""
         self._open.add(connection)
 
-    def closed(self, connection: HttpProtocol) -> None:
+    def closed(self, connection: Connection) -> None:
         """Forget a connection."""
         self._open.discard(connection)
         self._on_close()
@@ -52,7 +59,8 @@ class Connections:
         """From now on answer each request with `Connection: close`."""
         self.is_draining = True
 
-    def close_idle(self) -> None:
-        """Close the connections on which nothing is asked or answered."""
+    def close_idle(self, seconds: float = 0.0) -> None:
+        """Close the connections on which nothing was asked or answered for so long."""
+        since = time.monotonic() - seconds
         for connection in list(self._open):
-            connection.close_if_idle()
+            connection.close_if_idle(since)

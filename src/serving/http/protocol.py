@@ -124,9 +124,9 @@ class HttpProtocol(asyncio.Protocol):
         """Tell whether nothing is asked or answered."""
         return self._current is None and not self._waiting and self._reader.stage is IDLE
 
-    def close_if_idle(self) -> None:
-        """Close the connection where nothing is asked or answered on it."""
-        if self.is_idle and self._transport is not None:
+    def close_if_idle(self, since: float) -> None:
+        """Close the connection where nothing was asked or answered on it since a moment of time.monotonic()."""
+        if self.is_idle and self._since <= since and self._transport is not None:
             self._is_closing = True
             self._transport.close()
 
