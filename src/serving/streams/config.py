@@ -49,6 +49,7 @@ class StreamSource:
     whole frame. Under overload a stream of priority 2 has twice the share of one of priority 1. `pace: none` plays a
     file as fast as it is scored and loses nothing; `pace: source` plays it in its own time, as a camera would.
     `hardware` names a device of PyAV's to decode on (cuda, vaapi, qsv, ...), "auto" for the first that works.
+    `options` go to FFmpeg as they are, e.g. {rtsp_transport: udp}.
     The seconds say for how long nothing may come, the picture may stand still or be black, before that is a fault.
     """
 
@@ -59,6 +60,7 @@ class StreamSource:
     priority: int = 1
     pace: str = "source"
     hardware: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float = 5.0
     frozen_seconds: float = 10.0
     black_seconds: float = 10.0
@@ -79,9 +81,10 @@ class SinkConfig:
 
 @dataclass(frozen=True)
 class SpoolConfig:
-    """How much may wait on disk, for each sink, while its uplink is down."""
+    """How much may wait on disk, for each sink, while its uplink is down; how long an orderly end tries to send it."""
 
     limit_mb: float = 100.0
+    close_seconds: float = 5.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,172 @@
+"""Opens a source of frames by PyAV and decodes it: RTSP, HTTP(S), a device or a file. It knows no shelf and no model.
+
+Latency counts, not a source's own speed: one decoding thread a stream (more hold back a frame each, and there are
+streams enough for the cores), no long look at what it holds, and a time limit on whatever comes by network. Options of
+one source, as FFmpeg names them, come with the configuration; ffmpeg.org/ffmpeg-protocols.html lists them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+from av.codec.context import Flags
+from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from serving.errors import ServingError, one_line
+from serving.streams.config import DEVICE, StreamSource
+
+USUAL_FPS = 25.0
+PLAUSIBLE_FPS = (1.0, 240.0)  # what a container says is at times its clock's rate
+BROKEN_PACKETS = 50  # in a row: a live source that loses some goes on
+
+# What is read to find out what a source holds is decoded too: FFmpeg's nobuffer would lose it, and with it the first
+# keyframe, so that a camera would show nothing until its next.
+RTSP = {"rtsp_transport": "tcp", "max_delay": "500000", "analyzeduration": "1000000"}
+HTTP = {"analyzeduration": "1000000"}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open source: `fps` as far as it says, whether packets wait for their time, a note on how it decodes."""
+
+    container: InputContainer
+    video: VideoStream
+    fps: float
+    is_paced: bool
+    note: str
+
+
+def open_source(stream: StreamSource) -> Opened:
+    """Open a stream's source. Raises ServingError where that can't be done within its seconds."""
+    try:
+        container, note = _open(stream)
+    except (av.FFmpegError, OSError) as error:
+        raise ServingError(f"{stream.source}: cannot be read ({_why(error)}): {_advice(stream)}") from None
+    if not container.streams.video:
+        container.close()
+        raise ServingError(f"{stream.source}: holds no video: name another source")
+    video = container.streams.video[0]
+    video.codec_context.thread_count = 1
+    if stream.is_live:
+        video.codec_context.flags |= Flags.low_delay
+    size = f"{video.codec_context.width}x{video.codec_context.height}"
+    fps = _fps(video)
+    note = f"{video.codec_context.name} {size} at {fps:g} frames a second, decoded {note}"
+    return Opened(container, video, fps, _is_paced(stream, container), note)
+
+
+def pictures(opened: Opened, stream: StreamSource, stop: threading.Event) -> Iterator[av.VideoFrame]:
+    """Yield the pictures until the source ends or `stop` is set. Raises ServingError where it breaks off."""
+    number = 0
+    try:
+        for number, picture in enumerate(_decode(opened, stream, stop), start=1):
+            yield picture
+    except (av.FFmpegError, OSError) as error:
+        reason = f"cannot be read after frame {number} ({_why(error)})"
+        raise ServingError(f"{stream.source}: {reason}: {_advice(stream)}") from None
+    if not number and not stop.is_set():
+        raise ServingError(f"{stream.source}: holds no frame: {_advice(stream)}")
+
+
+def _decode(opened: Opened, stream: StreamSource, stop: threading.Event) -> Iterator[av.VideoFrame]:
+    clock, broken = Clock(), 0
+    for packet in opened.container.demux(opened.video):
+        if opened.is_paced and packet.dts is not None:
+            clock.wait_until(float(packet.dts * packet.time_base), stop)
+        if stop.is_set():
+            return
+        try:
+            yield from packet.decode()
+            broken = 0
+        except av.InvalidDataError:
+            broken += 1
+            if not stream.is_live or broken > BROKEN_PACKETS:
+                raise
+
+
+class Clock:
+    """Keeps what was recorded to the time in which it was recorded."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+
+    def wait_until(self, seconds: float, stop: threading.Event) -> None:
+        """Wait until the recording's time is `seconds`, which is now for the first; less where `stop` is set."""
+        now = time.monotonic()
+        if self._offset is None:
+            self._offset = now - seconds
+        if (wait := seconds + self._offset - now) > 0:
+            stop.wait(wait)
+
+
+class Thinning:
+    """Chooses frames by their time so that there are `fps` of them a second; None takes all."""
+
+    def __init__(self, fps: float | None) -> None:
+        self._step = 1 / fps if fps else 0.0
+        self._due: float | None = None
+
+    def wants(self, seconds: float) -> bool:
+        """Tell whether the frame at a source's time is one of them. A time that jumps starts it anew."""
+        if self._due is None or abs(seconds - self._due) > 2 * self._step + 1:
+            self._due = seconds
+        if seconds < self._due - 1e-6:
+            return False
+        self._due = max(self._due + self._step, seconds - self._step)
+        return True
+
+
+def _open(stream: StreamSource) -> tuple[InputContainer, str]:
+    options: dict[str, Any] = {"options": _options(stream)}
+    if stream.source.startswith(DEVICE):
+        options["format"] = "v4l2"
+    if stream.is_live:
+        options["timeout"] = (stream.timeout_seconds, stream.timeout_seconds)
+    reason = "software was asked for"
+    for device in _devices(stream.hardware):
+        try:
+            container = av.open(stream.source, hwaccel=HWAccel(device, allow_software_fallback=False), **options)
+            return container, f"on {device}"
+        except (RuntimeError, ValueError, av.PermissionError, av.InvalidDataError) as error:
+            reason = f"{device}: {_why(error)}"
+    note = "in software" if stream.hardware is None else f"in software ({reason})"
+    return av.open(stream.source, **options), note
+
+
+def _devices(hardware: str | None) -> list[str]:
+    return hwdevices_available() if hardware == "auto" else [hardware] if hardware else []
+
+
+def _options(stream: StreamSource) -> dict[str, str]:
+    kinds = {"rtsp": RTSP, "http": HTTP}
+    usual = next((options for kind, options in kinds.items() if stream.source.startswith(kind)), {})
+    return {**usual, **{name: str(value) for name, value in stream.options.items()}}
+
+
+def _fps(video: VideoStream) -> float:
+    rates = (float(rate) for rate in (video.average_rate, video.guessed_rate) if rate)
+    least, most = PLAUSIBLE_FPS
+    return next((rate for rate in rates if least <= rate <= most), USUAL_FPS)
+
+
+def _is_paced(stream: StreamSource, container: InputContainer) -> bool:
+    # What a server sends as fast as it can, segments or a whole file, would come in bursts and be shed.
+    if stream.is_live:
+        is_recorded = container.duration is not None or container.format.name == "hls"
+        return stream.source.startswith("http") and is_recorded
+    return stream.pace == "source"
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or one_line(error)
+
+
+def _advice(stream: StreamSource) -> str:
+    return "check the camera and its address" if stream.is_live else "make it again or name another source"
