@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,12 @@ import pytest
 from model_packages import make_package
 from modelpackage import package_digest
 from running_endpoint import wait_for
-from serving.errors import ModelError
 from serving.model import Model, load_model
 from serving.streams.config import StreamSource
 from serving.streams.engine import Engine
 from serving.streams.outlets import Outlets
 from serving.streams.overview import Overview
-from stream_clips import BLACK, BLUE, GREEN, RED, SIZE, Lines, make_clip, plain_clip, scene, web_camera
+from stream_clips import BLACK, BLUE, GREEN, RED, Lines, make_clip, plain_clip, scene, web_camera
 
 
 @pytest.fixture(scope="module")
