@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -35,9 +36,14 @@ class Backlog:
 class Scheduler:
     """The queue of one process. Its methods run on the event loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_wait: float) -> None:
-        """`max_wait` is how many seconds of work may wait before a request; one that would wait longer is refused."""
-        self._loop, self._max_wait = loop, max_wait
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, max_wait: float, is_alone: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`max_wait` is how many seconds of work may wait before a request; one that would wait longer is refused.
+
+        `is_alone` tells whether no other client could be asking just now: then there is nothing to look for.
+        """
+        self._loop, self._max_wait, self._is_alone = loop, max_wait, is_alone
         self._queue: deque[Work] = deque()
         self._shadows: deque[Work] = deque(maxlen=SHADOWS)
         self._expected = 0.0
@@ -48,8 +54,11 @@ class Scheduler:
         self._spin_until = 0.0
         self.busy_seconds = 0.0
 
-    def submit(self, work: Work) -> None:
-        """Let work wait its turn. Raises RequestError 503, with Retry-After, where it would wait too long."""
+    def submit(self, work: Work, is_last: bool = True) -> None:
+        """Let work wait its turn; `is_last` where none of the same request follows.
+
+        Raises RequestError 503, with Retry-After, where it would wait too long.
+        """
         work.expected = self._pace(work.deployment) * work.count
         allowed = min(self._max_wait, work.deadline - time.monotonic() - work.expected)
         if self._expected > allowed:
@@ -58,7 +67,10 @@ class Scheduler:
             raise self._refusal(f"{self._expected:.3f} s of work wait, {max(0.0, allowed):.3f} s are left")
         self._queue.append(work)
         self._expected += work.expected
-        self._schedule()
+        if is_last and not self._is_running and self._is_alone():
+            self._run_next()
+        else:
+            self._schedule()
 
     def submit_shadow(self, work: Work) -> None:
         """Score when nothing else waits, or never: the oldest goes when there are too many."""
@@ -102,10 +114,14 @@ class Scheduler:
         # What else the event loop has to read in this round comes first: so those that wait already are seen.
         if not self._is_scheduled and not self._is_running:
             self._is_scheduled = True
-            self._loop.call_soon(self._run_next)
+            self._loop.call_soon(self._run_scheduled)
+
+    def _run_scheduled(self) -> None:
+        self._is_scheduled = False
+        if not self._is_running:
+            self._run_next()
 
     def _run_next(self) -> None:
-        self._is_scheduled = False
         batch = self._take()
         if not batch:
             self._spin()

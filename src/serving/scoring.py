@@ -93,8 +93,9 @@ class Scoring:
         call.left = len(works)
         for work in works:
             work.deadline, work.done = deadline, partial(self._done, call)
+        last = works[-1]
         for work in works:
-            self.scheduler.submit(work)
+            self.scheduler.submit(work, work is last)
 
     def _done(self, call: Call, work: Work) -> None:
         call.left -= 1

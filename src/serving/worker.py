@@ -53,7 +53,7 @@ class Worker:
         self._ending = asyncio.Event()
         self._opening: set[asyncio.Task[None]] = set()
         self.endpoint = Endpoint()
-        self.scheduler = Scheduler(loop, options.max_wait)
+        self.scheduler = Scheduler(loop, options.max_wait, lambda: len(self.connections) < 2)
         self.reconciler = Reconciler(options.directory, self.endpoint)
         repository = Repository(options.directory, options.models)
         pages = Pages(self.endpoint, repository, self._ask_workers, lambda: self.connections.is_draining)

@@ -72,7 +72,7 @@ def now() -> float:
 
 
 @given(st.integers(1, 8), st.lists(st.integers(0, 200), min_size=1, max_size=30))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_what_waits_is_scored_together_up_to_the_cap_in_its_order(cap: int, values: list[int]) -> None:
     model = SumModel(cap)
     one = deployment(model)

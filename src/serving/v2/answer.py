@@ -103,6 +103,9 @@ def _numbers(name: str, prediction: Prediction) -> NDArray[np.float32]:
 
 def _best(numbers: NDArray[np.float32], most: int, names: tuple[str, ...]) -> list[str]:
     """Return the `most` largest of each row, largest first, the first of equals first."""
+    if most == 1:
+        best = numbers.argmax(axis=1).tolist()
+        return [f"{row[index]:f}:{index}:{names[index]}" for row, index in zip(numbers, best, strict=True)]
     order = np.argsort(-numbers, axis=1, kind="stable")[:, :most]
     values = numbers[np.arange(len(numbers))[:, None], order].ravel().tolist()
     return [f"{value:f}:{index}:{names[index]}" for value, index in zip(values, order.ravel().tolist(), strict=True)]
