@@ -10,7 +10,7 @@ RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt 
 TESTS := environments/test/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format benchmark benchmark-serving lock stop clean
+.PHONY: help demo test unit lint format benchmark benchmark-serving fuzz lock stop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ benchmark: $(VENV)/.runtime ## the demo's figures against their targets, from no
 benchmark-serving: $(VENV)/.runtime ## the edge runtime against bare ONNX Runtime and eleven other servers; 25 minutes on an idle machine
 	@$(RUN) -m benchmarks.serving --out docs/benchmarks $(FLAGS)
 
+fuzz: $(VENV)/.fuzz ## a million hostile inputs for all that reads bytes from strangers; minutes
+	@PYTHONPATH=tests $(RUN) -m fuzz.run
+
 lock: $(VENV)/.tests ## write environments/constraints.txt from what is installed
 	@(echo '# Every package that the requirements files bring in, at the version tested together. Made by `make lock`.'; \
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//') > environments/constraints.txt
@@ -59,4 +62,10 @@ $(VENV)/.runtime: $(RUNTIME) environments/constraints.txt setup.cfg
 $(VENV)/.tests: $(VENV)/.runtime $(TESTS)
 	@echo "installing the test tools into $(VENV) (once; about a minute)"
 	@$(INSTALL) -r $(TESTS)
+	@touch $@
+
+# No build of atheris for this Python or system is no failure: hypothesis, of the test tools, makes the inputs then.
+$(VENV)/.fuzz: $(VENV)/.tests environments/fuzz/requirements.txt
+	@echo "installing the fuzzer into $(VENV) (once)"
+	@$(INSTALL) -r environments/fuzz/requirements.txt || true
 	@touch $@

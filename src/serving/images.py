@@ -9,6 +9,7 @@ An EXIF orientation is not applied, as it is not in training: the frame is the s
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 import simplejpeg
@@ -22,6 +23,9 @@ MAX_PIXELS = 40_000_000
 MAX_SCANS = 50  # encoders write about ten, and each may cost a pass over all coefficients for hardly a byte
 BY_TURBOJPEG = ("Gray", "YCbCr", "RGB")
 SCAN = b"\xff\xda"  # nothing else looks so in a scan's data; a thumbnail among the metadata counts as well
+
+# Pillow warns of odd metadata in words taken from the file; each new wording would be logged, and remembered for ever.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode_image(content: bytes) -> NDArray[np.uint8]:
