@@ -8,7 +8,6 @@ do not come back at the same moment. No other stream notices. It knows no model 
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from serving.streams.health import Health, some_rows
 from serving.streams.rack import Rack
 from serving.streams.result import StreamEvent
 from serving.streams.shelf import Frame, Shape, Shelf
-from serving.streams.source import Opened, Thinning, open_source, pictures
+from serving.streams.source import Opened, Player, Thinning, open_source
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 WELL_SECONDS = 10.0  # a connection that lasted so long makes the next wait short again
@@ -51,7 +50,7 @@ class Camera:
     shelf: Shelf
     rack: Rack
     report: Callable[[StreamEvent], None]
-    stop: threading.Event
+    player: Player
     state: str = CONNECTING
     detail: str = ""
     connections: int = 0
@@ -61,6 +60,7 @@ class Camera:
     _sequence: int = 0
 
     def __post_init__(self) -> None:
+        self._stop = self.player.stop
         self._health = Health(self.stream.frozen_seconds, self.stream.black_seconds, self.faults)
         self._cropper = Cropper(self.stream.region)
         if self.stream.region is not None:
@@ -69,10 +69,10 @@ class Camera:
     def run(self) -> None:
         """Play the source until it ends, fails for good, or `stop` is set. The thread's target."""
         waits, began = back_off(), time.monotonic()
-        while not self.stop.is_set():
+        while not self._stop.is_set():
             try:
                 self._play()
-                state, detail = (STOPPED, "on demand") if self.stop.is_set() else (ENDED, "at its last frame")
+                state, detail = (STOPPED, "on demand") if self._stop.is_set() else (ENDED, "at its last frame")
                 return self._end(state, detail)
             except ServingError as error:
                 if not self.stream.is_live:
@@ -81,7 +81,7 @@ class Camera:
             except Fault as fault:
                 self._fault(fault.kind, str(fault))
             waits = back_off() if time.monotonic() - began > WELL_SECONDS else waits
-            self.stop.wait(next(waits))
+            self._stop.wait(next(waits))
             began = time.monotonic()
 
     def _play(self) -> None:
@@ -89,11 +89,11 @@ class Camera:
         try:
             self._connect(opened)
             thinning = Thinning(self.stream.fps)
-            for picture in pictures(opened, self.stream, self.stop):
+            for picture in self.player.pictures(opened):
                 self._take(picture, thinning)
         finally:
             opened.container.close()
-        if self.stream.is_live and not self.stop.is_set():
+        if self.stream.is_live and not self._stop.is_set():
             raise Fault(DROPPED, "the source ended")
 
     def _connect(self, opened: Opened) -> None:

@@ -17,13 +17,14 @@ from serving.model import Model
 from serving.streams.camera import FAILED, Camera
 from serving.streams.capacity import Capacity
 from serving.streams.config import StreamSource
+from serving.streams.gate import Gate
 from serving.streams.outlets import Outlets
 from serving.streams.overview import Meter, Overview, StreamView
 from serving.streams.rack import Batch, Rack
 from serving.streams.result import StreamEvent
 from serving.streams.scorer import Scorer, Turnstile
 from serving.streams.shelf import Shelf
-from serving.streams.source import USUAL_FPS
+from serving.streams.source import USUAL_FPS, Player
 
 TICK_SECONDS = 1.0
 LEAVE_SECONDS = 2.0  # a source that hangs in its network is not waited for any longer
@@ -40,10 +41,13 @@ class Engine:
         shelves = [Shelf(one.name, one.priority, None if one.pace == "none" else 1 / USUAL_FPS) for one in streams]
         self._rack = Rack(shelves)
         self._capacity = Capacity(models[0], len(models))
-        turnstile = Turnstile(outlets.deliver)
-        self._scorers = [Scorer(model, self._rack, self._capacity, turnstile, self._model_failed) for model in models]
+        turnstile, gate = Turnstile(outlets.deliver), Gate(len(models))
+        self._scorers = [
+            Scorer(model, self._rack, self._capacity, gate, turnstile, self._model_failed) for model in models
+        ]
         self._cameras = [
-            Camera(one, shelf, self._rack, outlets.put, self._halt) for one, shelf in zip(streams, shelves, strict=True)
+            Camera(one, shelf, self._rack, outlets.put, Player(one, gate, self._halt))
+            for one, shelf in zip(streams, shelves, strict=True)
         ]
         self._playing = len(self._cameras)
         self._lock = threading.Lock()
@@ -82,7 +86,9 @@ class Engine:
     def overview(self) -> Overview:
         """Return how all streams are now. The rates are of the last second, after the end of the whole run."""
         views = {view.name: view for view in self._rack.view()}
-        streams = tuple(StreamView(c.state, c.detail, c.connections, views[c.stream.name]) for c in self._cameras)
+        streams = tuple(
+            StreamView(c.state, c.detail, c.connections, c.player.late, views[c.stream.name]) for c in self._cameras
+        )
         fps, busy, cpu = self._rates
         counts = [view.counts for view in views.values()]
         spent = sum(camera.spent for camera in self._cameras) + sum(scorer.converting for scorer in self._scorers)

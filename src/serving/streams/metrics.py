@@ -80,6 +80,7 @@ def _gauges(streams: tuple[StreamView, ...]) -> Iterator[Metric]:
     oldest = GaugeMetricFamily(f"{PREFIX}_oldest_age_seconds", "How long the oldest has waited", labels=["stream"])
     up = GaugeMetricFamily(f"{PREFIX}_up", "1 while the source gives good frames", labels=["stream"])
     state = GaugeMetricFamily(f"{PREFIX}_state", "1 for the state that the source is in", labels=["stream", "state"])
+    late = CounterMetricFamily(f"{PREFIX}_late_packets", "Left undecoded, a second behind or more", labels=["stream"])
     opened = CounterMetricFamily(f"{PREFIX}_connections", "How often the source was opened", labels=["stream"])
     for stream in streams:
         name = stream.shelf.name
@@ -87,8 +88,9 @@ def _gauges(streams: tuple[StreamView, ...]) -> Iterator[Metric]:
         oldest.add_metric((name,), stream.shelf.oldest)
         up.add_metric((name,), stream.state in WELL)
         state.add_metric((name, stream.state), 1)
+        late.add_metric((name,), stream.late)
         opened.add_metric((name,), stream.connections)
-    yield from (waiting, oldest, up, state, opened)
+    yield from (waiting, oldest, up, state, late, opened)
 
 
 def _ages(streams: tuple[StreamView, ...]) -> Metric:

@@ -11,11 +11,12 @@ from serving.streams.shelf import ShelfView
 
 @dataclass(frozen=True)
 class StreamView:
-    """One stream: its camera's state, how often it was opened, and its shelf."""
+    """One stream: its camera's state, how often it was opened, how many packets were left undecoded, its shelf."""
 
     state: str
     detail: str
     connections: int
+    late: int
     shelf: ShelfView
 
 
@@ -94,6 +95,7 @@ def _stream(stream: StreamView) -> dict[str, Any]:
         "state": stream.state,
         "detail": stream.detail,
         "connections": stream.connections,
+        "late": stream.late,
         "decoded": counts.decoded,
         "skipped": counts.skipped,
         "scored": counts.scored,

@@ -18,6 +18,7 @@ from serving.errors import ModelError, one_line
 from serving.model import Model, Prediction
 from serving.streams.capacity import Capacity
 from serving.streams.frames import Converter
+from serving.streams.gate import Gate
 from serving.streams.rack import Batch, Rack
 from serving.streams.shelf import FAILED
 
@@ -61,6 +62,7 @@ class Scorer:
     model: Model
     rack: Rack
     capacity: Capacity
+    gate: Gate
     turnstile: Turnstile
     fail: Callable[[Batch, ModelError], None]
     busy: float = 0.0
@@ -74,7 +76,8 @@ class Scorer:
             start = time.monotonic()
             scored = None
             try:
-                scored = self._score(batch, converter)
+                with self.gate.scoring():
+                    scored = self._score(batch, converter)
             except ModelError as error:
                 self.fail(batch, error)
             self.rack.finish(batch, FAILED if scored is None else None)

@@ -7,6 +7,7 @@ one source, as FFmpeg names them, come with the configuration; ffmpeg.org/ffmpeg
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -21,9 +22,11 @@ from av.video.stream import VideoStream
 
 from serving.errors import ServingError, one_line
 from serving.streams.config import DEVICE, StreamSource
+from serving.streams.gate import Gate
 
 USUAL_FPS = 25.0
 PLAUSIBLE_FPS = (1.0, 240.0)  # what a container says is at times its clock's rate
+LATE_SECONDS, WINDOW_SECONDS = 1.0, 30.0
 BROKEN_PACKETS = 50  # in a row: a live source that loses some goes on
 
 # What is read to find out what a source holds is decoded too: FFmpeg's nobuffer would lose it, and with it the first
@@ -62,48 +65,89 @@ def open_source(stream: StreamSource) -> Opened:
     return Opened(container, video, fps, _is_paced(stream, container), note)
 
 
-def pictures(opened: Opened, stream: StreamSource, stop: threading.Event) -> Iterator[av.VideoFrame]:
-    """Yield the pictures until the source ends or `stop` is set. Raises ServingError where it breaks off."""
-    number = 0
-    try:
-        for number, picture in enumerate(_decode(opened, stream, stop), start=1):
-            yield picture
-    except (av.FFmpegError, OSError) as error:
-        reason = f"cannot be read after frame {number} ({_why(error)})"
-        raise ServingError(f"{stream.source}: {reason}: {_advice(stream)}") from None
-    if not number and not stop.is_set():
-        raise ServingError(f"{stream.source}: holds no frame: {_advice(stream)}")
+@dataclass
+class Player:
+    """Decodes an open source, packet by packet, while the gate lets it.
 
+    `late` counts the packets that were left undecoded: those up to the next keyframe, when it is too far behind.
+    """
 
-def _decode(opened: Opened, stream: StreamSource, stop: threading.Event) -> Iterator[av.VideoFrame]:
-    clock, broken = Clock(), 0
-    for packet in opened.container.demux(opened.video):
-        if opened.is_paced and packet.dts is not None:
-            clock.wait_until(float(packet.dts * packet.time_base), stop)
-        if stop.is_set():
-            return
+    stream: StreamSource
+    gate: Gate
+    stop: threading.Event
+    late: int = 0
+    _broken: int = 0
+
+    def pictures(self, opened: Opened) -> Iterator[av.VideoFrame]:
+        """Yield the pictures until the source ends or `stop` is set. Raises ServingError where it breaks off."""
+        number, stream = 0, self.stream
         try:
-            yield from packet.decode()
-            broken = 0
+            for packet in self._packets(opened):
+                for picture in self._decode(packet):
+                    number += 1
+                    yield picture
+        except (av.FFmpegError, OSError) as error:
+            reason = f"cannot be read after frame {number} ({_why(error)})"
+            raise ServingError(f"{stream.source}: {reason}: {_advice(stream)}") from None
+        if not number and not self.stop.is_set():
+            raise ServingError(f"{stream.source}: holds no frame: {_advice(stream)}")
+
+    def _packets(self, opened: Opened) -> Iterator[av.Packet]:
+        clock, is_behind = Clock(), False
+        for packet in opened.container.demux(opened.video):
+            if self.stop.is_set():
+                return
+            if packet.dts is not None and self.stream.pace != "none":
+                seconds = float(packet.dts * packet.time_base)
+                if opened.is_paced:
+                    clock.wait_until(seconds, self.stop)
+                is_late = clock.behind(seconds) > LATE_SECONDS
+                is_behind = is_late or (is_behind and not packet.is_keyframe)
+            if is_behind:
+                self.late += 1
+            else:
+                yield packet
+
+    def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
+        try:
+            with self.gate.decoding():
+                pictures = packet.decode()
         except av.InvalidDataError:
-            broken += 1
-            if not stream.is_live or broken > BROKEN_PACKETS:
+            self._broken += 1
+            if not self.stream.is_live or self._broken > BROKEN_PACKETS:
                 raise
+            return []
+        self._broken = 0
+        return pictures
 
 
 class Clock:
-    """Keeps what was recorded to the time in which it was recorded."""
+    """Holds a source's own time against ours."""
 
     def __init__(self) -> None:
-        self._offset: float | None = None
+        self._start: float | None = None
+        self._since = time.monotonic()
+        self._least = (math.inf, math.inf)  # how far we were behind at the least, in this window and the one before
 
     def wait_until(self, seconds: float, stop: threading.Event) -> None:
-        """Wait until the recording's time is `seconds`, which is now for the first; less where `stop` is set."""
+        """Wait until it is `seconds` in the source's time, which began at the first call; less where `stop` is set."""
         now = time.monotonic()
-        if self._offset is None:
-            self._offset = now - seconds
-        if (wait := seconds + self._offset - now) > 0:
+        if self._start is None:
+            self._start = now - seconds
+        if (wait := self._start + seconds - now) > 0:
             stop.wait(wait)
+
+    def behind(self, seconds: float) -> float:
+        """Return by how many seconds what is `seconds` in the source's time comes later than it could.
+
+        Two clocks drift apart, and a camera may set its own: only the last half minute or so counts.
+        """
+        now = time.monotonic()
+        this, before = self._least
+        if now - self._since > WINDOW_SECONDS:
+            self._since, this, before = now, math.inf, this
+        self._least = (min(this, now - seconds), before)
+        return now - seconds - min(self._least)
 
 
 class Thinning:
