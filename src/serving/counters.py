@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MICROSECONDS = 1e6
+REJECTED, BROKEN = 503, 500
 SHED_REASONS = ("deadline", "overload", "expired")
 # Upper ends of the histogram of a request's time in the server, in seconds; above the last one is infinity.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -14,10 +15,15 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 @dataclass(slots=True)
 class Counters:
-    """Requests that succeeded and failed, frames scored, executions of the model, and sums of microseconds."""
+    """Requests that succeeded and failed, frames scored, executions of the model, and sums of microseconds.
+
+    Of the failed ones, `rejected` came when there was too much to do and `broken` met a model that failed.
+    """
 
     success: int = 0
     failure: int = 0
+    rejected: int = 0
+    broken: int = 0
     frames: int = 0
     executions: int = 0
     request_us: float = 0.0
@@ -41,6 +47,12 @@ class Counters:
         self.infer_us += infer * MICROSECONDS
         self.output_us += output * MICROSECONDS
         self.times[bisect_left(BUCKETS, request)] += 1
+
+    def failed(self, status: int) -> None:
+        """Count a request that was answered with an HTTP status of an error."""
+        self.failure += 1
+        self.rejected += status == REJECTED
+        self.broken += status == BROKEN
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts by name; `times` by the upper end of each bucket, each request in one bucket only."""

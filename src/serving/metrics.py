@@ -6,31 +6,39 @@ Source: https://github.com/triton-inference-server/server/blob/main/docs/user_gu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
+from serving.counters import MICROSECONDS
 from serving.merge import merge_reports
 
-MICROSECONDS = 1e6
 LABELS = ("model", "version")
+INFO = ("digest", "variant", "engine")
+# prometheus_client ends the name of each counter in _total; Triton's have no such end.
+TRITON_TOTAL = re.compile(rb"^((?:# (?:HELP|TYPE) )?nv_\w+)_total\b", re.MULTILINE)
+
 Report = Mapping[str, Any]
+Family = CounterMetricFamily | GaugeMetricFamily
 Rows = Sequence[tuple[str, str, Report]]
 
-# Triton's name -> the count, and what it means.
-TRITON = {
+# Name -> the count, and what it means.
+COUNTS = {
     "nv_inference_request_success": ("success", "Requests that were answered"),
-    "nv_inference_request_failure": ("failure", "Requests that were refused or failed"),
-    "nv_inference_count": ("frames", "Frames scored"),
-    "nv_inference_exec_count": ("executions", "Runs of the model, each of a batch"),
+    "nv_inference_count": ("frames", "Frames scored for requests"),
+    "nv_inference_exec_count": ("executions", "Runs of the model, each of a batch, a shadow's included"),
     "nv_inference_request_duration_us": ("request_us", "Time from a request's last byte to its answer"),
     "nv_inference_queue_duration_us": ("queue_us", "Time that requests waited"),
     "nv_inference_compute_input_duration_us": ("decode_us", "Time to decode images"),
     "nv_inference_compute_infer_duration_us": ("infer_us", "Time that the model ran for requests"),
     "nv_inference_compute_output_duration_us": ("output_us", "Time to write answers"),
+    "visionline_shadow_agreements": ("agreements", "Frames that this shadow gave the answer's label"),
+    "visionline_shadow_disagreements": ("disagreements", "Frames that this shadow gave another label"),
 }
 # Of a worker's report: name -> the key, how workers' values become one, and what it means.
 GAUGES: dict[str, tuple[str, Callable[[Iterable[float]], float], str]] = {
@@ -41,8 +49,8 @@ GAUGES: dict[str, tuple[str, Callable[[Iterable[float]], float], str]] = {
 }
 
 
-class _Families:
-    """A collector of metric families that are made already."""
+class _Families(Collector):
+    """Metric families that are made already."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
@@ -56,33 +64,50 @@ def exposition(reports: Sequence[Report]) -> bytes:
     """Return the metrics of all workers together: counts are summed, waits are the longest."""
     registry = CollectorRegistry()
     registry.register(_Families([*_deployments(reports), *_workers([report["worker"] for report in reports])]))
-    return generate_latest(registry)
+    return TRITON_TOTAL.sub(rb"\1", generate_latest(registry))
 
 
 def _deployments(reports: Sequence[Report]) -> Iterator[Metric]:
     models = merge_reports(reports)["models"]
     rows = [(name, v, one) for name, model in models.items() for v, one in model["deployments"].items()]
-    for metric, (key, meaning) in TRITON.items():
-        yield _counter(metric, meaning, LABELS, [((n, v), one["counters"][key]) for n, v, one in rows])
-    pending = [((n, v), one["counters"]["pending"]) for n, v, one in rows]
-    yield _gauge("nv_inference_pending_request_count", "Requests that are not answered yet", LABELS, pending)
-    shed = [((n, v, why), count) for n, v, one in rows for why, count in one["counters"]["shed"].items()]
-    yield _counter("visionline_shed_requests", "Requests refused for want of time", (*LABELS, "reason"), shed)
-    for key in ("agreements", "disagreements"):
+    for metric, (key, meaning) in COUNTS.items():
         counts = [((n, v), one["counters"][key]) for n, v, one in rows]
-        yield _counter(
-            f"visionline_shadow_{key}", "Frames that the shadow and the answer agree on, or not", LABELS, counts
-        )
+        yield _filled(CounterMetricFamily(metric, meaning, labels=LABELS), counts)
+    yield from _refusals(rows)
+    yield from _states(rows)
     traffic = [((n, v), share) for n, model in models.items() for v, share in model["traffic"].items()]
-    yield _gauge("visionline_traffic_percent", "Share of the live requests", LABELS, traffic)
-    labels = ("digest", "variant", "engine", "state")
-    known = [((n, v, *(one[label] for label in labels)), 1) for n, v, one in rows]
-    yield _gauge("visionline_model_info", "What is loaded", (*LABELS, *labels), known)
-    yield _times(rows)
+    yield _filled(GaugeMetricFamily("visionline_traffic_percent", "Share of the live requests", labels=LABELS), traffic)
+    yield _durations(rows)
 
 
-def _times(rows: Rows) -> Metric:
-    family = HistogramMetricFamily("visionline_request_seconds", "Time of a request in the server", labels=LABELS)
+def _refusals(rows: Rows) -> Iterator[Metric]:
+    labels = (*LABELS, "reason")
+    failures = [((n, v, why), count) for n, v, one in rows for why, count in _failures(one["counters"]).items()]
+    meaning = "Requests that were rejected, met a model (BACKEND) that failed, or were wrong (OTHER)"
+    yield _filled(CounterMetricFamily("nv_inference_request_failure", meaning, labels=labels), failures)
+    shed = [((n, v, why), count) for n, v, one in rows for why, count in one["counters"]["shed"].items()]
+    yield _filled(CounterMetricFamily("visionline_shed_requests", "Work refused for want of time", labels=labels), shed)
+
+
+def _failures(counters: Report) -> dict[str, int]:
+    rejected, broken = counters["rejected"], counters["broken"]
+    return {"REJECTED": rejected, "BACKEND": broken, "OTHER": counters["failure"] - rejected - broken}
+
+
+def _states(rows: Rows) -> Iterator[Metric]:
+    pending = [((n, v), one["counters"]["pending"]) for n, v, one in rows]
+    meaning = "Requests that are not answered yet"
+    yield _filled(GaugeMetricFamily("nv_inference_pending_request_count", meaning, labels=LABELS), pending)
+    ready = [((n, v), one["state"] == "ready") for n, v, one in rows]
+    meaning = "1 where every worker has loaded the version"
+    yield _filled(GaugeMetricFamily("visionline_model_ready", meaning, labels=LABELS), ready)
+    known = [((n, v, *(one[label] for label in INFO)), 1) for n, v, one in rows]
+    yield _filled(GaugeMetricFamily("visionline_model_info", "What is served", labels=(*LABELS, *INFO)), known)
+
+
+def _durations(rows: Rows) -> Metric:
+    meaning = "From a request's last byte to its answer, where it succeeded"
+    family = HistogramMetricFamily("visionline_request_duration_seconds", meaning, labels=LABELS)
     for name, version, one in rows:
         total, buckets = 0, []
         for end, count in one["counters"]["times"].items():
@@ -93,21 +118,15 @@ def _times(rows: Rows) -> Metric:
 
 
 def _workers(workers: Sequence[Report]) -> Iterator[Metric]:
-    busy = [((str(index),), one["busy_seconds"]) for index, one in enumerate(workers)]
-    yield _counter("visionline_busy_seconds", "Time that a worker spent scoring", ("worker",), busy)
+    # By process, for a worker that is started again counts from 0, and its place among the others is not its name.
+    busy = [((str(one["pid"]),), one["busy_seconds"]) for one in workers]
+    yield _filled(CounterMetricFamily("visionline_worker_busy_seconds", "Time spent scoring", labels=("pid",)), busy)
+    yield GaugeMetricFamily("visionline_workers", "Worker processes that answer", len(workers))
     for metric, (key, together, meaning) in GAUGES.items():
-        yield _gauge(metric, meaning, (), [((), together([one[key] for one in workers] or [0]))])
+        yield GaugeMetricFamily(metric, meaning, together([one[key] for one in workers] or [0]))
 
 
-def _counter(name: str, meaning: str, labels: Sequence[str], rows: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
-    family = CounterMetricFamily(name, meaning, labels=labels)
-    for values, count in rows:
-        family.add_metric(values, count)
-    return family
-
-
-def _gauge(name: str, meaning: str, labels: Sequence[str], rows: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
-    family = GaugeMetricFamily(name, meaning, labels=labels)
+def _filled(family: Family, rows: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
     for values, value in rows:
         family.add_metric(values, value)
     return family
