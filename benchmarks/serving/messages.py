@@ -52,9 +52,9 @@ def kserve_v1(payload: Payload, model: str) -> Message:
 
 
 def binary_bytes(payload: Payload, model: str) -> Message:
-    """Return a V2 request whose one tensor is the body's bytes, UINT8 [n], for label and score in binary."""
-    outputs = [{"name": name, "parameters": {"binary_data": True}} for name in ("label", "score")]
-    return _binary(payload, "model", {"name": "body", "shape": [len(payload.body)]}, outputs)
+    """Return a V2 request whose one tensor is the body's bytes, UINT8 [1, n], for an answer in binary."""
+    outputs = [{"name": "answer", "parameters": {"binary_data": True}}]
+    return _binary(payload, "model", {"name": "body", "shape": [1, len(payload.body)]}, outputs)
 
 
 def visionline(payload: Payload, model: str) -> Message:

@@ -31,20 +31,25 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "DO_NOT_TRACK
 
 @dataclass(frozen=True)
 class Server:
-    """A server to measure. `package` names what it is in its environment; `workers` are the processes that score."""
+    """A server to measure. `package` names what it is in its environment.
+
+    `workers` are the processes that score, each at most `batch` bodies together where the peer can do that.
+    """
 
     name: str
     package: str
     message: Builder
     peer: str = ""
     workers: int = 2
+    batch: int = 1
 
 
 SERVERS = (
     Server(OURS, "visionline", visionline),
-    Server("triton", "nvidia-pytriton", binary_bytes, "triton"),
-    Server("triton-1", "nvidia-pytriton", binary_bytes, "triton", workers=1),
+    Server("triton", "nvidia-pytriton", binary_bytes, "triton", batch=8),
+    Server("triton-1", "nvidia-pytriton", binary_bytes, "triton", workers=1, batch=8),
     Server("mosec", "mosec", plain, "mosec"),
+    Server("mosec-batch", "mosec", plain, "mosec", batch=8),
     Server("mlserver", "mlserver", plain, "mlserver"),
     Server("kserve", "kserve", kserve_v1, "kserve"),
     Server("litserve", "litserve", plain, "litserve"),
@@ -174,6 +179,7 @@ def _environment(server: Server, launch: Launch, port: int, second: int) -> dict
         "BENCHMARK_PORT": port,
         "BENCHMARK_SECOND_PORT": second,
         "BENCHMARK_WORKERS": launch.workers,
+        "BENCHMARK_BATCH": server.batch,
     }
     path = f"{PEERS}:{PEERS / server.peer}" if server.peer else str(REPOSITORY / "src")
     return {**os.environ, **ONE_THREAD, **{name: str(value) for name, value in told.items()}, "PYTHONPATH": path}

@@ -1,14 +1,15 @@
 """What each peer's server runs on a body: the same decoder, the same model file on one thread, the same answer.
 
 A body is one raw frame, uint8 RGB [side, side, 3], or a JPEG file; its length tells which. What to run is told by the
-environment: BENCHMARK_MODEL (an ONNX file), BENCHMARK_LABELS (JSON), BENCHMARK_SIDE. It knows no server, and is
-imported in each peer's own virtual environment.
+environment: BENCHMARK_MODEL (an ONNX file), BENCHMARK_LABELS (JSON), BENCHMARK_SIDE; how to serve it by BENCHMARK_PORT,
+BENCHMARK_WORKERS, BENCHMARK_BATCH. It knows no server, and is imported in each peer's own virtual environment.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import numpy as np
 import onnxruntime
 import simplejpeg
 from numpy.typing import NDArray
+
+TOGETHER_SIDE = 28
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,13 @@ class Scorer:
         """Return {"label": ..., "score": ...} for a body."""
         return self.said(self.logits(self.frames(body))[0])
 
+    def answers(self, bodies: Sequence[bytes]) -> list[bytes]:
+        """Return the answer to each body: small frames are run together, which larger ones lose by."""
+        frames = [self.frames(body) for body in bodies]
+        if all(one.shape[1] <= TOGETHER_SIDE for one in frames):
+            return [self.said(logits) for logits in self.logits(np.concatenate(frames))]
+        return [self.said(self.logits(one)[0]) for one in frames]
+
     def said(self, logits: NDArray[np.float32]) -> bytes:
         """Return {"label": ..., "score": ...} for one frame's logits, [classes]."""
         label, score = self.best(logits)
@@ -72,6 +82,11 @@ def load_scorer() -> Scorer:
 def port() -> int:
     """Return the port to listen on."""
     return int(os.environ["BENCHMARK_PORT"])
+
+
+def batch() -> int:
+    """Return how many bodies may be scored together at most."""
+    return int(os.environ["BENCHMARK_BATCH"])
 
 
 def workers() -> int:
