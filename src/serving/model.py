@@ -23,8 +23,9 @@ from serving.errors import ModelError, ServingError, one_line
 
 WARM_UP_PIXELS = 28
 
-# Engine -> a function from an ONNX file's bytes and the names of its input and output to what scores frames.
-ENGINES: dict[str, Callable[[bytes, str, str], Run]] = {
+# Engine -> a function from an ONNX file's bytes, the names of its input and output, and a folder in which processes may
+# share what is large (None: none), to what scores frames.
+ENGINES: dict[str, Callable[[bytes, str, str, Path | None], Run]] = {
     "onnxruntime": onnx_engine.open_run,
     "openvino": openvino_engine.open_run,
 }
@@ -41,15 +42,23 @@ class Contract:
 
 @dataclass(frozen=True)
 class Prediction:
-    """For n frames: logits, float32 [n, classes], and the classes of their columns. The rest is computed when asked."""
+    """For n frames: logits, float32 [n, classes], and the classes of their columns. The rest is computed when asked.
+
+    `part_of` is the prediction of a batch and the row in it where this one starts: what is computed for one of the
+    batch is computed for all.
+    """
 
     logits: NDArray[np.float32]
     classes: tuple[str, ...]
+    part_of: tuple[Prediction, int] | None = None
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """The softmax of each row of logits, float32 [n, classes]."""
-        return softmax(self.logits)
+        if self.part_of is None:
+            return softmax(self.logits)
+        whole, start = self.part_of
+        return whole.probabilities[start : start + len(self.logits)]
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -58,7 +67,7 @@ class Prediction:
 
     def rows(self, start: int, stop: int) -> Prediction:
         """Return the prediction of the frames from `start` up to `stop`."""
-        return Prediction(self.logits[start:stop], self.classes)
+        return Prediction(self.logits[start:stop], self.classes, (self, start))
 
 
 @dataclass(frozen=True)
@@ -99,8 +108,12 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def load_model(folder: Path, digest: str, variant: str, engine: str = "onnxruntime") -> Model:
+def load_model(
+    folder: Path, digest: str, variant: str, engine: str = "onnxruntime", shared: Path | None = None
+) -> Model:
     """Check a package against its digest, load one variant, run it and measure its batch curve.
+
+    Processes that give the same folder `shared` have the weights in memory once, where the engine can do that.
 
     Raises PackageError on a package that is damaged, lacks the variant or holds a model that does not run;
     ServingError on an engine that is unknown or not installed.
@@ -117,7 +130,7 @@ def load_model(folder: Path, digest: str, variant: str, engine: str = "onnxrunti
     content = _checked_bytes(folder, release, release.variants[variant])
     shape = _frame_shape(folder, release, contract)
     try:
-        run = ENGINES[engine](content, contract.input_name, contract.output_name)
+        run = ENGINES[engine](content, contract.input_name, contract.output_name, shared)
         predict(run, labels, np.zeros((1, *shape), np.uint8))
         curve = measure(run, shape)
     except ServingError:

@@ -7,6 +7,7 @@ memory with NumPy).
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,10 @@ from serving.errors import ServingError
 SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": "1"}
 
 
-def open_run(content: bytes, input_name: str, output_name: str) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Return what scores frames, for one caller at a time.
+def open_run(
+    content: bytes, input_name: str, output_name: str, shared: Path | None = None
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Return what scores frames, for one caller at a time. It has no way to share weights, so `shared` is not used.
 
     Raises ServingError where OpenVINO is not installed, and whatever it raises on a file that it can't run.
     """

@@ -11,6 +11,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from modelpackage import PackageError
@@ -32,11 +33,14 @@ Stamp = tuple[int, int, int]
 class Reconciler:
     """Follows DIR/desired.json for one endpoint. Its methods run on the event loop; loads run in threads."""
 
-    def __init__(self, folder: Path, endpoint: Endpoint, load: Load = load_model) -> None:
-        """`load` gets a package folder, its digest, a variant and an engine, and returns the model or raises."""
+    def __init__(self, folder: Path, endpoint: Endpoint, load: Load | None = None) -> None:
+        """`load` gets a package folder, its digest, a variant and an engine, and returns the model or raises.
+
+        Without it models are loaded as serving.model does, their weights shared in DIR/weights.
+        """
         self._path = folder / DESIRED_FILE
         self._endpoint = endpoint
-        self._load = load
+        self._load: Load = load or partial(load_model, shared=folder / "weights")
         self._stamp: Stamp | None = None
         self._content: bytes | None = None
         self._desired = Desired(0, {})
