@@ -1,0 +1,206 @@
+"""Delivers lines to one sink, in order and at least once, from threads of its own. It knows no kind of sink.
+
+Lines wait in memory and are sent in batches. While the uplink is down, and whenever a batch takes long, all that has
+not arrived goes to the spool, and is sent from there: a process that is killed then leaves nothing behind. What arrived
+although its batch failed, or was not acknowledged before a kill, arrives twice.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.errors import ServingError, one_line
+from serving.streams.config import SinkConfig, SpoolConfig
+from serving.streams.sinks import Sink, SinkError, open_sink
+from serving.streams.spool import Position, Spool
+
+BATCH_LINES = 500
+BATCH_BYTES = 256 * 1024
+MEMORY_LINES = 100_000  # a disk that hangs must not fill the memory
+PATIENCE_SECONDS = 1.0  # how long a batch may take before it is spooled
+KEEP_SECONDS = 0.1  # how often that is looked at, and how long a line is in memory alone while the uplink is down
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait after a failure: twice as long each time, up to a cap, and some of it by chance."""
+
+    first_seconds: float = 0.5
+    cap_seconds: float = 60.0
+
+    def seconds(self, failures: int, retry_after: float | None) -> float:
+        """Return the seconds to wait after so many failures in a row; never less than the other side asks for."""
+        longest = min(self.cap_seconds, self.first_seconds * 2 ** min(failures - 1, 30))
+        return max(longest * random.uniform(0.5, 1.0), retry_after or 0.0)
+
+
+class Outbox:
+    """A sink, its spool, and what waits for them.
+
+    Of the two locks, `_disk` guards the spool and is held while the disk works; `_changed` guards the rest, is never
+    held while anything works, and is the only one that put() takes. Who takes both takes `_disk` first.
+    """
+
+    def __init__(self, sink: Sink, spool: Spool, backoff: Backoff | None = None) -> None:
+        """Begin to deliver: first what an earlier process left in the spool."""
+        self._sink, self._spool, self._backoff = sink, spool, backoff or Backoff()
+        self._disk, self._changed, self._is_kept = threading.Lock(), threading.Condition(), threading.Event()
+        self._waiting: deque[bytes] = deque(maxlen=MEMORY_LINES)
+        self._flight: list[bytes] = []  # what is being sent and is in memory alone, since when
+        self._since = 0.0
+        self._mark: Position | None = None  # where what is being sent ends on disk
+        self._sent = self._spooled = self._failures = self._lost = self._failures_in_a_row = 0
+        self._reason: str | None = None
+        self._is_closing = self._is_closed = self._has_given_up = False
+        self._sender = threading.Thread(target=self._deliver, name=f"{sink.name}-sender", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name=f"{sink.name}-keeper", daemon=True)
+        self._sender.start()
+        self._keeper.start()
+
+    @property
+    def name(self) -> str:
+        """Return the sink's name."""
+        return self._sink.name
+
+    @property
+    def reason(self) -> str | None:
+        """Return why the uplink is down, in one line; None while it is up."""
+        return self._reason
+
+    def put(self, line: bytes) -> None:
+        r"""Take a line with its one "\n" at the end. It never waits for the sink or the disk."""
+        with self._changed:
+            self._lost += len(self._waiting) == MEMORY_LINES
+            self._waiting.append(line)
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
+
+    def counters(self) -> dict[str, int]:
+        """Return the counts of lines, and of failures to send, since the start; `waiting` is of now.
+
+        sent: taken by the sink; refused: called bad by it, and dropped; spooled: gone through the disk; shed: dropped
+        because neither memory nor disk had room; torn: broken off by a kill.
+        """
+        return {
+            "sent": self._sent,
+            "refused": self._sink.refused,
+            "spooled": self._spooled,
+            "shed": self._lost + self._spool.shed,
+            "torn": self._spool.torn,
+            "failures": self._failures,
+            "waiting": len(self._flight) + len(self._waiting) + len(self._spool),
+        }
+
+    def close(self, deadline_s: float) -> None:
+        """Send what waits, for so many seconds at most or until it fails, and leave the rest in the spool."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        self._sender.join(deadline_s)
+        self._is_kept.set()
+        self._keeper.join()
+        self._save()
+        with self._disk:
+            self._is_closed = self._has_given_up = True
+            self._spool.close()
+        if not self._sender.is_alive():
+            self._sink.close()
+
+    def _deliver(self) -> None:
+        while not self._has_given_up:
+            try:
+                if not (lines := self._take()):
+                    return
+                refused = self._sink.refused
+                self._sink.send(lines)
+                self._settle(len(lines) - (self._sink.refused - refused))
+            except Exception as error:  # whatever it is, the lines stay, and this thread must
+                self._fail(error)
+
+    def _take(self) -> list[bytes]:
+        """Wait for lines and return the oldest; none when all is sent and the outbox closes."""
+        while not self._has_given_up:
+            with self._disk:
+                lines, mark = self._spool.read(BATCH_LINES, BATCH_BYTES)
+                with self._changed:
+                    self._mark, self._since = (mark if lines else None), time.monotonic()
+                    self._flight = [] if lines else self._pop()
+                    if lines or self._flight:
+                        return lines or self._flight
+            with self._changed:
+                if self._is_closing and not self._waiting:
+                    break
+                self._changed.wait_for(lambda: self._waiting or self._is_closing)
+        return []
+
+    def _pop(self) -> list[bytes]:
+        lines, size = 0, 0
+        for line in self._waiting:
+            size += len(line)
+            if lines == BATCH_LINES or (lines and size > BATCH_BYTES):
+                break
+            lines += 1
+        return [self._waiting.popleft() for _ in range(lines)]
+
+    def _settle(self, sent: int) -> None:
+        with self._disk:
+            if self._mark is not None and not self._is_closed:
+                self._spool.acknowledge(self._mark)
+            with self._changed:
+                self._flight, self._mark, self._reason = [], None, None
+                self._failures_in_a_row = 0
+                self._sent += sent
+
+    def _fail(self, error: Exception) -> None:
+        self._save()
+        with self._changed:
+            self._mark = None
+            self._failures += 1
+            self._failures_in_a_row += 1
+            self._reason = str(error) if isinstance(error, SinkError) else one_line(error)
+            self._has_given_up |= self._is_closing
+            seconds = self._backoff.seconds(self._failures_in_a_row, getattr(error, "retry_after", None))
+            self._changed.wait_for(lambda: self._is_closing, seconds)
+
+    def _keep(self) -> None:
+        while not self._is_kept.wait(KEEP_SECONDS):
+            with self._changed:
+                is_slow = bool(self._flight) and time.monotonic() - self._since > PATIENCE_SECONDS
+                must_spool = is_slow or self._failures_in_a_row > 0 or self._mark is not None
+            if must_spool:
+                self._save()
+
+    def _save(self) -> None:
+        """Move what is in memory alone to the spool: what is being sent, then what waits."""
+        with self._disk:
+            with self._changed:
+                flight, waiting = self._flight, list(self._waiting)
+                self._flight = []
+                self._waiting.clear()
+            if self._is_closed or not flight + waiting:
+                return
+            mark = self._spool.append(flight) if flight else self._mark
+            self._spool.append(waiting)
+            with self._changed:
+                self._mark = mark
+                self._spooled += len(flight) + len(waiting)
+
+
+def open_outboxes(sinks: Sequence[SinkConfig], folder: Path, spool: SpoolConfig) -> tuple[Outbox, ...]:
+    """Return an outbox for each sink; FOLDER/<sink's name> is its spool.
+
+    Raises ServingError where options can't be used, or two sinks bear one name.
+    """
+    opened = [open_sink(config) for config in sinks]
+    names = [sink.name for sink in opened]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ServingError(f"sinks: two are called {repeated}: give each a `name` of its own")
+    limit = int(spool.limit_mb * MEGABYTE)
+    return tuple([Outbox(sink, Spool(folder / sink.name, limit)) for sink in opened])
