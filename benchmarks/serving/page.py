@@ -25,6 +25,8 @@ def publish(results: Results, folder: Path) -> None:
 
 def page(results: Results) -> str:
     """Return the page."""
+    if not results.facts:
+        return f"{INTRODUCTION}\n\nNothing was measured yet.\n"
     parts = [
         INTRODUCTION,
         _facts(results.facts),

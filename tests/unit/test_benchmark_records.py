@@ -112,7 +112,7 @@ def test_a_cell_that_is_asked_for_is_measured_again() -> None:
 
 
 def test_the_page_says_met_and_not_met_and_who_was_left_out() -> None:
-    results = Results(left_out={"kserve, tiny": "does not start"}, cells={RAW.name: rounds(600, peer=500)})
+    results = Results({"cores": 2}, {"kserve, tiny": "does not start"}, {RAW.name: rounds(600, peer=500)})
     written = page(results)
     assert "1 of 2 met" in written and "**not met**" in written and "kserve, tiny: does not start" in written
     assert "| **visionline** | 300 | 0.60 | 0.60 to 0.60 |" in written
@@ -121,6 +121,7 @@ def test_the_page_says_met_and_not_met_and_who_was_left_out() -> None:
 def test_a_page_can_be_written_before_anything_was_measured(tmp_path: Path) -> None:
     publish(Results(), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"serving.md", "serving.svg"}
+    assert "Nothing was measured yet." in (tmp_path / "serving.md").read_text(encoding="utf-8")
 
 
 def test_the_picture_has_a_bar_for_each_server_as_long_as_its_share() -> None:
