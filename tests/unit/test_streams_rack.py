@@ -1,4 +1,4 @@
-"""Shelves and the rack: no frame is lost unseen, old ones are shed, and turns go by priority. Time is given, not taken."""
+"""Shelves and the rack: no frame is lost unseen, old ones are shed, and turns go by priority. Time is given."""
 
 from __future__ import annotations
 

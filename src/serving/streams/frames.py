@@ -3,6 +3,9 @@
 Cropping is FFmpeg's crop filter, which moves pointers and copies nothing: of 1920x1080 a region of 168x168 costs 23 us
 so, where converting all of it first costs 720 us (PyAV 18.1, one core); the pixels are the same. Odd edges are exact in
 brightness, and within a pixel in colour where the source has fewer of those.
+
+What hardware and web cameras give is brought to a format of separate planes first: FFmpeg has a quick way to RGB from
+those only (1920x1080 in NV12, as above: 0.9 ms that way, 6.4 ms directly; the mean error is the smaller one, too).
 """
 
 from __future__ import annotations
@@ -19,6 +22,12 @@ from numpy.typing import NDArray
 from serving.errors import ServingError
 from serving.streams.config import Region
 from serving.streams.shelf import Shape
+
+PLANES = {
+    **dict.fromkeys(("nv12", "nv21", "p010le", "yuv420p10le"), "yuv420p"),
+    **dict.fromkeys(("yuyv422", "uyvy422", "yuv422p10le"), "yuv422p"),
+}
+INTERLEAVED = ("nv12", "nv21", "p010le")  # cropped at an odd column, their two colours would change places
 
 
 class Cropper:
@@ -47,14 +56,16 @@ class Converter:
     """Makes batches of RGB. It keeps the scaler's tables from frame to frame, so it is for one thread."""
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+        self._to_planes, self._to_rgb = VideoReformatter(), VideoReformatter()
 
     def batch(self, pictures: Sequence[VideoFrame], shape: Shape) -> NDArray[np.uint8]:
         """Return pictures of one height and width as uint8 RGB, [n, height, width, 3]."""
         batch = np.empty((len(pictures), *shape, 3), np.uint8)
         for row, picture in zip(batch, pictures, strict=True):
             # One thread: the scaler would start its own for each stream.
-            plane = self._reformatter.reformat(picture, format="rgb24", threads=1).planes[0]
+            if (planes := PLANES.get(picture.format.name)) is not None:
+                picture = self._to_planes.reformat(picture, format=planes, threads=1)
+            plane = self._to_rgb.reformat(picture, format="rgb24", threads=1).planes[0]
             row[:] = np.ndarray((*shape, 3), np.uint8, memoryview(plane), strides=(plane.line_size, 3, 1))
         return batch
 
@@ -68,8 +79,11 @@ def _graph(picture: VideoFrame, region: Region) -> tuple[Graph, FilterContext, F
     source = graph.add_buffer(
         width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base
     )
-    crop, sink = graph.add("crop", f"{width}:{height}:{x}:{y}:exact=1"), graph.add("buffersink")
-    source.link_to(crop)
-    crop.link_to(sink)
+    names = [("crop", f"{width}:{height}:{x}:{y}:exact=1"), ("buffersink", "")]
+    if picture.format.name in INTERLEAVED and (x % 2 or y % 2):
+        names.insert(0, ("format", PLANES[picture.format.name]))
+    links = [source, *(graph.add(name, value or None) for name, value in names)]
+    for one, next_one in zip(links, links[1:], strict=False):
+        one.link_to(next_one)
     graph.configure()
-    return graph, source, sink
+    return graph, source, links[-1]

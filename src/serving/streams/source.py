@@ -101,7 +101,7 @@ class Player:
                 seconds = float(packet.dts * packet.time_base)
                 if opened.is_paced:
                     clock.wait_until(seconds, self.stop)
-                is_late = clock.behind(seconds) > LATE_SECONDS
+                is_late = clock.behind(seconds, time.monotonic()) > LATE_SECONDS
                 is_behind = is_late or (is_behind and not packet.is_keyframe)
             if is_behind:
                 self.late += 1
@@ -126,7 +126,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._start: float | None = None
-        self._since = time.monotonic()
+        self._since = -math.inf
         self._least = (math.inf, math.inf)  # how far we were behind at the least, in this window and the one before
 
     def wait_until(self, seconds: float, stop: threading.Event) -> None:
@@ -137,12 +137,11 @@ class Clock:
         if (wait := self._start + seconds - now) > 0:
             stop.wait(wait)
 
-    def behind(self, seconds: float) -> float:
-        """Return by how many seconds what is `seconds` in the source's time comes later than it could.
+    def behind(self, seconds: float, now: float) -> float:
+        """Return by how many seconds what is `seconds` in the source's time comes later, now, than it could.
 
         Two clocks drift apart, and a camera may set its own: only the last half minute or so counts.
         """
-        now = time.monotonic()
         this, before = self._least
         if now - self._since > WINDOW_SECONDS:
             self._since, this, before = now, math.inf, this
