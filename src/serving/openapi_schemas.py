@@ -15,6 +15,7 @@ TEXT: Json = {"type": "string"}
 TEXTS: Json = {"type": "array", "items": TEXT}
 FLAG: Json = {"type": "boolean"}
 COUNT: Json = {"type": "integer", "minimum": 0}
+NUMBER: Json = {"type": "number"}
 SHAPE: Json = {"type": "array", "items": {"type": "integer"}}
 NULLABLE_TEXT: Json = {"type": ["string", "null"]}
 
@@ -37,7 +38,7 @@ def _map(values: Json) -> Json:
 
 
 _HELD = {"model_name": TEXT, "model_version": TEXT, "digest": TEXT}
-_SCORES = {"label": TEXT, "score": {"type": "number"}, "scores": _map({"type": "number"})}
+_SCORES = {"label": TEXT, "score": NUMBER, "scores": _map(NUMBER)}
 _TENSOR = {"name": TEXT, "datatype": TEXT, "shape": SHAPE}
 _BINARY = {"binary_data_size": COUNT}
 _LOAD = {"version": {"type": ["string", "integer"]}, "variant": TEXT, "engine": TEXT}
@@ -131,8 +132,18 @@ SCHEMAS: Json = {
             "observed_generation": COUNT,
             "error": NULLABLE_TEXT,
             "models": _map(_ref("Model")),
-            "workers": COUNT,
-            "restarts": COUNT,
+            "workers": _object({"wanted": COUNT, "restarts": COUNT, "running": _list(_ref("Worker"))}),
+        }
+    ),
+    "Worker": _object(
+        {
+            "pid": COUNT,
+            "busy_seconds": NUMBER,
+            "uptime_seconds": NUMBER,
+            "connections": COUNT,
+            "waiting": {**COUNT, "description": "frames"},
+            "oldest_wait_seconds": NUMBER,
+            "capacity_fps": NUMBER,
         }
     ),
     "OpenApi": {"type": "object"},

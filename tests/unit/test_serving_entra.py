@@ -6,90 +6,31 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 import serving.entra
 from serving.door import Door
 from serving.entra import Entra
 from serving.errors import RequestError
-
-TENANT = "11111111-2222-3333-4444-555555555555"
-AUDIENCE = "api://visionline"
-SIGNING, FOREIGN, NEXT = (rsa.generate_private_key(65537, 2048) for _ in range(3))
-
-
-def published(key: rsa.RSAPrivateKey, kid: str, **more: str) -> dict[str, Any]:
-    """Return a key as a tenant publishes it."""
-    return {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": kid, "use": "sig", **more}
-
-
-class Tenant:
-    """Publishes signing keys on loopback, and counts how often they were asked for."""
-
-    def __init__(self) -> None:
-        self.answer: Any = {"keys": [published(SIGNING, "now")]}
-        self.status, self.fetches = 200, 0
-        self.gate = threading.Event()
-        self.gate.set()
-        self.entered = threading.Event()
-        tenant = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                tenant.fetches += 1
-                tenant.entered.set()
-                assert tenant.gate.wait(30)
-                body = json.dumps(tenant.answer).encode()
-                found = self.path == f"/{TENANT}/discovery/v2.0/keys"
-                self.send_response(tenant.status if found else 404)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+from tenants import AUDIENCE, FOREIGN, NEXT, SIGNING, TENANT, Tenant, claims_of, published, running_tenant, token_of
 
 
 @pytest.fixture
 def tenant() -> Iterator[Tenant]:
     """Run a tenant for one test."""
-    made = Tenant()
-    yield made
-    made.gate.set()
-    made.server.shutdown()
-    made.server.server_close()
+    with running_tenant() as made:
+        yield made
 
 
 def entra_of(tenant: Tenant, *roles: str) -> Entra:
     """Return what trusts a tenant."""
     return Entra(TENANT, AUDIENCE, frozenset(roles), f"{tenant.url}/")
-
-
-def claims_of(tenant: Tenant, **more: Any) -> dict[str, Any]:
-    """Return the claims of a good token; None as a value leaves a claim out."""
-    now = int(time.time())
-    good = {"aud": AUDIENCE, "iss": f"{tenant.url}/{TENANT}/v2.0", "iat": now, "nbf": now, "exp": now + 3600}
-    return {name: value for name, value in {**good, **more}.items() if value is not None}
-
-
-def token_of(tenant: Tenant, key: Any = SIGNING, algorithm: str = "RS256", kid: str | None = "now", **more: Any) -> str:
-    """Return a signed token."""
-    headers = {} if kid is None else {"kid": kid}
-    return jwt.encode(claims_of(tenant, **more), key, algorithm, headers=headers)
 
 
 def refusal(entra: Entra, token: str) -> RequestError:
