@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from serving import door
+from serving.door import arguments as add_door
 from serving.http.limits import MEBIBYTE
 from serving.supervisor import default_workers
 
@@ -23,5 +23,5 @@ def endpoint_parser(prog: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--tls-certificate", type=Path, default=None, help="PEM file; with --tls-key")
     parser.add_argument("--tls-key", type=Path, default=None, help="PEM file")
     parser.add_argument("--tls-client-ca", type=Path, default=None, help="PEM file: clients need a certificate of it")
-    door.arguments(parser)
+    add_door(parser)
     return parser

@@ -154,7 +154,8 @@ class Scoring:
         deployment = call.deployment
         deployment.in_flight -= 1
         deployment.counters.pending -= 1
-        deployment.counters.failure += status >= 400
+        if status >= 400:
+            deployment.counters.failed(status)
         if call.is_live:
             deployment.count(status == 500)
 

@@ -41,6 +41,7 @@ SWEEP_SECONDS = 0.5
 TICK_SECONDS = 0.02
 GATHER_SECONDS = 10.0
 GARBAGE = 50_000  # objects more than were freed, before the youngest are looked through
+HANDSHAKE_SECONDS = 10.0
 PATIENCE_SECONDS = 0.25  # at the end, for a client that has just connected to say what it wants
 
 
@@ -95,11 +96,13 @@ class Worker:
         loop = asyncio.get_running_loop()
         context = None if self._certificates is None else self._certificates.context()
         try:
-            await loop.connect_accepted_socket(lambda: HttpProtocol(self.connections), connection, ssl=context)
-        except (
-            OSError,
-            ssl.SSLError,
-        ):  # no handshake came: TLS was not spoken, or the client's certificate is not ours
+            await loop.connect_accepted_socket(
+                lambda: HttpProtocol(self.connections),
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else HANDSHAKE_SECONDS,
+            )
+        except OSError:  # no handshake came: TLS was not spoken, or the client's certificate is not ours
             connection.close()
             say_ended(self._handing)
 

@@ -29,6 +29,7 @@ LIGHT = [
     ["-m", "mlops", "status", "--help"],
     ["-m", "mlops", "deploy", "--help"],
     ["-m", "vision.fetch", "--help"],
+    ["-m", "serving.endpoint", "--help"],  # the supervisor: its workers are what scores
     ["-c", "import modelpackage"],
 ]
 EDGE = {"torch", "mlflow", "azure", "kubernetes", "onnx"}
@@ -50,7 +51,8 @@ def test_a_light_command_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_the_edge_runtime_imports_no_training_and_no_cloud() -> None:
-    assert imported(["-m", "serving.endpoint", "--help"]) & EDGE == set()
+    assert imported(["-m", "serving.worker", "--help"]) & EDGE == set()
+    assert imported(["-m", "serving.stream", "--help"]) & EDGE == set()
 
 
 def test_a_heavy_import_is_seen() -> None:

@@ -56,7 +56,8 @@ def test_each_file_that_is_named_exists(setup: configparser.ConfigParser) -> Non
 
 def test_each_environment_is_an_extra(setup: configparser.ConfigParser) -> None:
     environments = {path.parent.name for path in (ROOT / "environments").glob("*/requirements.txt")}
-    assert set(setup["options.extras_require"]) == environments
+    options = {path.stem for path in (ROOT / "environments/serve/options").glob("*.txt")}
+    assert set(setup["options.extras_require"]) == environments | options
 
 
 def test_the_licence_is_the_one_that_is_named(setup: configparser.ConfigParser) -> None:

@@ -18,7 +18,10 @@ REFUSED = {
     "serve": ("torch", "mlflow", "azure", "onnx", "opencv", "fastapi"),
     "train": ("azure", "kubernetes", "torchvision"),
     "test": ("torchvision",),
+    "fuzz": ("torch",),
 }
+# What an edge device installs beside its requirements.txt, for one sink, engine or kind of token each.
+OPTIONS = sorted((ROOT / "environments/serve/options").glob("*.txt"))
 EXCEPTIONS = {"ci": ("mlflow-skinny",), "serve": ("onnxruntime",)}
 # Hosts of package registries, and the options that name one.
 HOSTS = re.compile(
@@ -77,6 +80,14 @@ def test_requirements_are_pinned_constrained_and_in_place(environment: str) -> N
     assert pins and loose == []
     assert unconstrained(pins, _constraints()) == []
     assert out_of_place(environment, pins) == []
+
+
+@pytest.mark.parametrize("path", OPTIONS, ids=lambda path: path.stem)
+def test_options_of_the_edge_are_pinned_constrained_and_in_place(path: Path) -> None:
+    pins, loose = read_pins(path.read_text(encoding="utf-8"))
+    assert pins and loose == []
+    assert unconstrained(pins, _constraints()) == []
+    assert [name for name in out_of_place("serve", pins) if name != "azure-storage-blob"] == []
 
 
 def test_torch_is_one_release_everywhere_and_torchvision_nowhere() -> None:
