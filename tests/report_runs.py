@@ -233,7 +233,9 @@ def write_stream(folder: Path) -> None:
         (folder / "frames" / f"{frame:04}.jpg").write_bytes(picture(frame))
     figures = {"frames": 250, "scored": 250, "accuracy": right, "items": 10, "item_accuracy": 1.0, "fps": 812.4}
     served = {"digest": digest("package 2"), "variant": "int8"}
-    write_json(folder / "stream.json", {**figures, "ms_p50": 0.254, "ms_p95": 0.322, **served})
+    ages = {"streams": 9, "age_ms_p99": 11.2, "age_bound_ms": 80.0, "shed": {"stale": 3, "overload": 0}}
+    load = {**ages, "capacity_fps": 1022.4, "busy": 0.23}
+    write_json(folder / "stream.json", {**figures, "ms_p50": 0.254, "ms_p95": 0.322, **served, **load})
 
 
 def picture(frame: int) -> bytes:

@@ -54,6 +54,8 @@ def plain_clip(path: Path, colour: tuple[int, int, int], count: int, fps: int = 
 class Lines:
     """An outbox that keeps what it is given, as a sink would get it."""
 
+    name = "lines"
+
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.is_closed = False
@@ -61,6 +63,10 @@ class Lines:
     def put(self, line: bytes) -> None:
         """Keep a line."""
         self.lines.append(line)
+
+    def counters(self) -> dict[str, int]:
+        """Return how many there are."""
+        return {"sent": len(self.lines), "waiting": 0}
 
     def close(self, deadline_s: float) -> None:
         """Remember that it was closed."""

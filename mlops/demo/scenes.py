@@ -5,6 +5,7 @@ The edge runtime's commands are run, never imported: the two wings meet through 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,16 +14,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.config import REPOSITORY
 from mlops.context import Context
 from mlops.errors import StepError
+from mlops.loading import write_json
 from mlops.records import DataRecord, highest_approved, read_record
 
 CLIENTS = 4
 RATE = 10  # requests a second, by each client
 CLIP_JOB = REPOSITORY / "mlops" / "jobs" / "stream.yml"
+CAMERAS, STREAM_SECONDS = 8, 5
+CLIP, RESULTS = "clip", "results.jsonl"
 STATE = ("mlflow.db", "models", "endpoints", "packages")
 
 
@@ -79,12 +84,14 @@ class Scenes:
         served = highest_approved(context.registry.versions(stage.model), stage.name)
         if served is None:
             raise StepError("nothing is approved in production: the stream has no model")
-        clip, package = self._clip(), context.package(served.version)
-        video = ["--source", str(clip / "clip.mp4"), "--truth", str(clip / "truth.json")]
-        model = ["--package", str(package), "--digest", served.digest, "--variant", stage.release.variant]
-        flags = [*video, *model, "--out", str(context.run / "stream")]
-        _run(_serving("stream", *flags), context.report)
-        return f"by version {served.version}"
+        package = {"package": str(context.package(served.version)), "digest": served.digest}
+        config, out = context.run / "streams.yaml", context.run / "cameras"
+        write_json(config, _streams({**package, "variant": stage.release.variant}, self._clip(), out))
+        _run(_serving("stream", "--config", str(config), "--seconds", str(STREAM_SECONDS)), context.report)
+        clip = ["--source", str(self._clip() / "clip.mp4"), "--truth", str(self._clip() / "truth.json")]
+        seen = ["--stream", CLIP, "--results", str(out / RESULTS), "--status", str(out / "status.json")]
+        _run(_serving("clip", *clip, *seen, "--out", str(context.run / "stream")), context.report)
+        return f"{CAMERAS} cameras and the clip, by version {served.version}"
 
     def _clip(self) -> Path:
         if self.clip is None:
@@ -98,6 +105,19 @@ def clear_stage(home: Path) -> None:
     for name in STATE:
         path = home / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _streams(model: dict[str, str], clip: Path, out: Path) -> dict[str, Any]:
+    """Return streams.yaml: the clip, each frame of which is scored, and beside it cameras that show it in its time."""
+    look = {"source": str(clip / "clip.mp4"), "region": json.loads((clip / "truth.json").read_bytes())["region"]}
+    cameras = [{"name": f"camera-{number}", **look} for number in range(1, CAMERAS + 1)]
+    return {
+        "model": model,
+        "out": str(out),
+        "metrics": {"port": 0},
+        "streams": [{"name": CLIP, "pace": "none", **look}, *cameras],
+        "sinks": [{"kind": "jsonl", "path": str(out / RESULTS)}],
+    }
 
 
 def _serving(command: str, *flags: str) -> list[str]:

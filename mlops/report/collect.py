@@ -46,7 +46,11 @@ class Load:
 
 @dataclass(frozen=True)
 class StreamFigures:
-    """stream.json: shares in 0..1, None where no truth was known; ms a frame."""
+    """stream.json: shares in 0..1, None where no truth was known; ms a frame.
+
+    Accuracy is the clip's; `streams` ran at once, and `fps`, the age of their results, what was shed by reason, the
+    capacity and how busy the scorers were are of all of them. The age's bound is two frame intervals.
+    """
 
     frames: int
     scored: int
@@ -58,6 +62,12 @@ class StreamFigures:
     ms_p95: float | None
     digest: str
     variant: str
+    streams: int
+    age_ms_p99: float | None
+    age_bound_ms: float | None
+    shed: dict[str, int]
+    capacity_fps: float | None
+    busy: float
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
-"""The section on the video stream: how often it was right, frame by frame, with annotated frames."""
+"""The section on the video stream: how often it was right, how it kept up, frame by frame, with annotated frames."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 
 from mlops.report import words
-from mlops.report.collect import ModelRun, Prediction, Stream
-from mlops.report.layout import badge, chart, facts, legend, section
+from mlops.report.collect import ModelRun, Prediction, Stream, StreamFigures
+from mlops.report.layout import badge, chart, facts, legend, pairs, section
 from mlops.report.markup import Markup, element
 from mlops.report.timecharts import frames_strip
 from mlops.report.view import View
@@ -26,7 +26,21 @@ def stream_section(view: View) -> Markup | None:
     predictions = stream.predictions
     strip = chart(lambda width: frames_strip(predictions, width)) if predictions else None
     key = legend([("right", "right"), ("wrong", "wrong"), ("idle", "no item in sight")]) if predictions else None
-    return section("Video stream", lead, facts(figures), key, strip, _gallery(stream))
+    return section("Video stream", lead, facts(figures), pairs(_load(one)), key, strip, _gallery(stream))
+
+
+def _load(one: StreamFigures) -> list[tuple[str, str]]:
+    """Return how the streams that ran at once were kept up with."""
+    shed = ", ".join(f"{words.count(count)} {reason}" for reason, count in sorted(one.shed.items()) if count)
+    bound = f" of {words.milliseconds(one.age_bound_ms)} allowed" if one.age_bound_ms is not None else ""
+    capacity = words.DASH if one.capacity_fps is None else f"{words.count(round(one.capacity_fps))} frames a second"
+    return [
+        ("Streams at once", words.count(one.streams)),
+        ("Age of a result (p99)", words.milliseconds(one.age_ms_p99) + bound),
+        ("Frames shed", shed or "none"),
+        ("Capacity", capacity),
+        ("Scorers busy", words.percent(one.busy, 0)),
+    ]
 
 
 def _digest(model: ModelRun) -> str | None:

@@ -1,7 +1,8 @@
-"""Draws on frames what the model said of them, and picks frames to draw on while a stream goes by."""
+"""Draws on frames what the model said of them, and picks the frames to draw on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +16,14 @@ LINE_PIXELS = 3
 JPEG_QUALITY = 85
 
 
-class Album:
-    """Keeps at most 2n - 1 frames of a stream of unknown length, evenly spaced, and returns n of them at the end."""
+def pick(seen: Sequence[Seen], size: int) -> list[Seen]:
+    """Return `size` evenly spaced frames of those that have a truth, of all where none has; all where there are fewer.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._stride = 1
-        self._offered = 0
-        self._kept: list[tuple[NDArray[np.uint8], Seen]] = []
-
-    def offer(self, frame: NDArray[np.uint8], seen: Seen) -> None:
-        """Keep the frame, where its turn is; whenever twice too many are kept, every other one is dropped."""
-        if self._offered % self._stride == 0:
-            self._kept.append((frame, seen))
-        self._offered += 1
-        if len(self._kept) == 2 * self._size:
-            self._kept = self._kept[::2]
-            self._stride *= 2
-
-    def pages(self) -> list[tuple[NDArray[np.uint8], Seen]]:
-        """Return `size` frames, or all where there are fewer."""
-        count = min(self._size, len(self._kept))
-        return [self._kept[index * len(self._kept) // count] for index in range(count)]
+    The first is always among them.
+    """
+    known = [one for one in seen if one.truth is not None] or list(seen)
+    count = min(size, len(known))
+    return [known[index * len(known) // count] for index in range(count)]
 
 
 def draw(frame: NDArray[np.uint8], region: Region, seen: Seen) -> Image.Image:

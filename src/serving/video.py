@@ -24,12 +24,3 @@ def read_frames(source: str) -> Iterator[NDArray[np.uint8]]:
         raise ServingError(f"{source}: cannot be read after frame {number} ({error.strerror}): make it again") from None
     if not number:
         raise ServingError(f"{source}: holds no frame: make it again")
-
-
-def count_frames(source: str) -> int | None:
-    """Return how many frames the container says it holds; None where it does not say."""
-    try:
-        with av.open(source) as container:
-            return container.streams.video[0].frames or None
-    except (av.FFmpegError, OSError, IndexError):
-        return None  # read_frames says what is wrong

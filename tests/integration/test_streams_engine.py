@@ -140,13 +140,10 @@ def test_a_frame_that_the_model_cannot_score_is_counted_and_the_stream_is_named(
 
 
 def test_a_defect_in_a_thread_ends_the_run_with_the_defect(model: Model, tmp_path: Path) -> None:
-    class Broken:
+    class Broken(Lines):
         def put(self, line: bytes) -> None:
             if b'"result"' in line:
                 raise ZeroDivisionError
-
-        def close(self, deadline_s: float) -> None:
-            pass
 
     clip = plain_clip(tmp_path / "a.mp4", RED, 30)
     engine = Engine([StreamSource("a", str(clip), pace="none")], [model], Outlets("d", "fp32", [Broken()]))

@@ -97,6 +97,13 @@ def test_every_picture_says_what_it_shows(demo: Path) -> None:
     assert text.count("<svg") == text.count('role="img"') > 0
 
 
+def test_the_stream_section_says_how_the_streams_were_kept_up_with(demo: Path) -> None:
+    text = page_of(demo).replace("\N{NO-BREAK SPACE}", " ")
+    for words in ("11.2 ms of 80 ms allowed", "3 stale", "frames a second", "Scorers busy"):
+        assert words in text
+    assert "0 overload" not in text
+
+
 GONE = {
     "load.jsonl": {"Traffic"},
     "stream": {"Video stream"},

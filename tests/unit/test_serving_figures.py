@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.annotate import GREEN, RED, Album, draw
+from serving.annotate import GREEN, RED, draw, pick
 from serving.errors import ServingError
 from serving.figures import percentile
 from serving.load import Sample, summarise
@@ -75,15 +75,16 @@ def test_a_malformed_truth_is_refused_and_named(tmp_path: Path, content: str) ->
 
 
 @given(st.integers(0, 200), st.integers(1, 9))
-def test_an_album_keeps_a_few_frames_evenly_over_a_stream_of_any_length(length: int, size: int) -> None:
-    album, frame = Album(size), np.zeros((1, 1, 3), np.uint8)
-    for number in range(length):
-        album.offer(frame, Seen(number, "a", 1.0, None))
-    numbers = [page.frame for _, page in album.pages()]
+def test_a_few_frames_are_picked_evenly_over_a_stream_of_any_length(length: int, size: int) -> None:
+    numbers = [one.frame for one in pick([Seen(number, "a", 1.0, None) for number in range(length)], size)]
     assert len(numbers) == min(size, length)
     assert numbers == sorted(set(numbers))
     gaps = np.diff([*numbers, length])
-    assert len(gaps) == 0 or gaps.max() <= 4 * max(1, length / size)
+    assert len(gaps) == 0 or gaps.max() <= 2 * max(1, length / size)
+
+
+def test_frames_with_a_truth_are_picked_before_others() -> None:
+    assert [one.frame for one in pick(seen("a", "a", "a", "a", "b", "x"), 8)] == [0, 1, 2, 4]
 
 
 @pytest.mark.parametrize(("label", "colour"), [("a", GREEN), ("x", RED)])

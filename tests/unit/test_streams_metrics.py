@@ -29,7 +29,7 @@ def overview() -> Overview:
     counts = Counts(12, 3, 4, Counter({"stale": 2, "overload": 1}))
     good = StreamView("live", "h264", 1, 7, ShelfView("gate-1", counts, 2, 0.05, ages, 0.04))
     bad = StreamView("dropped", "no answer", 3, 0, ShelfView("gate-2", Counts(), 0, 0.0, Ages(), None))
-    return Overview(1.0, (good, bad), 25.0, 0.5, 0.25, 100.0, (1.0, 2.0))
+    return Overview(1.0, (good, bad), 25.0, 0.5, 0.25, 100.0, {"mqtt": {"sent": 5, "waiting": 3}}, (1.0, 2.0))
 
 
 class Terminal(io.StringIO):
@@ -64,6 +64,8 @@ def test_metrics_are_what_prometheus_reads() -> None:
     assert values["visionline_stream_age_seconds_bucket", "0.04", "gate-1"] == 3
     assert values["visionline_stream_age_seconds_bucket", "+Inf", "gate-1"] == 4
     assert values["visionline_stream_age_seconds_count", "gate-1"] == 4
+    assert values["visionline_stream_sink_lines_total", "mqtt", "sent"] == 5
+    assert values["visionline_stream_sink_waiting_lines", "mqtt"] == 3
     assert ("process_cpu_seconds_total",) in values
 
 
@@ -80,6 +82,7 @@ def test_the_status_is_written_whole_and_says_all(tmp_path: Path) -> None:
     status = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
     assert (status["pid"], status["state"], status["waiting"], status["oldest_age_ms"]) == (7, "running", 2, 50)
     assert (status["fps"], status["busy"], status["capacity_fps"]) == (25, 0.5, 100)
+    assert status["sinks"] == {"mqtt": {"sent": 5, "waiting": 3}}
     gate = status["streams"]["gate-1"]
     assert (gate["decoded"], gate["skipped"], gate["scored"], gate["waiting"]) == (12, 3, 4, 2)
     assert gate["shed"] == {"stale": 2, "overload": 1}
@@ -94,7 +97,7 @@ def test_the_line_is_rewritten_on_a_terminal_and_a_new_one_elsewhere(tmp_path: P
         board = Board(tmp_path, stream, {})
         board.show(overview())
         board.show(overview(), "stopped")
-    line = "1/2 streams  25 of 100 frames/s  2 waiting  oldest 50 ms  busy 50%  shed 3"
+    line = "25 frames/s, 2 waiting, oldest 50 ms, busy 50%, shed 3, capacity 100, 1 of 2 streams well"
     assert terminal.getvalue() == f"\r\x1b[K{line}\r\x1b[K{line}\n"
     assert file.getvalue() == f"{line}\n{line}\n"
 

@@ -95,7 +95,8 @@ class Engine:
         each = spent / max(1, sum(count.decoded - count.skipped for count in counts))
         capacity = self._capacity.frames_per_second((c.shape for c in self._cameras if c.shape), each)
         took = sorted(seconds * 1000 for scorer in self._scorers for seconds in tuple(scorer.took))
-        return Overview(time.time(), streams, fps, busy, cpu, capacity, (percentile(took, 50), percentile(took, 95)))
+        score_ms = percentile(took, 50), percentile(took, 95)
+        return Overview(time.time(), streams, fps, busy, cpu, capacity, self._outlets.counters(), score_ms)
 
     def failures(self) -> dict[str, str]:
         """Return, by stream, why a source could not be read to its end or the model could not score it."""

@@ -5,7 +5,7 @@ It is served by prometheus_client's own server, and made anew for each scrape fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import HTTPServer
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
@@ -18,7 +18,7 @@ from serving.streams.config import MetricsAddress
 from serving.streams.overview import Overview, StreamView
 
 PREFIX = "visionline_stream"
-WELL = ("live", "ended")
+WELL = ("live", "ended", "stopped")
 
 
 class StreamsCollector(Collector):
@@ -40,6 +40,7 @@ class StreamsCollector(Collector):
         yield _shed(now.streams)
         yield from _gauges(now.streams)
         yield _ages(now.streams)
+        yield from _sinks(now.sinks)
 
 
 def serve_metrics(address: MetricsAddress, overview: Callable[[], Overview]) -> tuple[HTTPServer, str]:
@@ -91,6 +92,17 @@ def _gauges(streams: tuple[StreamView, ...]) -> Iterator[Metric]:
         late.add_metric((name,), stream.late)
         opened.add_metric((name,), stream.connections)
     yield from (waiting, oldest, up, state, late, opened)
+
+
+def _sinks(sinks: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
+    lines = CounterMetricFamily(f"{PREFIX}_sink_lines", "What became of the sinks' lines", labels=["sink", "outcome"])
+    waiting = GaugeMetricFamily(f"{PREFIX}_sink_waiting_lines", "Lines that have not arrived yet", labels=["sink"])
+    for name, counts in sinks.items():
+        waiting.add_metric((name,), counts["waiting"])
+        for outcome, count in counts.items():
+            if outcome != "waiting":
+                lines.add_metric((name, outcome), count)
+    yield from (lines, waiting)
 
 
 def _ages(streams: tuple[StreamView, ...]) -> Metric:

@@ -14,15 +14,25 @@ from numpy.typing import NDArray
 
 from serving.model import Model
 from serving.streams.config import StreamsConfig
+from serving.streams.outbox import open_outboxes
 from serving.streams.result import FrameResult, StreamEvent, to_line
 from serving.streams.scorer import Scored
+
+SPOOL = "spool"
 
 
 class Outbox(Protocol):
     """Takes lines and delivers them to one sink, in order, at least once."""
 
+    @property
+    def name(self) -> str:
+        """The sink's name."""
+
     def put(self, line: bytes) -> None:
         """Take a line; it never waits."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what became of the lines, and how many are `waiting`."""
 
     def close(self, deadline_s: float) -> None:
         """Deliver what waits until the deadline; what is left is kept on disk."""
@@ -79,6 +89,10 @@ class Outlets:
             if self.drift is not None:
                 self.drift.update(shelf.name, scored.frames[row], prediction.logits[row])
 
+    def counters(self) -> dict[str, Mapping[str, int]]:
+        """Return what each sink did with its lines, by the sink's name."""
+        return {outbox.name: outbox.counters() for outbox in self.outboxes}
+
     def summarise(self) -> None:
         """Send a drift summary, where drift is looked at."""
         for summary in self.drift.summary() if self.drift is not None else ():
@@ -95,4 +109,5 @@ class Outlets:
 
 def open_outlets(config: StreamsConfig, model: Model) -> Outlets:
     """Open every sink that the configuration names. Raises ServingError where one's options can't be used."""
-    return Outlets(model.digest, model.variant)
+    outboxes = open_outboxes(config.sinks, config.out / SPOOL, config.spool)
+    return Outlets(model.digest, model.variant, outboxes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,8 @@ class Overview:
     """All streams. `fps` is the frames scored a second; `busy` and `cpu` are shares, 0..1, of the scorers' time that
     went into batches and of the cores that this process took: in the last second, at the end in the whole run.
 
-    `capacity_fps` is what all cores could do of such frames, `score_ms` what the model took for each.
+    `capacity_fps` is what all cores could do of such frames, `score_ms` what the model took for each;
+    `sinks` what became of the lines to each sink.
     """
 
     time: float
@@ -34,6 +36,7 @@ class Overview:
     busy: float
     cpu: float
     capacity_fps: float | None
+    sinks: Mapping[str, Mapping[str, int]]
     score_ms: tuple[float | None, float | None]  # 50th and 95th percentile of the last thousand batches
 
     @property
@@ -58,17 +61,18 @@ class Overview:
             "score_ms_p95": self.score_ms[1],
             "waiting": self.waiting,
             "oldest_age_ms": self.oldest * 1000,
+            "sinks": {name: dict(counts) for name, counts in self.sinks.items()},
             "streams": {stream.shelf.name: _stream(stream) for stream in self.streams},
         }
 
     def line(self) -> str:
         """Return the line for a terminal."""
-        well = sum(stream.state in ("live", "ended") for stream in self.streams)
+        well = sum(stream.state in ("live", "ended", "stopped") for stream in self.streams)
         shed = sum(stream.shelf.counts.shed.total() for stream in self.streams)
-        capacity = "" if self.capacity_fps is None else f" of {self.capacity_fps:.0f}"
+        capacity = "" if self.capacity_fps is None else f", capacity {self.capacity_fps:.0f}"
         return (
-            f"{well}/{len(self.streams)} streams  {self.fps:.0f}{capacity} frames/s  {self.waiting} waiting  "
-            f"oldest {self.oldest * 1000:.0f} ms  busy {self.busy:.0%}  shed {shed}"
+            f"{self.fps:.0f} frames/s, {self.waiting} waiting, oldest {self.oldest * 1000:.0f} ms, "
+            f"busy {self.busy:.0%}, shed {shed}{capacity}, {well} of {len(self.streams)} streams well"
         )
 
 
