@@ -83,10 +83,10 @@ class Outbox:
                 self._changed.notify_all()
 
     def counters(self) -> dict[str, int]:
-        """Return the counts of lines, and of failures to send, since the start; `waiting` is of now.
+        """Return the counts of lines, and of failures to send, since the start, and of lines that wait now.
 
         sent: taken by the sink; refused: called bad by it, and dropped; spooled: gone through the disk; shed: dropped
-        because neither memory nor disk had room; torn: broken off by a kill.
+        because neither memory nor disk had room; torn: broken off by a kill; in_memory, on_disk: they wait.
         """
         return {
             "sent": self._sent,
@@ -95,7 +95,8 @@ class Outbox:
             "shed": self._lost + self._spool.shed,
             "torn": self._spool.torn,
             "failures": self._failures,
-            "waiting": len(self._flight) + len(self._waiting) + len(self._spool),
+            "in_memory": len(self._flight) + len(self._waiting),
+            "on_disk": len(self._spool),
         }
 
     def close(self, deadline_s: float) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 
 from serving.errors import ServingError
 from serving.streams.config import SinkConfig
-from serving.streams.sinks import jsonl, webhook
+from serving.streams.sinks import jsonl, kafka, mqtt, webhook
 from serving.streams.sinks.port import Sink, SinkError
 
 __all__ = ["SINKS", "Sink", "SinkError", "open_sink", "sink_name"]
 
 SINKS: Mapping[str, Callable[[str, Mapping[str, Any]], Sink]] = {
     "jsonl": jsonl.open_sink,
+    "mqtt": mqtt.open_sink,
     "webhook": webhook.open_sink,
+    "kafka": kafka.open_sink,
 }
 
 
@@ -25,7 +27,7 @@ def open_sink(config: SinkConfig) -> Sink:
     Raises ServingError on an unknown kind or option, and where a package or a secret that it needs is absent.
     """
     if config.kind not in SINKS:
-        raise ServingError(f"sinks: unknown kind '{config.kind}': known kinds are {', '.join(SINKS)}")
+        raise ServingError(f"sinks: unknown kind '{config.kind}': known kinds are {', '.join(sorted(SINKS))}")
     return SINKS[config.kind](sink_name(config), {k: v for k, v in config.options.items() if k != "name"})
 
 

@@ -49,6 +49,8 @@ class JsonlSink:
 
     def _append(self, content: bytes) -> None:
         path = self._options.path
+        if self._file is not None and not _is_at(self._file, path):
+            self.close()
         if self._file is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file, _ = open_whole(path)
@@ -58,6 +60,14 @@ class JsonlSink:
             rotate(path, self._options.keep)
             return self._append(content)
         append(self._file, content)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Tell whether an open file is still the one at a path: somebody may have moved or removed it."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def rotate(path: Path, keep: int) -> None:

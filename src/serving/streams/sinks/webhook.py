@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 from serving.errors import ServingError, one_line
 from serving.streams.building import build
 from serving.streams.sinks.port import SinkError, secret
+from serving.streams.sinks.tls import client_context
 
 NOT_NOW = (401, 403, 407, 408, 425, 429)
 BAD_BODY = (400, 413, 422)
@@ -49,7 +50,7 @@ class WebhookSink:
         self._where = f"{self._url.scheme}://{self._url.hostname}"  # a path or a query may hold a secret
         authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._headers = {"Content-Type": CONTENT_TYPE, **authorization, **options.headers}
-        self._context = _context(options, name) if self._url.scheme == "https" else None
+        self._context = client_context(f"sink {name}", options.ca_file) if self._url.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, lines: Sequence[bytes]) -> None:
@@ -118,13 +119,6 @@ def _connect(url: SplitResult, timeout: float, context: ssl.SSLContext | None) -
     return http.client.HTTPConnection(url.hostname, url.port, timeout=timeout)
 
 
-def _context(options: WebhookOptions, name: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=options.ca_file)
-    except OSError as error:
-        raise ServingError(f"sink {name}: ca_file: {options.ca_file}: {error.strerror or error}") from None
-
-
 def open_sink(name: str, options: Mapping[str, Any]) -> WebhookSink:
     """Return the sink of these options. Raises ServingError where they can't be used."""
     built = build(WebhookOptions, options, f"sink {name}")
@@ -135,4 +129,7 @@ def open_sink(name: str, options: Mapping[str, Any]) -> WebhookSink:
         is_good = False
     if not is_good:
         raise ServingError(f"sink {name}: url: should be http:// or https:// and a host")
+    for key, value in built.headers.items():
+        if not isinstance(value, str) or not f"{key}{value}".isprintable():
+            raise ServingError(f"sink {name}: headers: {key} should be one line of text")
     return WebhookSink(name, built, secret(built.token_env, f"sink {name}: token_env"))
