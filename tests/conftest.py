@@ -14,6 +14,8 @@ settings.load_profile("steady")
 
 # Before anything imports torch: two threads on two busy cores are several times slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before anything imports onnxruntime, which src/serving and src/vision tell the same.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @pytest.fixture(autouse=True)

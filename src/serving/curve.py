@@ -23,10 +23,15 @@ Scale = Mapping[int, float]
 
 @dataclass(frozen=True)
 class BatchCurve:
-    """`seconds` is what a batch of each measured size takes at best; `cap` is how many frames to score together."""
+    """`seconds` is what a batch of each measured size takes at best; `cap` is how many frames to score together.
+
+    `frame_shape` is [height, width, 3] of the frames that were measured, None where the curve is true of any: what
+    gains by a batch of small frames may lose by one of large ones.
+    """
 
     seconds: Mapping[int, float]
     cap: int
+    frame_shape: tuple[int, ...] | None = None
 
     def single(self) -> float:
         """Return the seconds that one frame alone takes."""
@@ -50,7 +55,7 @@ def measure(
         _compare(run, frames, (known, size), seconds, share)
         if seconds[size] / size > seconds[known] / known * (1 - GAIN):
             break
-    return BatchCurve(seconds, choose_cap(seconds))
+    return BatchCurve(seconds, choose_cap(seconds), tuple(frame_shape))
 
 
 def choose_cap(seconds: Mapping[int, float]) -> int:

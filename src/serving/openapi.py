@@ -122,7 +122,7 @@ def _score() -> Json:
     )
     errors = (*ALWAYS, *GUARDED, *SCORED, 415)
     operation = _operation("scoring", "score", "Score an image file, or several by multipart/form-data", answer, errors)
-    headers = ("model_name", "model_version", "top", "timeout", "route")
+    headers = ("model_name", "model_version", "top", "side", "timeout", "route")
     body = _body({**dict.fromkeys(IMAGES, {}), "multipart/form-data": _ref("Form")})
     return {**operation, "parameters": _refs("parameters", headers), "requestBody": body}
 
@@ -209,6 +209,13 @@ def _parameters() -> Json:
         ("model_name", "query", "model", text, "The model; needed where several are served and none is the default"),
         ("model_version", "query", "version", text, "The version; without one the traffic's shares choose"),
         ("top", "query", "top", {"type": "integer", "minimum": 1, "default": 10}, "How many of the best labels"),
+        (
+            "side",
+            "query",
+            "side",
+            {"type": "integer", "minimum": 1},
+            "Decode a JPEG no larger than this needs: quicker",
+        ),
         ("timeout", "header", "x-request-timeout-ms", {"type": "number", "exclusiveMinimum": 0}, TIMEOUT),
         ("route", "header", "x-route-key", text, "Requests with the same key, as a camera's name, go to one version"),
         ("length", "header", "Inference-Header-Content-Length", count, "Bytes of JSON, where raw tensors follow it"),

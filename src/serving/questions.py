@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -14,17 +14,20 @@ import orjson
 from serving.deployments import Deployment, ServedModel
 from serving.errors import RequestError
 from serving.http.message import Request, Response
-from serving.images import decode_image
+from serving.images import decode_image, decode_scaled, image_size
 from serving.model import Prediction
 from serving.multipart import images_of
 from serving.scoring import Question
 from serving.v2.answer import infer_answer
 from serving.v2.request import InferRequest, parse_infer
-from serving.work import Work
+from serving.work import Frames, Work
 
-QUICK_BYTES = 64 * 1024  # an image file of so many bytes is read in about a millisecond
+# An image of so many bytes and pixels is read in a millisecond or two.
+QUICK_BYTES = 64 * 1024
+QUICK_PIXELS = 640 * 480
 TOP = 10
 MICROSECONDS = 1e6
+T = TypeVar("T")
 
 
 def ask_infer(request: Request, deployment: Deployment) -> Question:
@@ -38,25 +41,36 @@ def ask_infer(request: Request, deployment: Deployment) -> Question:
 
 
 def ask_score(request: Request, deployment: Deployment) -> Question:
-    """Read one image, or several by multipart/form-data. Raises RequestError: 400, 413, 415."""
-    top = _top(request.query)
+    """Read one image, or several by multipart/form-data. Raises RequestError: 400, 413, 415.
+
+    Of the query, `top` is how many scores to answer; `side` lets a JPEG be decoded at the smallest of libjpeg's scales
+    whose sides are that long or more, which is quicker and not quite the same picture.
+    """
+    query = parse_qs(request.query) if request.query else {}
+    top, side = _number(query, "top", TOP), _number(query, "side", 0)
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/"):
-        return Question((_image(request, deployment, request.body),), partial(_answer_score, top))
+        return Question((_image(request, deployment, request.body, side),), partial(_answer_score, top))
     images = images_of(request.body, content_type)
     names = [name for name, _ in images]
-    works = [_image(request, deployment, content, name) for name, content in images]
+    works = [_image(request, deployment, content, side, name) for name, content in images]
     return Question(works, partial(_answer_several, names, top))
 
 
-def _image(request: Request, deployment: Deployment, content: bytes, name: str | None = None) -> Work:
-    read = partial(_frame, content, name)
-    return Work(deployment, request.arrived, read=read, is_quick=len(content) <= QUICK_BYTES)
+def _image(request: Request, deployment: Deployment, content: bytes, side: int, name: str | None = None) -> Work:
+    read = partial(_named, name, _frame, content, side)
+    is_quick = len(content) <= QUICK_BYTES and math.prod(_named(name, image_size, content)) <= QUICK_PIXELS
+    return Work(deployment, request.arrived, read=read, is_quick=is_quick)
 
 
-def _frame(content: bytes, name: str | None) -> np.ndarray:
+def _frame(content: bytes, side: int) -> Frames:
+    return (decode_scaled(content, side) if side else decode_image(content))[None]
+
+
+def _named(name: str | None, read: Callable[..., T], *arguments: Any) -> T:
+    """Read an image; where several came, an error names the one."""
     try:
-        return decode_image(content)[None]
+        return read(*arguments)
     except RequestError as error:
         raise error if name is None else RequestError(error.status, f"{name}: {error}") from None
 
@@ -97,10 +111,10 @@ def _source(served: ServedModel, deployment: Deployment) -> dict[str, str]:
     return {"model_name": served.name, "model_version": deployment.version, "digest": digest}
 
 
-def _top(query: str) -> int:
-    given = parse_qs(query).get("top", [str(TOP)])[0] if query else str(TOP)
-    if not given.isdecimal() or not 0 < int(given) <= 100_000:
-        raise RequestError(400, f"top: should be a number of labels from 1, is {given[:40]}")
+def _number(query: Mapping[str, list[str]], name: str, default: int) -> int:
+    given = query.get(name, [str(default)])[0]
+    if not (given.isascii() and given.isdecimal()) or len(given) > 6 or int(given) < min(default, 1):
+        raise RequestError(400, f"{name}: should be a number from 1, is {given[:40]}")
     return int(given)
 
 

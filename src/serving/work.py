@@ -46,7 +46,7 @@ def execute(model: Model, batch: Sequence[Work]) -> None:
     for work in batch:
         _read(work)
     good = [work for work in batch if work.frames is not None]
-    for group in _by_shape(good):
+    for group in _by_shape(good, model.curve.frame_shape):
         _predict(model, group)
 
 
@@ -61,13 +61,13 @@ def _read(work: Work) -> None:
     work.read_seconds = time.monotonic() - work.started
 
 
-def _by_shape(batch: Sequence[Work]) -> Iterable[list[Work]]:
-    if len(batch) == 1:
-        return [[batch[0]]]
-    groups: dict[tuple[int, ...], list[Work]] = {}
+def _by_shape(batch: Sequence[Work], measured: tuple[int, ...] | None) -> Iterable[list[Work]]:
+    """Yield what is worth scoring together: frames of the shape whose batches were measured; others one by one."""
+    groups: dict[object, list[Work]] = {}
     for work in batch:
         assert work.frames is not None
-        groups.setdefault(work.frames.shape[1:], []).append(work)
+        shape = work.frames.shape[1:]
+        groups.setdefault(shape if measured is None or shape == measured else work, []).append(work)
     return groups.values()
 
 

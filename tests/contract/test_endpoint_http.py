@@ -193,6 +193,16 @@ def test_an_image_of_too_many_pixels_is_refused_by_its_header(client: httpx.Clie
     assert answer.status_code in (400, 413) and "20000x20000" in answer.json()["error"]
 
 
+@pytest.mark.parametrize(("query", "status"), [("top=1", 200), ("side=8", 200), ("top=0", 400), ("side=-1", 400)])
+def test_the_query_says_how_much_to_answer_and_how_finely_to_decode(
+    client: httpx.Client, query: str, status: int
+) -> None:
+    answer = client.post(f"/score?{query}", content=picture((220, 9, 9), (64, 48), "JPEG"))
+    assert answer.status_code == status
+    assert status == 400 or answer.json()["label"] == "red"
+    assert len(answer.json().get("scores", [])) == {"top=1": 1, "side=8": len(CLASSES)}.get(query, 0)
+
+
 def test_several_images_are_scored_by_multipart(client: httpx.Client) -> None:
     files = [("image", (name, picture(colour, kind="JPEG"))) for name, colour in COLOURS.items()]
     body = client.post("/score", files=files).json()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,14 @@ def test_frames_of_other_sizes_are_scored_apart() -> None:
     done = run(lambda _: [Work(one, now(), frame(n, width=1 + n % 2)) for n in range(6)])
     assert sorted(map(len, model.batches)) == [3, 3]
     assert [work.prediction.logits[0, 0] for work in done if work.prediction] == list(range(6))
+
+
+def test_frames_whose_batches_were_not_measured_are_scored_one_by_one() -> None:
+    model = SumModel(8)
+    model.curve = replace(model.curve, frame_shape=(1, 1, 3))
+    one = deployment(model)
+    run(lambda _: [Work(one, now(), frame(n, width=1 + n % 2)) for n in range(6)])
+    assert sorted(map(len, model.batches)) == [1, 1, 1, 3]
 
 
 def test_versions_are_scored_apart_and_none_is_starved() -> None:
