@@ -78,7 +78,7 @@ class FileEnd:
 
 
 class HttpEnd:
-    """A server that answers each POST by `status` of its body, and remembers the bodies that it took and the headers."""
+    """A server that answers each POST by `status` of its body, and remembers what it took and the headers."""
 
     def __init__(self, port: int = 0) -> None:
         self.bodies: list[bytes] = []

@@ -1,4 +1,4 @@
-"""A process is killed again and again while its uplink is down or comes and goes: no line is missed, and none is early."""
+"""A process is killed again and again while its uplink is down, or comes and goes: no line is lost or early."""
 
 from __future__ import annotations
 
