@@ -28,12 +28,12 @@ def draw(results: Results) -> str:
     """Return the picture of the closed-loop cells that were measured."""
     cells = [cell for cell in CELLS if results.cells.get(cell.name)]
     names = _by_rank(cells, results.cells)
-    width, height = LEFT + len(cells) * COLUMN + 8, TOP + len(names) * ROW + 26
+    width, height = LEFT + len(cells) * COLUMN + 8, TOP + len(names) * ROW + 42
     title = "Requests a second, by bare ONNX Runtime's images a second in the same rounds"
     parts = [_column(cell, index, len(names)) for index, cell in enumerate(cells)]
     parts += [_row(name, index, cells, results.cells) for index, name in enumerate(names)]
-    note = f"dashed: bare ONNX Runtime; bar: median; line: range; blue: {OURS}; red: had failed requests"
-    parts.append(_text(0, height - 8, note, "small"))
+    parts.append(_text(0, height - 21, f"dashed: bare ONNX Runtime; bar: median; line: range; blue: {OURS};", "small"))
+    parts.append(_text(0, height - 7, "red: some of its requests failed", "small"))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
         f'role="img" aria-label="{escape(title)}"><title>{escape(title)}</title><style>{STYLE}</style>\n'

@@ -20,6 +20,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
 END_SECONDS = 10.0
 SETTLE_SECONDS = 0.05
+IDLE_SECONDS, IDLE_SHARE = 0.1, 0.25
 LAST_LINES = 12
 
 
@@ -59,7 +60,11 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def pause(pid: int) -> None:
-    """Stop a tree where it is: its head first, which so misses nobody."""
+    """Stop a tree once it has nothing more to do: its head first, which so misses nobody.
+
+    A load that ends leaves requests behind; a server that was stopped amid one would see an inference of half a minute.
+    """
+    _wait_for_end(lambda: _is_idle(pid))
     _signal([pid, *tree(pid)], signal.SIGSTOP)
 
 
@@ -126,6 +131,12 @@ def _wait_for_end(has_ended: Callable[[], bool]) -> None:
     deadline = time.monotonic() + END_SECONDS
     while not has_ended() and time.monotonic() < deadline:
         time.sleep(0.02)
+
+
+def _is_idle(pid: int) -> bool:
+    before = cpu_seconds(pid)
+    time.sleep(IDLE_SECONDS)
+    return cpu_seconds(pid) - before <= IDLE_SHARE * IDLE_SECONDS
 
 
 def _stats() -> dict[int, Stat]:
