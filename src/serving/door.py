@@ -44,7 +44,8 @@ class Door:
         secret = _secret(headers)
         if secret is None:
             raise RequestError(401, "a key or token is needed: send Authorization: Bearer, or x-api-key")
-        digest = hashlib.sha256(secret.encode(errors="replace")).digest()
+        # Header values come as latin-1: this gives the bytes that were sent, UTF-8 as in the file of keys.
+        digest = hashlib.sha256(secret.encode("latin-1", "replace")).digest()
         # Looked up is a digest, which nobody can choose: how long that takes tells nothing about a key.
         if self.keys is not None and digest in self.keys.now():
             return None

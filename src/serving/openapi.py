@@ -37,12 +37,12 @@ ERRORS = {
     415: "The body is of a kind that is not read here",
     431: "The headers are too long",
     500: "The model failed, or the server did",
-    503: "Not ready, or too much to do to be in time: ask again after `Retry-After` seconds",
+    503: "Not ready, or too much to do to be in time: ask again, after `Retry-After` seconds where it is there",
     504: "It was declared, and is not done yet",
 }
-ALWAYS = (400, 404, 405, 408, 431)
-GUARDED = (401, 403)
-SCORED = (413, 500, 503)
+ALWAYS = (400, 404, 405, 408, 413, 431)
+GUARDED = (401, 403, 503)  # 503 too: a token whose tenant's keys can't be fetched
+SCORED = (500,)
 
 
 def document(version: str) -> Json:
@@ -85,8 +85,8 @@ def _models() -> Json:
     server = _get("models", "serverMetadata", "What the server is, and which extensions it has", "ServerMetadata")
     found: Json = {"/v2": {"get": server}}
     for path, suffix in ((MODEL, ""), (VERSION, "Version")):
-        metadata = _get("models", f"model{suffix}Metadata", "Inputs, outputs and versions", "ModelMetadata", (503,))
-        ready = _get("models", f"model{suffix}Ready", "Whether it answers; 503 where it does not", "ModelReady", (503,))
+        metadata = _get("models", f"model{suffix}Metadata", "Inputs, outputs and versions", "ModelMetadata")
+        ready = _get("models", f"model{suffix}Ready", "Whether it answers; 503 where it does not", "ModelReady")
         found[path] = {"parameters": _path_parameters(path), "get": metadata}
         found[f"{path}/ready"] = {"parameters": _path_parameters(path), "get": ready}
     return found
@@ -142,7 +142,7 @@ def _control() -> Json:
 
 
 def _post(name: str, summary: str, asked: str, answered: Json) -> Json:
-    errors = (*ALWAYS, *GUARDED, 413, 503, 504)
+    errors = (*ALWAYS, *GUARDED, 504)
     operation = _operation("model control", name, summary, _answer(summary, {JSON: answered}), errors)
     return {**operation, "requestBody": {**_body({JSON: _ref(asked)}), "required": False}}
 
@@ -161,9 +161,9 @@ def _operations() -> Json:
     return found
 
 
-def _get(tag: str, name: str, summary: str, schema: str, errors: tuple[int, ...] = ()) -> Json:
+def _get(tag: str, name: str, summary: str, schema: str) -> Json:
     answer = _answer(summary, {JSON: _ref(schema)})
-    return _operation(tag, name, summary, answer, (*ALWAYS, *GUARDED, *errors))
+    return _operation(tag, name, summary, answer, (*ALWAYS, *GUARDED))
 
 
 def _operation(tag: str, name: str, summary: str, answer: Json, errors: Sequence[int]) -> Json:
@@ -226,7 +226,10 @@ def _parameters() -> Json:
     }
 
 
-TIMEOUT = "Milliseconds after which the answer is of no use: what can't be in time is refused at once, with 503"
+TIMEOUT = (
+    "Milliseconds after which the answer is of no use: what can't be in time is refused at once, with 503; "
+    "Envoy's x-envoy-expected-rq-timeout-ms says the same"
+)
 
 
 def _headers() -> Json:

@@ -99,6 +99,14 @@ def test_a_key_may_be_written_as_its_sha256_and_the_sha256_is_no_key(tmp_path: P
     assert not is_let_in(door, bearer(f"sha256:{digest}"))
 
 
+def test_a_key_beyond_ascii_is_taken_as_its_utf_8(tmp_path: Path) -> None:
+    door = door_of(key_file(tmp_path, "camera:schl\u00fcssel-\u9375\n"))
+    sent = "schl\u00fcssel-\u9375".encode().decode("latin-1")  # as the server reads header values
+
+    assert is_let_in(door, bearer(sent))
+    assert not is_let_in(door, bearer("schl\u00fcssel-\u9375"))
+
+
 def test_several_keys_are_good_at_a_time_and_remarks_are_none(tmp_path: Path) -> None:
     text = f"\ufeff# of the gates\r\n\r\n  # and the yard\r\ncamera:{KEY}\r\ncamera:{OTHER}\r\nyard:with:colon\r\n"
     door = door_of(key_file(tmp_path, text))
