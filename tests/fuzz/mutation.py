@@ -39,7 +39,7 @@ def _put(content: bytearray, seeds: Sequence[bytes], words: Sequence[bytes], ran
     if source == 1:
         return bytes(random.choice(EDGES) for _ in range(random.choice((1, 2, 4))))
     if source == 2:
-        return random.randbytes(random.choice((1, 2, 4)))
+        return random.randbytes(random.choice((1, 2, 4, 16)))
     if source == 3:
         return random.choice((*words, *NUMBERS))
     other = bytes(content) if source == 4 else random.choice(seeds)

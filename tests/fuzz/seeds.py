@@ -66,6 +66,16 @@ def binary_requests() -> tuple[bytes, ...]:
     )
 
 
+def json_of(binary_request: bytes) -> bytes:
+    """Return the JSON of a request with raw pixels."""
+    return binary_request[2 : 2 + int.from_bytes(binary_request[:2])]
+
+
+def edits(trees: int) -> tuple[bytes, ...]:
+    """Return what leaves each of so many trees as it is (fuzz.trees)."""
+    return tuple(bytes((number,)) for number in range(trees))
+
+
 def forms() -> tuple[bytes, ...]:
     """Return forms: the content type in the first line, then the body."""
     headers = b'Content-Disposition: form-data; name="image"; filename="a%22.jpg"\r\nContent-Type: image/jpeg\r\n'

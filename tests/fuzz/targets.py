@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import tempfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from fuzz import seeds
+from fuzz.trees import altered
 from fuzz.trial import Target
 from serving import images
 from serving.desired import parse_desired
@@ -29,6 +32,24 @@ LIMITS = Limits(head_bytes=1000, body_bytes=1000, bodies=4000)
 CONFIG = Path(tempfile.mkdtemp(prefix="fuzz-")) / "streams.yaml"
 images.MAX_PIXELS = 2**20  # more pixels only take longer
 
+# What YAML says that JSON cannot, and what PyYAML reads as something that then is none.
+ODD_SCALARS = (
+    "2001-99-99",
+    "0x_",
+    "0b_",
+    "!!int x",
+    "!!float _",
+    "!!timestamp x",
+    "!!binary \u00e9",
+    "!!set x",
+    "1:99",
+)
+ODD_SCALARS += ("&a [*a]", "*b", "!x y", "{? [a] : b}", "!!python/object:os.system x", "[" * 500 + "]" * 500)
+REQUEST_TREES = [json.loads(text) for text in (*seeds.requests(), *map(seeds.json_of, seeds.binary_requests()[:2]))]
+REQUEST_EDITS = (b"\0\0", b"\0\1", b"\0\2", b"\0\3", b"\x81\4", b"\x82\5")  # none: JSON, or JSON and frames
+DESIRED_TREES = [json.loads(text) for text in seeds.declarations()]
+STREAM_TREES = [yaml.safe_load(text) for text in seeds.configurations()]
+
 JSON_WORDS = (b"{", b"}", b"[", b"]", b'"', b":", b",", b"null", b"true", b"-1", b"1e400", b"\\ud800", b"\xed\xa0\x80")
 V2_WORDS = tuple(
     b"inputs outputs name shape datatype data parameters UINT8 FP32 frames logits probabilities label id timeout "
@@ -37,7 +58,12 @@ V2_WORDS = tuple(
 DESIRED_WORDS = tuple(b"generation models deployments traffic shadow package digest variant engine".split())
 STREAM_WORDS = tuple(
     b"model out metrics streams sinks spool capture drift name source fps region priority pace hardware kind port host "
-    b"2001-99-99 0o9 .inf .nan !!binary !!python/none &a *a << | > ? % @ 1:99 {} [] ~".split()
+    b"package digest variant engine to per_hour below random redact every_seconds limit_mb "
+    b"0o9 .inf .nan !!binary &a *a << | > ? % @ {} [] ~".split()
+)
+ODD_TEXTS = ("", "a\nb", "\ud800")
+V2_TEXTS, DESIRED_TEXTS, STREAM_TEXTS = (
+    [*map(bytes.decode, words), *ODD_TEXTS] for words in (V2_WORDS, DESIRED_WORDS, STREAM_WORDS)
 )
 IMAGE_WORDS = (
     *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"zTXt", b"iTXt", b"acTL", b"fcTL", b"fdAT", b"eXIf"),
@@ -64,6 +90,15 @@ def infer_json(data: bytes) -> None:
 def infer_binary(data: bytes) -> None:
     """Read an inference request with raw pixels after JSON whose length is in the first two bytes, and answer it."""
     _answer(parse_infer(data[2:], int.from_bytes(data[:2]), CONTRACT))
+
+
+def infer_tree(data: bytes) -> None:
+    """Read a request whose JSON is valid and its values are not; the first bit says whether raw pixels follow it."""
+    text = json.dumps(altered(REQUEST_TREES, V2_TEXTS, data[1:])).encode()
+    if data[:1] < b"\x80":
+        infer_json(text)
+    else:
+        _answer(parse_infer(text + bytes(data[0] - 128) * (seeds.SIDE * seeds.SIDE * 3), len(text), CONTRACT))
 
 
 def _answer(request: InferRequest) -> None:
@@ -113,6 +148,19 @@ def http(data: bytes) -> None:
         assert memory.reserved == sum(one.reserved for one in received)
 
 
+def desired_tree(data: bytes) -> None:
+    """Read a desired.json that is valid JSON of wrong values."""
+    parse_desired(json.dumps(altered(DESIRED_TREES, DESIRED_TEXTS, data)).encode())
+
+
+def stream_tree(data: bytes) -> None:
+    """Read a streams.yaml that is well formed, with values of the wrong kind or that YAML itself cannot make."""
+    text = json.dumps(altered(STREAM_TREES, [*STREAM_TEXTS, *ODD_SCALARS], data))
+    for scalar in ODD_SCALARS:
+        text = text.replace(json.dumps(scalar), scalar)
+    stream_config(text.encode())
+
+
 def stream_config(data: bytes) -> None:
     """Read streams.yaml."""
     CONFIG.write_bytes(data)
@@ -120,11 +168,14 @@ def stream_config(data: bytes) -> None:
 
 
 TARGETS = (
-    Target("infer-json", 20, infer_json, seeds.requests(), words=JSON_WORDS + V2_WORDS),
-    Target("infer-binary", 15, infer_binary, seeds.binary_requests(), words=JSON_WORDS + V2_WORDS),
-    Target("image", 30, image, seeds.images(), words=IMAGE_WORDS),
-    Target("form", 15, form, seeds.forms(), words=FORM_WORDS, longest=8192),
-    Target("http", 15, http, seeds.conversations(), words=HTTP_WORDS, longest=2048),
-    Target("desired", 4, parse_desired, seeds.declarations(), (ServingError,), JSON_WORDS + DESIRED_WORDS, 2048),
+    Target("infer-json", 10, infer_json, seeds.requests(), words=JSON_WORDS + V2_WORDS),
+    Target("infer-binary", 10, infer_binary, seeds.binary_requests(), words=JSON_WORDS + V2_WORDS),
+    Target("infer-tree", 22, infer_tree, REQUEST_EDITS, longest=64),
+    Target("image", 25, image, seeds.images(), words=IMAGE_WORDS),
+    Target("form", 12, form, seeds.forms(), words=FORM_WORDS, longest=8192),
+    Target("http", 13, http, seeds.conversations(), words=HTTP_WORDS, longest=2048),
+    Target("desired", 2, parse_desired, seeds.declarations(), (ServingError,), JSON_WORDS + DESIRED_WORDS, 2048),
+    Target("desired-tree", 4, desired_tree, seeds.edits(len(DESIRED_TREES)), (ServingError,), longest=64),
     Target("stream-config", 1, stream_config, seeds.configurations(), (ServingError,), STREAM_WORDS, 1024),
+    Target("stream-tree", 1, stream_tree, seeds.edits(len(STREAM_TREES)), (ServingError,), longest=64),
 )

@@ -88,7 +88,7 @@ def test_the_inputs_from_which_the_fuzzers_start_are_valid_but_for_a_few() -> No
     done = subprocess.run([sys.executable, "-c", SEEDS], env=environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     *lines, shares = done.stdout.splitlines()
-    assert shares == "100" and len(lines) == 7
+    assert shares == "100" and len(lines) == 10
     for name, accepted, refused in map(str.split, lines):
         assert int(accepted) > 2 * int(refused) or int(refused) == 1, name
 
