@@ -1,4 +1,4 @@
-"""The door, TLS, the metrics and the API's document of a running endpoint, by real connections."""
+"""The door and TLS of a running endpoint, by real connections."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
-from prometheus_client.parser import text_string_to_metric_families
 
 from authorities import Authority
 from model_packages import MODEL, declared, make_package
 from running_endpoint import RunningEndpoint, declare, picture, run_serving, running_endpoint, wait_for
-from serving.routes import ROUTES
 from tenants import AUDIENCE, FOREIGN, TENANT, Tenant, running_tenant, token_of
 
-KEY, OTHER = "correct-horse-battery", "staple"
+KEY, OTHER, BEYOND_ASCII = "correct-horse-battery", "staple", "schlüssel"
+KEYS = f"camera:{KEY}\nyard:{BEYOND_ASCII}\n"
 RED = picture((220, 9, 9))
 TWO_WORKERS = ("--workers", "2")
 
@@ -58,9 +56,9 @@ def bearer(secret: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with one key."""
+    """Return a file of two keys."""
     path = tmp_path_factory.mktemp("keys") / "keys"
-    path.write_text(f"camera:{KEY}\n", encoding="utf-8")
+    path.write_text(KEYS, encoding="utf-8")
     return path
 
 
@@ -98,6 +96,12 @@ def test_with_a_key_all_is_answered(locked: httpx.Client) -> None:
     assert locked.get("/metrics", headers=bearer(KEY)).status_code == 200
 
 
+def test_a_key_beyond_ascii_is_sent_as_its_utf_8(locked: httpx.Client) -> None:
+    answers = [locked.get("/docs", headers={b"x-api-key": BEYOND_ASCII.encode(kind)}) for kind in ("utf-8", "latin-1")]
+
+    assert [answer.status_code for answer in answers] == [200, 401]
+
+
 def test_health_needs_no_key(locked: httpx.Client) -> None:
     assert [locked.get(f"/v2/health/{name}").status_code for name in ("live", "ready")] == [200, 200]
 
@@ -128,7 +132,7 @@ def test_a_key_that_is_taken_out_of_the_file_is_refused_by_every_worker(locked: 
         for key, status in ((KEY, 401), (OTHER, 200)):
             wait_for(lambda: statuses(locked, key, 8) == {status})
     finally:
-        keys.write_text(f"camera:{KEY}\n", encoding="utf-8")
+        keys.write_text(KEYS, encoding="utf-8")
         wait_for(lambda: statuses(locked, KEY, 8) == {200})
 
 
@@ -269,83 +273,3 @@ def test_a_key_that_is_not_the_certificates_ends_the_server_with_one_line(author
 
     assert (run.returncode, len(run.stderr.splitlines())) == (1, 1)
     assert "is not the key of" in run.stderr
-
-
-# --- metrics and the API's document ---
-
-
-@pytest.fixture(scope="module")
-def open_endpoint(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """Run an endpoint without a door, by two workers."""
-    with client_of() as client, serving(package, tmp_path_factory.mktemp("open"), client, *TWO_WORKERS):
-        yield client
-
-
-def test_the_metrics_count_what_all_workers_did(open_endpoint: httpx.Client) -> None:
-    before = metrics(open_endpoint)
-    for content in [RED] * 6 + [b"no image"] * 2:
-        open_endpoint.post("/score", content=content, headers={"connection": "close"})
-    after = metrics(open_endpoint)
-    counts = ("nv_inference_request_success", "nv_inference_count", "visionline_request_duration_seconds_count")
-    gained = {name: after[name] - before[name] for name in (*counts, "OTHER")}
-
-    assert gained == {**dict.fromkeys(counts, 6), "OTHER": 2}
-    assert after["nv_inference_request_duration_us"] > before["nv_inference_request_duration_us"]
-    assert after["nv_inference_pending_request_count"] == 0
-    assert (after["visionline_workers"], after["visionline_traffic_percent"]) == (2, 100)
-    assert after["visionline_capacity_frames_per_second"] > 0
-
-
-def metrics(client: httpx.Client) -> dict[str, float]:
-    """Return the values of one scrape by name, those that are told apart by a reason by it."""
-    answer = client.get("/metrics")
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    samples = [one for family in text_string_to_metric_families(answer.text) for one in family.samples]
-    return {one.labels.get("reason", one.name.removesuffix("_total")): one.value for one in samples}
-
-
-JSON_BODY = {"inputs": [{"name": "frames", "shape": [1, 1, 1, 3], "datatype": "UINT8", "data": [220, 9, 9]}]}
-FORM = {"files": [("a", ("a.png", RED)), ("b", ("b.png", RED))]}
-ASKED: list[tuple[str, str, dict[str, Any]]] = [
-    ("get", "/v2", {}),
-    ("get", "/v2/health/live", {}),
-    ("get", "/v2/health/ready", {}),
-    ("get", "/v2/models/{model}", {}),
-    ("get", "/v2/models/{model}/versions/{version}", {}),
-    ("get", "/v2/models/{model}/ready", {}),
-    ("get", "/v2/models/{model}/versions/{version}/ready", {}),
-    ("post", "/v2/models/{model}/infer", {"json": JSON_BODY}),
-    ("post", "/v2/models/{model}/infer", {"json": {"inputs": []}}),
-    ("post", "/v2/models/{model}/versions/{version}/infer", {"json": {**JSON_BODY, "id": "1"}}),
-    ("post", "/v2/repository/index", {}),
-    ("post", "/v2/repository/models/{model}/load", {}),
-    ("post", "/v2/repository/models/{model}/unload", {}),
-    ("post", "/score", {"content": RED}),
-    ("post", "/score", {"content": b"no image"}),
-    ("post", "/score", FORM),
-    ("post", "/score", {"content": RED, "headers": {"x-request-timeout-ms": "0.0001"}}),
-    ("get", "/deployments", {}),
-    ("get", "/metrics", {}),
-    ("get", "/docs", {}),
-    ("get", "/openapi.json", {}),
-]
-
-
-@pytest.mark.parametrize(("method", "path", "more"), ASKED)
-def test_each_answer_is_one_that_the_document_describes(
-    open_endpoint: httpx.Client, method: str, path: str, more: dict[str, Any]
-) -> None:
-    described = open_endpoint.get("/openapi.json").json()
-    answer = open_endpoint.request(method, path.format(model=MODEL, version="7"), **more)
-    response = described["paths"][path][method]["responses"][str(answer.status_code)]
-    if "$ref" in response:
-        response = described["components"]["responses"][response["$ref"].rsplit("/", 1)[1]]
-    content = response["content"][answer.headers["content-type"].split(";")[0]]
-    if answer.headers["content-type"] == "application/json":
-        schema = {**content["schema"], "components": described["components"]}
-        Draft202012Validator(schema).validate(answer.json())
-    assert set(response.get("headers", {})) - {"inference-header-content-length"} <= set(answer.headers)
-
-
-def test_every_described_operation_was_asked() -> None:
-    assert {(method, path) for method, path, _ in ASKED} == {(route.method.lower(), route.path) for route in ROUTES}
