@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -80,14 +81,16 @@ class FileEnd:
 class HttpEnd:
     """A server that answers each POST by `status` of its body, and remembers what it took and the headers."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        """Listen on a free port, by TLS where a context is given."""
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.status: Callable[[bytes], int] = lambda body: 200
         self.answer_headers: dict[str, str] = {}
-        self._port = port
+        self._port, self._context = 0, context
         self.come_up()
-        self.config = SinkConfig("webhook", {"url": f"http://127.0.0.1:{self._port}/in?a=b", "timeout_seconds": 5})
+        scheme = "http" if context is None else "https"
+        self.config = SinkConfig("webhook", {"url": f"{scheme}://127.0.0.1:{self._port}/in?a=b", "timeout_seconds": 5})
 
     def received(self) -> list[bytes]:
         """Return the lines of the bodies that were taken."""
@@ -109,6 +112,8 @@ class HttpEnd:
         self._sockets: list[socket.socket] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler())
         self._port = self._server.server_port
+        if self._context is not None:
+            self._server.socket = self._context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
+from authorities import Authority
 from far_ends import FarEnd, HttpEnd, KafkaEnd, MqttEnd, far_end
 from running_endpoint import wait_for
 from serving.errors import ServingError
@@ -214,19 +218,40 @@ def test_a_server_that_never_answers_is_down() -> None:
             open_sink(SinkConfig("webhook", {"url": url, "timeout_seconds": 0.2})).send(LINES)
 
 
-def test_a_server_that_speaks_no_http_is_down() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        sink = open_sink(SinkConfig("webhook", {"url": f"http://127.0.0.1:{other.getsockname()[1]}/"}))
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """Answer the first message of the first connection with some bytes; yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
 
         def talk() -> None:
-            connection, _ = other.accept()
-            connection.recv(1 << 16)
-            connection.sendall(b"220 mail ready\r\n")
-            connection.close()
+            with contextlib.suppress(OSError), server.accept()[0] as connection:
+                connection.recv(1 << 16)
+                connection.sendall(answer)
+                connection.recv(1 << 16)
 
         threading.Thread(target=talk, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("answer", [b"220 mail ready\r\n", b"\x00\n"])
+def test_a_server_that_speaks_no_http_is_down(answer: bytes) -> None:
+    with answering(answer) as port:
+        sink = open_sink(SinkConfig("webhook", {"url": f"http://127.0.0.1:{port}/", "timeout_seconds": 1}))
         with pytest.raises(SinkError):
             sink.send(LINES[:1])
+
+
+def test_a_webhook_by_tls_is_trusted_by_its_authority_only(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "own")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("server"))
+    end = HttpEnd(context)
+    sink_of(end, ca_file=str(authority.certificate)).send(LINES)
+    assert end.received() == BARE
+    for options in ({}, {"ca_file": str(Authority(tmp_path / "other").certificate)}):
+        with pytest.raises(SinkError, match="CERTIFICATE_VERIFY_FAILED"):
+            sink_of(end, **options).send(LINES)
+    end.close()
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
@@ -245,6 +270,22 @@ def test_each_stream_has_its_topic_and_a_name_makes_no_levels(tmp_path: Path) ->
     wait_for(lambda: len(end.messages) == 3)
     end.close()
     assert [topic for topic, _ in end.messages] == ["site/gate-1/in", "site/a_b__/in", "site/all/in"]
+
+
+def test_a_broker_that_does_not_let_in_is_down_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_PASSWORD", "s3cret")
+    with answering(b"\x20\x02\x00\x05") as port:  # CONNACK, not authorized
+        login = {"username": "site", "password_env": "BROKER_PASSWORD"}
+        sink = open_sink(SinkConfig("mqtt", {"host": "127.0.0.1", "port": port, **login}))
+        with pytest.raises(SinkError, match="Not authorized"):
+            sink.send(LINES)
+
+
+def test_a_broker_that_never_answers_is_down() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(SinkError, match="no answer in time"):
+            open_sink(SinkConfig("mqtt", {"host": "127.0.0.1", "port": port, "timeout_seconds": 0.3})).send(LINES)
 
 
 # Kafka

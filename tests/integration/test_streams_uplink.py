@@ -27,7 +27,7 @@ outbox = Outbox(open_sink(SinkConfig("webhook", {"url": url})), Spool(folder / "
 for start in range(len(written.readlines()), lines, step):
     for number in range(start, start + step):
         outbox.put(b'{"n":%d}\\n' % number)
-    while outbox.counters()["in_memory"]:
+    while outbox.in_memory:
         time.sleep(0.001)
     print(*range(start, start + step), sep="\\n", file=written, flush=True)
 while True:

@@ -77,7 +77,7 @@ def test_while_the_uplink_is_up_nothing_touches_the_disk(uplink: Uplink, outbox:
     put_all(outbox)
     outbox.close(60)
     assert uplink.taken == LINES and uplink.is_closed
-    assert counts(outbox, "sent", "spooled", "shed", "failures", "in_memory") == [len(LINES), 0, 0, 0, 0]
+    assert counts(outbox, "sent", "spooled", "shed", "failures", "waiting") == [len(LINES), 0, 0, 0, 0]
     assert list(tmp_path.glob("*.lines")) == []
 
 
@@ -91,7 +91,7 @@ def test_what_the_uplink_missed_comes_in_order_before_what_is_new(uplink: Uplink
     wait_for(lambda: counts(outbox, "sent") == [len(LINES)])
     assert uplink.taken == LINES
     wait_for(lambda: outbox.reason is None)
-    assert counts(outbox, "in_memory", "on_disk", "shed") == [0, 0, 0]
+    assert counts(outbox, "waiting", "shed") == [0, 0]
     outbox.close(60)
 
 

@@ -116,6 +116,14 @@ def test_a_disk_that_takes_nothing_sheds_and_says_so(folder: Path) -> None:
     assert (spool.shed, len(spool)) == (len(LINES), 0)
 
 
+def test_a_disk_too_full_for_the_position_lets_go_of_what_was_sent(folder: Path) -> None:
+    spool = Spool(folder, LIMIT)
+    spool.append(LINES[:40])
+    (folder / f".position.json.{os.getpid()}").mkdir()
+    assert drain(spool) == LINES[:40]
+    assert list(folder.glob("*.lines")) == []
+
+
 def test_a_position_that_is_lost_sends_again_rather_than_not_at_all(folder: Path) -> None:
     spool = Spool(folder, ALL)
     spool.append(LINES)

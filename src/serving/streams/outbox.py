@@ -74,6 +74,11 @@ class Outbox:
         """Return why the uplink is down, in one line; None while it is up."""
         return self._reason
 
+    @property
+    def in_memory(self) -> int:
+        """Return how many lines neither the sink nor the disk has yet: what a kill would take."""
+        return len(self._flight) + len(self._waiting)
+
     def put(self, line: bytes) -> None:
         r"""Take a line with its one "\n" at the end. It never waits for the sink or the disk."""
         with self._changed:
@@ -83,10 +88,10 @@ class Outbox:
                 self._changed.notify_all()
 
     def counters(self) -> dict[str, int]:
-        """Return the counts of lines, and of failures to send, since the start, and of lines that wait now.
+        """Return the counts of lines, and of failures to send, since the start; `waiting` is of now.
 
         sent: taken by the sink; refused: called bad by it, and dropped; spooled: gone through the disk; shed: dropped
-        because neither memory nor disk had room; torn: broken off by a kill; in_memory, on_disk: they wait.
+        because neither memory nor disk had room; torn: broken off by a kill.
         """
         return {
             "sent": self._sent,
@@ -95,8 +100,7 @@ class Outbox:
             "shed": self._lost + self._spool.shed,
             "torn": self._spool.torn,
             "failures": self._failures,
-            "in_memory": len(self._flight) + len(self._waiting),
-            "on_disk": len(self._spool),
+            "waiting": self.in_memory + len(self._spool),
         }
 
     def close(self, deadline_s: float) -> None:

@@ -10,6 +10,7 @@ A power cut may take the last seconds of lines, which the system had not yet wri
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -97,7 +98,9 @@ class Spool:
         segment = self._segments[position.segment]
         segment.lines -= self._count(position.segment, self._start(position.segment), position.offset)
         self._position = position if segment.lines else Position(position.segment + 1, 0)
-        write_json(self._folder / POSITION, {"segment": self._position.segment, "offset": self._position.offset})
+        # A full disk must not stop what empties it: at worst the lines come twice, after a restart.
+        with contextlib.suppress(OSError):
+            write_json(self._folder / POSITION, {"segment": self._position.segment, "offset": self._position.offset})
         for number in [number for number in self._segments if number < self._position.segment]:
             self._remove(number)
 
