@@ -59,15 +59,26 @@ def test_http_1_1_is_agreed_on_with_a_client_that_asks(tmp_path: Path) -> None:
     assert shake_hands(context(*authority.issue("server"), None), client).selected_alpn_protocol() == "http/1.1"
 
 
-def test_tls_1_1_is_refused(tmp_path: Path) -> None:
+def test_a_client_of_tls_1_2_is_served(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     client = authority.client()
-    client.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
-        client.minimum_version = client.maximum_version = ssl.TLSVersion.TLSv1_1
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    assert shake_hands(context(*authority.issue("server"), None), client).version() == "TLSv1.2"
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_tls_1_1_is_refused(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server, client = context(*authority.issue("server"), None), authority.client()
+    for side in (server, client):
+        side.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL refuses TLS 1.1 by itself, whatever we say
+    client.minimum_version = client.maximum_version = ssl.TLSVersion.TLSv1_1
 
     with pytest.raises(ssl.SSLError):
-        shake_hands(context(*authority.issue("server"), None), client)
+        shake_hands(server, client)
+    server.minimum_version = ssl.TLSVersion.TLSv1_1
+    assert shake_hands(server, client).version() == "TLSv1.1"
 
 
 def test_with_a_client_authority_only_its_clients_are_served(tmp_path: Path) -> None:
