@@ -23,6 +23,8 @@ from serving.streams.config import ModelSource, StreamsConfig, read_config
 from serving.streams.engine import Engine
 from serving.streams.metrics import serve_metrics
 from serving.streams.outlets import open_outlets
+from serving.streams.overview import Overview
+from serving.streams.scorer import Models
 from serving.streams.status import Board
 
 LOCK_FILE = ".lock"
@@ -33,8 +35,8 @@ def run(config: StreamsConfig, seconds: float | None = None) -> None:
     """Run the streams to their end, or for some seconds. Raises ServingError, PackageError and ModelError."""
     config.out.mkdir(parents=True, exist_ok=True)
     _hold(config.out)
-    models = load_models(config.model, len(os.sched_getaffinity(0)))
-    outlets = open_outlets(config, models[0])
+    models = load_models(config, len(os.sched_getaffinity(0)))
+    outlets = open_outlets(config, models[0].main)
     engine = Engine(config.streams, models, outlets)
     url = serve_metrics(config.metrics, engine.overview)[1] if config.metrics else None
     model = {"digest": config.model.digest, "variant": config.model.variant, "engine": config.model.engine}
@@ -45,14 +47,25 @@ def run(config: StreamsConfig, seconds: float | None = None) -> None:
         timer = threading.Timer(seconds, engine.stop)
         timer.daemon = True
         timer.start()
-    engine.run(board.show)
+
+    def tick(overview: Overview) -> None:
+        board.show(overview)
+        outlets.tick(overview.time)
+
+    engine.run(tick)
     outlets.close(config.spool.close_seconds)
     board.show(engine.overview(), "stopped")
     for name, reason in engine.failures().items():
         raise ServingError(f"stream {name}: {reason}")
 
 
-def load_models(source: ModelSource, scorers: int) -> list[Model]:
+def load_models(config: StreamsConfig, scorers: int) -> list[Models]:
+    """Return what each scorer scores with. Raises ServingError and PackageError."""
+    shadows = _load(config.shadow, scorers) if config.shadow else [None] * scorers
+    return [Models(*pair) for pair in zip(_load(config.model, scorers), shadows, strict=True)]
+
+
+def _load(source: ModelSource, scorers: int) -> list[Model]:
     """Return a model for each scorer, all the same one where its engine can be shared."""
     one = load_model(source.package, source.digest, source.variant, source.engine)
     if source.engine == SHARED_ENGINE:

@@ -236,6 +236,20 @@ def test_killed_at_any_moment_it_starts_again(stage: Path, tmp_path: Path) -> No
     assert status(out)["state"] == "stopped"
 
 
+def test_capture_drift_and_a_shadow_work_beside_the_results(stage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make_package(tmp_path / "shadow", version_bias=99.0)
+    folder = tmp_path / "shadow"
+    shadow = {"package": str(folder), "digest": package_digest(folder), "variant": "int8"}
+    kept = {"to": str(tmp_path / "kept"), "per_hour": 60, "below": 0.0, "random": 0.0}
+    config = configure(stage, out, shadow=shadow, capture=kept, drift={"every_seconds": 1})
+    assert run_serving("stream", "--config", config).returncode == 0
+    last = status(out)
+    assert last["disagreements"] == 30, "the shadow calls all of them red"
+    assert last["capture"]["disagreement"] == len(list((tmp_path / "kept").rglob("*.jpg"))) > 0
+    assert last["sinks"]["jsonl"]["sent"] >= FRAMES
+
+
 def test_two_processes_do_not_share_an_output_folder(stage: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     config = configure(stage, out, streams=[{"name": "camera", "source": str(stage / "long.mp4")}])

@@ -19,6 +19,7 @@ from serving.streams.config import StreamSource
 from serving.streams.engine import Engine
 from serving.streams.outlets import Outlets
 from serving.streams.overview import Overview
+from serving.streams.scorer import Models
 from stream_clips import BLACK, BLUE, GREEN, RED, Lines, make_clip, plain_clip, scene, web_camera
 
 
@@ -32,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def make_engine(model: Model, *streams: StreamSource, scorers: int = 2, **outlets: Any) -> tuple[Engine, Lines]:
     """Return an engine and the outbox that all its messages go to."""
     lines = Lines()
-    return Engine(streams, [model] * scorers, Outlets("sha256:d", "fp32", [lines], **outlets)), lines
+    return Engine(streams, [Models(model)] * scorers, Outlets("sha256:d", "fp32", [lines], **outlets)), lines
 
 
 def run(engine: Engine) -> Overview:
@@ -146,7 +147,7 @@ def test_a_defect_in_a_thread_ends_the_run_with_the_defect(model: Model, tmp_pat
                 raise ZeroDivisionError
 
     clip = plain_clip(tmp_path / "a.mp4", RED, 30)
-    engine = Engine([StreamSource("a", str(clip), pace="none")], [model], Outlets("d", "fp32", [Broken()]))
+    engine = Engine([StreamSource("a", str(clip), pace="none")], [Models(model)], Outlets("d", "fp32", [Broken()]))
     with pytest.raises(ZeroDivisionError):
         run(engine)
 
@@ -162,6 +163,42 @@ def test_under_overload_frames_are_shed_by_priority_and_each_is_counted(tmp_path
     assert counts["low"].shed.total() > counts["high"].shed.total() > 0
     assert set(counts["low"].shed) <= {"overload", "stale"}
     assert counts["high"].scored > 1.5 * counts["low"].scored
+
+
+def test_frames_are_shown_to_capture_and_drift_and_a_shadow_is_compared(model: Model, tmp_path: Path) -> None:
+    class Shown:
+        def __init__(self) -> None:
+            self.offered: list[tuple[str, tuple[int, ...], int, bool]] = []
+            self.updated: list[tuple[str, tuple[int, ...], int]] = []
+
+        def offer(self, stream: str, frame: Any, probabilities: Any, disagrees: bool = False) -> None:
+            self.offered.append((stream, frame.shape, int(probabilities.argmax()), disagrees))
+
+        def update(self, stream: str, frame: Any, logits: Any) -> None:
+            self.updated.append((stream, frame.shape, int(logits.argmax())))
+
+        def summary(self) -> list[dict[str, Any]]:
+            return [{"stream": "a", "brightness": 1.5}]
+
+        def counters(self) -> dict[str, int]:
+            return {"random": len(self.offered)}
+
+        def close(self) -> None:
+            pass
+
+    package = make_package(tmp_path / "shadow", version_bias=99.0)
+    shadow = load_model(package, package_digest(package), "fp32")
+    clip = make_clip(tmp_path / "a.mp4", [scene(colour, seed=n) for n in range(10) for colour in (RED, BLUE)])
+    shown, lines = Shown(), Lines()
+    outlets = Outlets("sha256:d", "fp32", [lines], shown, shown)  # type: ignore[arg-type, list-item]
+    engine = Engine([StreamSource("a", str(clip), pace="none")], [Models(model, shadow)] * 2, outlets)
+    view = run(engine).outlets
+    outlets.close(1.0)
+    assert sorted(shown.offered) == [("a", (64, 96, 3), 0, False)] * 10 + [("a", (64, 96, 3), 2, True)] * 10
+    assert 0 < len(shown.updated) <= 20 and set(shown.updated) <= {one[:3] for one in shown.offered}
+    assert (view.disagreements, view.capture) == (10, {"random": 20})
+    assert [one["brightness"] for one in lines.messages("drift")] == [1.5]
+    assert lines.is_closed
 
 
 def slow(model: Model, folder: Path) -> tuple[Model, threading.Event]:

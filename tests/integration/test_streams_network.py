@@ -23,6 +23,7 @@ from serving.model import Model, load_model
 from serving.streams.config import StreamSource
 from serving.streams.engine import Engine
 from serving.streams.outlets import Outlets
+from serving.streams.scorer import Models
 from stream_clips import BLUE, RED, Lines, plain_clip
 
 # A process of its own: PyAV's muxer keeps the interpreter to itself while it waits for the other side.
@@ -51,7 +52,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def running(model: Model, *streams: StreamSource) -> Iterator[tuple[Engine, Lines]]:
     """Run an engine beside the test, and stop it as SIGTERM does."""
     lines = Lines()
-    engine = Engine(streams, [model], Outlets("sha256:d", "fp32", [lines]))
+    engine = Engine(streams, [Models(model)], Outlets("sha256:d", "fp32", [lines]))
     thread = threading.Thread(target=engine.run, args=(lambda overview: None,))
     thread.start()
     try:

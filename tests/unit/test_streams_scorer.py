@@ -38,7 +38,7 @@ def test_capacity_is_of_the_cores_and_of_all_that_a_frame_costs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = make_package(tmp_path / "package")
-    capacity = Capacity(load_model(package, package_digest(package), "fp32"), scorers=2)
+    capacity = Capacity(load_model(package, package_digest(package), "fp32").run, scorers=2)
     monkeypatch.setattr("serving.streams.capacity.measure", lambda *_: BatchCurve({1: 0.003}, 1))
     assert capacity.frames_per_second([(8, 8)], 0.0) is None and capacity.cap((8, 8)) == 1
     capacity.learn((8, 8))
@@ -54,8 +54,7 @@ def test_a_large_frame_is_measured_in_small_batches(tmp_path: Path) -> None:
         largest.append(frames.nbytes)
         return model.run(frames)
 
-    fields = {name: getattr(model, name) for name in model.__dataclass_fields__}
-    Capacity(type(model)(**{**fields, "run": watch}), 1).learn((1080, 1920))
+    Capacity(watch, 1).learn((1080, 1920))
     assert max(largest) <= 32 * 2**20
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from serving.curve import SIZES, BatchCurve, measure
-from serving.model import Model
+from serving.curve import SIZES, BatchCurve, Run, measure
 from serving.streams.shelf import Shape
 
 BATCH_SECONDS = 0.02  # half a frame interval at 25 a second: the age of results is bounded by two
@@ -19,8 +18,8 @@ BATCH_BYTES = 32 * 2**20  # of frames, for each scorer
 class Capacity:
     """The curves of one model, by the height and width of frames. Safe to share between threads."""
 
-    def __init__(self, model: Model, scorers: int) -> None:
-        self._model = model
+    def __init__(self, run: Run, scorers: int) -> None:
+        self._run = run
         self._scorers = scorers
         self._lock = threading.Lock()
         self._curves: dict[Shape, BatchCurve] = {}
@@ -35,7 +34,7 @@ class Capacity:
         with self._lock:
             if shape not in self._curves:
                 sizes = [size for size in SIZES if size * shape[0] * shape[1] * 3 <= BATCH_BYTES]
-                curve = measure(self._model.run, (*shape, 3), sizes or SIZES[:1])
+                curve = measure(self._run, (*shape, 3), sizes or SIZES[:1])
                 self._curves[shape], self._caps[shape] = curve, bounded_cap(curve)
 
     def knows(self, shape: Shape) -> bool:

@@ -110,11 +110,15 @@ class DriftConfig:
 
 @dataclass(frozen=True)
 class StreamsConfig:
-    """All of streams.yaml. `out` holds status.json and the spool; what is None is not done."""
+    """All of streams.yaml. `out` holds status.json and the spool; what is None is not done.
+
+    `shadow` is a second model that scores every frame too: where it disagrees is counted, and may be captured.
+    """
 
     model: ModelSource
     out: Path
     streams: tuple[StreamSource, ...]
+    shadow: ModelSource | None = None
     metrics: MetricsAddress | None = None
     sinks: tuple[SinkConfig, ...] = ()
     spool: SpoolConfig = field(default_factory=SpoolConfig)

@@ -13,7 +13,6 @@ from contextlib import suppress
 
 from serving.errors import ModelError
 from serving.figures import percentile
-from serving.model import Model
 from serving.streams.camera import FAILED, Camera
 from serving.streams.capacity import Capacity
 from serving.streams.config import StreamSource
@@ -22,7 +21,7 @@ from serving.streams.outlets import Outlets
 from serving.streams.overview import Meter, Overview, StreamView
 from serving.streams.rack import Batch, Rack
 from serving.streams.result import StreamEvent
-from serving.streams.scorer import Scorer, Turnstile
+from serving.streams.scorer import Models, Scorer, Turnstile
 from serving.streams.shelf import Shelf
 from serving.streams.source import USUAL_FPS, Player
 
@@ -33,17 +32,18 @@ LEAVE_SECONDS = 2.0  # a source that hangs in its network is not waited for any 
 class Engine:
     """The streams of one configuration, scored by as many threads as there are models."""
 
-    def __init__(self, streams: Sequence[StreamSource], models: Sequence[Model], outlets: Outlets) -> None:
+    def __init__(self, streams: Sequence[StreamSource], models: Sequence[Models], outlets: Outlets) -> None:
         self._outlets = outlets
         self._halt = threading.Event()
         self._defects: list[BaseException] = []
         self._failed: dict[str, str] = {}
         shelves = [Shelf(one.name, one.priority, None if one.pace == "none" else 1 / USUAL_FPS) for one in streams]
         self._rack = Rack(shelves)
-        self._capacity = Capacity(models[0], len(models))
+        self._capacity = Capacity(models[0].run, len(models))
         turnstile, gate = Turnstile(outlets.deliver), Gate(len(models))
         self._scorers = [
-            Scorer(model, self._rack, self._capacity, gate, turnstile, self._model_failed) for model in models
+            Scorer(pair, self._rack, self._capacity, gate, turnstile, outlets.show, self._model_failed)
+            for pair in models
         ]
         self._cameras = [
             Camera(one, shelf, self._rack, outlets.put, Player(one, gate, self._halt))
@@ -96,7 +96,7 @@ class Engine:
         capacity = self._capacity.frames_per_second((c.shape for c in self._cameras if c.shape), each)
         took = sorted(seconds * 1000 for scorer in self._scorers for seconds in tuple(scorer.took))
         score_ms = percentile(took, 50), percentile(took, 95)
-        return Overview(time.time(), streams, fps, busy, cpu, capacity, self._outlets.counters(), score_ms)
+        return Overview(time.time(), streams, fps, busy, cpu, capacity, self._outlets.view(), score_ms)
 
     def failures(self) -> dict[str, str]:
         """Return, by stream, why a source could not be read to its end or the model could not score it."""

@@ -5,7 +5,7 @@ It is served by prometheus_client's own server, and made anew for each scrape fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from http.server import HTTPServer
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
@@ -15,9 +15,10 @@ from prometheus_client.registry import Collector
 from serving.errors import ServingError
 from serving.streams.ages import BOUNDS, Ages
 from serving.streams.config import MetricsAddress
-from serving.streams.overview import Overview, StreamView
+from serving.streams.overview import OutletsView, Overview, StreamView
 
 PREFIX = "visionline_stream"
+WAITING = ("in_memory", "on_disk")  # of an outbox's counts, those that go down again
 WELL = ("live", "ended", "stopped")
 
 
@@ -40,7 +41,7 @@ class StreamsCollector(Collector):
         yield _shed(now.streams)
         yield from _gauges(now.streams)
         yield _ages(now.streams)
-        yield from _sinks(now.sinks)
+        yield from _outlets(now.outlets)
 
 
 def serve_metrics(address: MetricsAddress, overview: Callable[[], Overview]) -> tuple[HTTPServer, str]:
@@ -94,15 +95,19 @@ def _gauges(streams: tuple[StreamView, ...]) -> Iterator[Metric]:
     yield from (waiting, oldest, up, state, late, opened)
 
 
-def _sinks(sinks: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
+def _outlets(outlets: OutletsView) -> Iterator[Metric]:
     lines = CounterMetricFamily(f"{PREFIX}_sink_lines", "What became of the sinks' lines", labels=["sink", "outcome"])
-    waiting = GaugeMetricFamily(f"{PREFIX}_sink_waiting_lines", "Lines that have not arrived yet", labels=["sink"])
-    for name, counts in sinks.items():
-        waiting.add_metric((name,), counts["waiting"])
+    labels = ["sink", "where"]
+    waiting = GaugeMetricFamily(f"{PREFIX}_sink_waiting_lines", "Lines that have not arrived yet", labels=labels)
+    for name, counts in outlets.sinks.items():
         for outcome, count in counts.items():
-            if outcome != "waiting":
-                lines.add_metric((name, outcome), count)
-    yield from (lines, waiting)
+            (waiting if outcome in WAITING else lines).add_metric((name, outcome), count)
+    captured = CounterMetricFamily(f"{PREFIX}_captured_frames", "What became of frames to keep", labels=["outcome"])
+    for outcome, count in outlets.capture.items():
+        captured.add_metric((outcome,), count)
+    yield from (lines, waiting, captured)
+    text = "Frames to which the shadow gave another label"
+    yield CounterMetricFamily(f"{PREFIX}_shadow_disagreements", text, outlets.disagreements)
 
 
 def _ages(streams: tuple[StreamView, ...]) -> Metric:

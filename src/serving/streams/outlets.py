@@ -6,67 +6,38 @@ None of them makes a scorer wait: an outbox takes a line and delivers it from a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, field
+from typing import Any
 
 from serving.model import Model
+from serving.streams.capture import Capture
 from serving.streams.config import StreamsConfig
-from serving.streams.outbox import open_outboxes
+from serving.streams.drift import Drift
+from serving.streams.outbox import Outbox, open_outboxes
+from serving.streams.overview import OutletsView
 from serving.streams.result import FrameResult, StreamEvent, to_line
 from serving.streams.scorer import Scored
 
 SPOOL = "spool"
+LOOK_SECONDS = 0.2  # how often drift looks at a stream: a look takes 0.3 ms, and a minute of such looks says enough
 
 
-class Outbox(Protocol):
-    """Takes lines and delivers them to one sink, in order, at least once."""
-
-    @property
-    def name(self) -> str:
-        """The sink's name."""
-
-    def put(self, line: bytes) -> None:
-        """Take a line; it never waits."""
-
-    def counters(self) -> Mapping[str, int]:
-        """Return what became of the lines, and how many are `waiting`."""
-
-    def close(self, deadline_s: float) -> None:
-        """Deliver what waits until the deadline; what is left is kept on disk."""
-
-
-class Capture(Protocol):
-    """Keeps some frames for retraining."""
-
-    def offer(self, stream: str, frame: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> None:
-        """Look at a frame, uint8 RGB [height, width, 3], with its probabilities [classes]; it never waits."""
-
-    def close(self) -> None:
-        """Write what waits."""
-
-
-class Drift(Protocol):
-    """Compares frames and logits with the package's reference."""
-
-    def update(self, stream: str, frame: NDArray[np.uint8], logits: NDArray[np.float32]) -> None:
-        """Take in a frame, uint8 RGB [height, width, 3], with its logits [classes]."""
-
-    def summary(self) -> Sequence[Mapping[str, Any]]:
-        """Return what was seen since the last summary, numbers only, a mapping a stream."""
-
-
-@dataclass(frozen=True)
+@dataclass
 class Outlets:
-    """All that is told of what was seen. `digest` and `variant` name the model."""
+    """All that is told of what was seen. `digest` and `variant` name the model.
+
+    `disagreements` counts the frames of which the shadow said something else.
+    """
 
     digest: str
     variant: str
     outboxes: Sequence[Outbox] = ()
     capture: Capture | None = None
     drift: Drift | None = None
+    drift_seconds: float = 60.0
+    disagreements: int = 0
+    _due: float = 0.0
+    _looked: dict[str, float] = field(default_factory=dict)
 
     def put(self, message: FrameResult | StreamEvent | Mapping[str, Any]) -> None:
         """Send a message to every sink."""
@@ -74,40 +45,57 @@ class Outlets:
         for outbox in self.outboxes:
             outbox.put(line)
 
-    def deliver(self, scored: Scored) -> None:
-        """Send the results of a batch, and show its frames to capture and drift."""
+    def show(self, scored: Scored) -> None:
+        """Show a batch's frames to capture and drift, from any thread and in any order."""
         prediction = scored.prediction
-        for row, (shelf, frame) in enumerate(zip(scored.batch.shelves, scored.batch.frames, strict=True)):
-            probabilities = prediction.probabilities[row]
-            age, score = (scored.time - frame.arrived) * 1000, float(probabilities.max())
-            label = prediction.labels[row]
-            self.put(
-                FrameResult(shelf.name, frame.sequence, frame.captured, age, label, score, self.digest, self.variant)
-            )
+        for row, shelf in enumerate(scored.batch.shelves):
             if self.capture is not None:
-                self.capture.offer(shelf.name, scored.frames[row], probabilities)
-            if self.drift is not None:
+                disagrees = bool(scored.disagrees) and scored.disagrees[row]
+                self.capture.offer(shelf.name, scored.frames[row], prediction.probabilities[row], disagrees)
+            if self.drift is not None and scored.time >= self._looked.get(shelf.name, 0.0) + LOOK_SECONDS:
+                self._looked[shelf.name] = scored.time
                 self.drift.update(shelf.name, scored.frames[row], prediction.logits[row])
 
-    def counters(self) -> dict[str, Mapping[str, int]]:
-        """Return what each sink did with its lines, by the sink's name."""
-        return {outbox.name: outbox.counters() for outbox in self.outboxes}
+    def deliver(self, scored: Scored) -> None:
+        """Send the results of a batch. For one thread at a time."""
+        self.disagreements += sum(scored.disagrees)
+        scores = scored.prediction.probabilities.max(axis=1).tolist()
+        of_each = zip(scored.batch.shelves, scored.batch.frames, scored.prediction.labels, scores, strict=True)
+        for shelf, frame, label, score in of_each:
+            age = (scored.time - frame.arrived) * 1000
+            told = (shelf.name, frame.sequence, frame.captured, age, label, score, self.digest, self.variant)
+            self.put(FrameResult(*told))
 
-    def summarise(self) -> None:
-        """Send a drift summary, where drift is looked at."""
-        for summary in self.drift.summary() if self.drift is not None else ():
-            self.put(summary)
+    def view(self) -> OutletsView:
+        """Return what became of lines and frames so far."""
+        sinks = {outbox.name: outbox.counters() for outbox in self.outboxes}
+        return OutletsView(sinks, self.capture.counters() if self.capture else {}, self.disagreements)
+
+    def tick(self, now: float) -> None:
+        """Send a drift summary where one is due, at a time in seconds since 1970."""
+        if now >= self._due:
+            if self._due:
+                self._summarise()
+            self._due = now + self.drift_seconds
 
     def close(self, deadline_s: float) -> None:
         """Send the last summary and let every outlet finish."""
-        self.summarise()
+        self._summarise()
         for outbox in self.outboxes:
             outbox.close(deadline_s)
         if self.capture is not None:
             self.capture.close()
 
+    def _summarise(self) -> None:
+        for summary in self.drift.summary() if self.drift is not None else ():
+            self.put(summary)
+
 
 def open_outlets(config: StreamsConfig, model: Model) -> Outlets:
     """Open every sink that the configuration names. Raises ServingError where one's options can't be used."""
     outboxes = open_outboxes(config.sinks, config.out / SPOOL, config.spool)
-    return Outlets(model.digest, model.variant, outboxes)
+    capture = Capture(config.capture, model) if config.capture else None
+    if config.drift is None:
+        return Outlets(model.digest, model.variant, outboxes, capture)
+    drift = Drift(model.reference, model.labels)
+    return Outlets(model.digest, model.variant, outboxes, capture, drift, config.drift.every_seconds)

@@ -22,12 +22,20 @@ class StreamView:
 
 
 @dataclass(frozen=True)
+class OutletsView:
+    """What became of the lines to each sink and of captured frames, and on how many frames the shadow disagreed."""
+
+    sinks: Mapping[str, Mapping[str, int]]
+    capture: Mapping[str, int]
+    disagreements: int
+
+
+@dataclass(frozen=True)
 class Overview:
     """All streams. `fps` is the frames scored a second; `busy` and `cpu` are shares, 0..1, of the scorers' time that
     went into batches and of the cores that this process took: in the last second, at the end in the whole run.
 
-    `capacity_fps` is what all cores could do of such frames, `score_ms` what the model took for each;
-    `sinks` what became of the lines to each sink.
+    `capacity_fps` is what all cores could do of such frames, `score_ms` what the model took for each.
     """
 
     time: float
@@ -36,7 +44,7 @@ class Overview:
     busy: float
     cpu: float
     capacity_fps: float | None
-    sinks: Mapping[str, Mapping[str, int]]
+    outlets: OutletsView
     score_ms: tuple[float | None, float | None]  # 50th and 95th percentile of the last thousand batches
 
     @property
@@ -61,7 +69,9 @@ class Overview:
             "score_ms_p95": self.score_ms[1],
             "waiting": self.waiting,
             "oldest_age_ms": self.oldest * 1000,
-            "sinks": {name: dict(counts) for name, counts in self.sinks.items()},
+            "sinks": {name: dict(counts) for name, counts in self.outlets.sinks.items()},
+            "capture": dict(self.outlets.capture),
+            "disagreements": self.outlets.disagreements,
             "streams": {stream.shelf.name: _stream(stream) for stream in self.streams},
         }
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,12 +26,31 @@ from serving.streams.shelf import FAILED
 
 @dataclass(frozen=True)
 class Scored:
-    """A batch with its frames, uint8 RGB [n, height, width, 3], what was said of them, and when (monotonic seconds)."""
+    """A batch with its frames, uint8 RGB [n, height, width, 3], what was said of them, and when (monotonic seconds).
+
+    `disagrees` tells of each frame whether the shadow gave it another label; it is empty where there is no shadow.
+    """
 
     batch: Batch
     frames: NDArray[np.uint8]
     prediction: Prediction
     time: float
+    disagrees: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
+class Models:
+    """What one scorer scores with: the model whose word counts, and a shadow whose word is compared, if any."""
+
+    main: Model
+    shadow: Model | None = None
+
+    def run(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Score frames, uint8 RGB [n, height, width, 3], by both, for how long that takes; the shadow may fail."""
+        if self.shadow is not None:
+            with suppress(Exception):
+                self.shadow.run(frames)
+        return self.main.run(frames)
 
 
 @dataclass
@@ -59,11 +79,12 @@ class Scorer:
     `converting` is the CPU seconds that it spent on colours.
     """
 
-    model: Model
+    models: Models
     rack: Rack
     capacity: Capacity
     gate: Gate
     turnstile: Turnstile
+    show: Callable[[Scored], None]
     fail: Callable[[Batch, ModelError], None]
     busy: float = 0.0
     converting: float = 0.0
@@ -82,6 +103,8 @@ class Scorer:
                 self.fail(batch, error)
             self.rack.finish(batch, FAILED if scored is None else None)
             self.turnstile.bring(batch.number, scored)
+            if scored is not None:
+                self.show(scored)
             self.busy += time.monotonic() - start
 
     def _score(self, batch: Batch, converter: Converter) -> Scored:
@@ -92,9 +115,19 @@ class Scorer:
         frames = converter.batch([frame.picture for frame in batch.frames], shape)
         self.converting += time.thread_time() - before
         start = time.monotonic()
-        prediction = self.model.predict(frames)
-        self.took.append((time.monotonic() - start) / len(frames))
-        return Scored(batch, frames, prediction, time.monotonic())
+        prediction = self.models.main.predict(frames)
+        end = time.monotonic()
+        self.took.append((end - start) / len(frames))
+        return Scored(batch, frames, prediction, end, self._compare(frames, prediction.labels))
+
+    def _compare(self, frames: NDArray[np.uint8], labels: tuple[str, ...]) -> tuple[bool, ...]:
+        if self.models.shadow is None:
+            return ()
+        try:
+            others = self.models.shadow.predict(frames).labels
+        except ModelError:
+            return tuple(True for _ in labels)  # what it can't score is no agreement
+        return tuple(one != other for one, other in zip(labels, others, strict=True))
 
     def _learn(self, batch: Batch) -> None:
         shape = batch.frames[0].shape
