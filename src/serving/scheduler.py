@@ -179,7 +179,9 @@ class Scheduler:
 
     def _learn(self, batch: list[Work], seconds: float) -> None:
         deployment, pace = batch[0].deployment, seconds / sum(work.count for work in batch)
-        self._paces[deployment] = self._pace(deployment) * (1 - SMOOTHING) + pace * SMOOTHING
+        known = self._pace(deployment)
+        # A process that was stopped for a while has not become slow: one batch may tell of twice the time, not of more.
+        self._paces[deployment] = known + (min(pace, 2 * known) - known) * SMOOTHING
 
     def _spin(self) -> None:
         # To sleep and be woken costs a lone client more than a fast model does: so for a moment, no longer than the

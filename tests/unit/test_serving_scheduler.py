@@ -110,6 +110,37 @@ def test_frames_whose_batches_were_not_measured_are_scored_one_by_one() -> None:
     assert sorted(map(len, model.batches)) == [1, 1, 1, 3]
 
 
+def test_one_batch_that_was_interrupted_does_not_make_a_model_slow() -> None:
+    one = deployment(SumModel(1, seconds=0.01))
+
+    async def play() -> None:
+        scheduler = Scheduler(asyncio.get_running_loop(), 60.0)
+        scheduler.submit(Work(one, now(), read=lambda: interrupted()))
+        await until(lambda: scheduler.is_empty)
+        scheduler.submit(Work(one, now(), frame(1)))
+        assert scheduler.backlog().expected_seconds <= 2 * 0.01
+        scheduler.close()
+
+    def interrupted() -> np.ndarray:
+        clock.shift = 100.0  # as if the process had been stopped meanwhile
+        return frame(1)
+
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.scheduler.time.monotonic", clock)
+        asyncio.run(play())
+
+
+class Clock:
+    """time.monotonic, shifted."""
+
+    def __init__(self) -> None:
+        self.real, self.shift = time.monotonic, 0.0
+
+    def __call__(self) -> float:
+        return self.real() + self.shift
+
+
 def test_versions_are_scored_apart_and_none_is_starved() -> None:
     models = [SumModel(8), SumModel(8)]
     both = [deployment(models[0], "1"), deployment(models[1], "2")]
