@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+from time import monotonic  # by name: a test may turn the clock
 
 DEADLINE_SECONDS = 30.0
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Return as soon as the condition holds. Raises AssertionError at the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = monotonic() + DEADLINE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "the deadline passed"
+        assert monotonic() < deadline, "the deadline passed"
         await asyncio.sleep(0)
