@@ -112,8 +112,10 @@ def _source(served: ServedModel, deployment: Deployment) -> dict[str, str]:
 
 
 def _number(query: Mapping[str, list[str]], name: str, default: int) -> int:
-    given = query.get(name, [str(default)])[0]
-    if not (given.isascii() and given.isdecimal()) or len(given) > 6 or int(given) < min(default, 1):
+    if name not in query:
+        return default
+    given = query[name][0]
+    if not (given.isascii() and given.isdecimal()) or len(given) > 6 or int(given) < 1:
         raise RequestError(400, f"{name}: should be a number from 1, is {given[:40]}")
     return int(given)
 

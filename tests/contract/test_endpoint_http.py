@@ -193,7 +193,7 @@ def test_an_image_of_too_many_pixels_is_refused_by_its_header(client: httpx.Clie
     assert answer.status_code in (400, 413) and "20000x20000" in answer.json()["error"]
 
 
-@pytest.mark.parametrize(("query", "status"), [("top=1", 200), ("side=8", 200), ("top=0", 400), ("side=-1", 400)])
+@pytest.mark.parametrize(("query", "status"), [("top=1", 200), ("side=8", 200), ("top=0", 400), ("side=0", 400)])
 def test_the_query_says_how_much_to_answer_and_how_finely_to_decode(
     client: httpx.Client, query: str, status: int
 ) -> None:

@@ -83,8 +83,16 @@ def test_too_long_a_chunked_body_is_refused_when_it_gets_too_long() -> None:
     assert status_of(head + b"40\r\n" + b"a" * 64 + b"\r\n40\r\n" + b"a" * 64) == 413
 
 
-@pytest.mark.parametrize("data", [b"GET /" + b"a" * 1001, b"GET / HTTP/1.1\r\nA: " + b"b" * 1001])
-def test_headers_without_end_are_refused(data: bytes) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /" + b"a" * 1001,
+        b"GET / HTTP/1.1\r\nA: " + b"b" * 1001,
+        b"GET / HTTP/1.1\r\nA: " + b"b" * 1001 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 600 + b"\r\n",
+    ],
+)
+def test_too_long_headers_are_refused_whether_they_end_or_not(data: bytes) -> None:
     assert status_of(data) == 431
 
 

@@ -58,7 +58,7 @@ class RequestReader:
         except httptools.HttpParserError as error:
             raise self._error or RequestError(400, f"the request is not HTTP/1.1: {error}") from None
         if self.stage is not BODY and self._head_bytes > self._limits.head_bytes:
-            raise RequestError(431, f"the headers exceed {self._limits.head_bytes} bytes")
+            raise self._too_long_head()
         received, self._received = self._received, []
         return received
 
@@ -76,20 +76,24 @@ class RequestReader:
         self._url = b""
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
-        self._length = 0
+        self._length = self._fields = 0
         self._refusal: Response | None = None
 
     def on_url(self, url: bytes) -> None:
         """Collect the request target."""
         self._url += url
+        self._fields += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header; of one that comes again the values are joined (RFC 9110, 5.3)."""
+        self._fields += len(name) + len(value)
         key, text = _header_name(name), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
         """Decide whether the body is worth reading."""
+        if self._fields > self._limits.head_bytes:
+            self._fail(self._too_long_head())
         self.stage, self._head_bytes = BODY, 0
         path, query = _target(self._url)
         self._request = Request(_method(self._parser.get_method()), path, query, self._headers, b"", 0.0)
@@ -122,6 +126,9 @@ class RequestReader:
             self.reserved = size
         else:
             self._fail(RequestError(503, "the bodies of all requests together take all memory for them", 1))
+
+    def _too_long_head(self) -> RequestError:
+        return RequestError(431, f"the headers exceed {self._limits.head_bytes} bytes")
 
     def _fail(self, error: RequestError) -> None:
         # httptools turns whatever a callback raises into an error of its own.
