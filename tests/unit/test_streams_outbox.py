@@ -180,7 +180,7 @@ def test_the_wait_doubles_to_a_cap_varies_by_chance_and_is_never_less_than_asked
     for failures, longest in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 8.0), (10_000, 8.0)):
         waits = {backoff.seconds(failures, None) for _ in range(50)}
         assert len(waits) > 1 and longest / 2 <= min(waits) and max(waits) <= longest
-    assert backoff.seconds(1, 30.0) == 30.0
+    assert (backoff.seconds(1, 30.0), backoff.seconds(1, 1e9)) == (30.0, 3600.0)
 
 
 def test_each_sink_has_its_own_spool(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,16 @@ def test_a_disk_too_full_for_the_position_lets_go_of_what_was_sent(folder: Path)
     (folder / f".position.json.{os.getpid()}").mkdir()
     assert drain(spool) == LINES[:40]
     assert list(folder.glob("*.lines")) == []
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_a_segment_that_somebody_removed_is_shed_and_holds_up_nothing(folder: Path, harm: Callable) -> None:
+    spool = Spool(folder, LIMIT)
+    spool.append(LINES[:40])
+    first = spool.read(ALL, ALL)[0]
+    harm(min(folder.glob("*.lines")))
+    assert drain(spool) == LINES[len(first) : 40]
+    assert spool.shed == len(first)
 
 
 def test_a_position_that_is_lost_sends_again_rather_than_not_at_all(folder: Path) -> None:

@@ -23,6 +23,7 @@ from serving.streams.spool import Position, Spool
 BATCH_LINES = 500
 BATCH_BYTES = 256 * 1024
 MEMORY_LINES = 100_000  # a disk that hangs must not fill the memory
+MOST_RETRY_SECONDS = 3600.0  # for longer no other side may silence a sink
 PATIENCE_SECONDS = 1.0  # how long a batch may take before it is spooled
 KEEP_SECONDS = 0.1  # how often that is looked at, and how long a line is in memory alone while the uplink is down
 MEGABYTE = 1_000_000
@@ -36,9 +37,9 @@ class Backoff:
     cap_seconds: float = 60.0
 
     def seconds(self, failures: int, retry_after: float | None) -> float:
-        """Return the seconds to wait after so many failures in a row; never less than the other side asks for."""
+        """Return the seconds to wait after so many failures in a row; not less than the other side asks for."""
         longest = min(self.cap_seconds, self.first_seconds * 2 ** min(failures - 1, 30))
-        return max(longest * random.uniform(0.5, 1.0), retry_after or 0.0)
+        return max(longest * random.uniform(0.5, 1.0), min(retry_after or 0.0, MOST_RETRY_SECONDS))
 
 
 class Outbox:
@@ -55,7 +56,8 @@ class Outbox:
         self._waiting: deque[bytes] = deque(maxlen=MEMORY_LINES)
         self._flight: list[bytes] = []  # what is being sent and is in memory alone, since when
         self._since = 0.0
-        self._mark: Position | None = None  # where what is being sent ends on disk
+        self._moving = 0  # lines on their way from memory to the disk
+        self._mark: Position | None = None  # where what is being sent ends on disk, if it is there
         self._sent = self._spooled = self._failures = self._lost = self._failures_in_a_row = 0
         self._reason: str | None = None
         self._is_closing = self._is_closed = self._has_given_up = False
@@ -77,10 +79,10 @@ class Outbox:
     @property
     def in_memory(self) -> int:
         """Return how many lines neither the sink nor the disk has yet: what a kill would take."""
-        return len(self._flight) + len(self._waiting)
+        return len(self._flight) + len(self._waiting) + self._moving
 
     def put(self, line: bytes) -> None:
-        r"""Take a line with its one "\n" at the end. It never waits for the sink or the disk."""
+        r"""Take a line with its one "\n" at the end, until the outbox is closed. It waits for neither sink nor disk."""
         with self._changed:
             self._lost += len(self._waiting) == MEMORY_LINES
             self._waiting.append(line)
@@ -140,9 +142,9 @@ class Outbox:
                     if lines or self._flight:
                         return lines or self._flight
             with self._changed:
-                if self._is_closing and not self._waiting:
+                if self._is_closing and not self.in_memory + len(self._spool):
                     break
-                self._changed.wait_for(lambda: self._waiting or self._is_closing)
+                self._changed.wait_for(lambda: self._waiting or len(self._spool) or self._is_closing)
         return []
 
     def _pop(self) -> list[bytes]:
@@ -187,15 +189,17 @@ class Outbox:
         with self._disk:
             with self._changed:
                 flight, waiting = self._flight, list(self._waiting)
+                self._moving = len(flight) + len(waiting)
                 self._flight = []
                 self._waiting.clear()
-            if self._is_closed or not flight + waiting:
-                return
-            mark = self._spool.append(flight) if flight else self._mark
-            self._spool.append(waiting)
-            with self._changed:
+            if self._moving and not self._is_closed:
+                mark = self._spool.append(flight) if flight else self._mark
+                self._spool.append(waiting)
                 self._mark = mark
-                self._spooled += len(flight) + len(waiting)
+                self._spooled += self._moving
+            with self._changed:
+                self._moving = 0
+                self._changed.notify_all()
 
 
 def open_outboxes(sinks: Sequence[SinkConfig], folder: Path, spool: SpoolConfig) -> tuple[Outbox, ...]:

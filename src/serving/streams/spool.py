@@ -58,8 +58,8 @@ class Spool:
             self._position = Position(min(self._segments, default=self._position.segment + 1), 0)
 
     def __len__(self) -> int:
-        """Return how many lines wait."""
-        return sum(segment.lines for segment in self._segments.values())
+        """Return how many lines wait. Any thread may ask."""
+        return sum(segment.lines for segment in tuple(self._segments.values()))
 
     @property
     def size(self) -> int:
@@ -82,13 +82,16 @@ class Spool:
     def read(self, lines: int, size: int) -> tuple[list[bytes], Position]:
         """Return the oldest lines that wait, and the place after them: to acknowledge once they have arrived.
 
-        They are of one segment, at most `lines` and, where the first one is not larger by itself, `size` bytes.
+        They are of one segment, at most `lines` and, where the first one is not larger by itself, `size` bytes. A
+        segment that somebody removed is shed. Raises OSError where the disk can't be read.
         """
-        for number, segment in self._segments.items():
-            if segment.lines:
-                start = self._start(number)
-                found = self._read_lines(number, start, size)[:lines]
+        for number, segment in list(self._segments.items()):
+            start = self._start(number)
+            if segment.lines and (found := self._read_lines(number, start, size)[:lines]):
                 return found, Position(number, start + sum(map(len, found)))
+            if segment.lines:
+                self.shed += segment.lines
+                self._remove(number)
         return [], self._end()
 
     def acknowledge(self, position: Position) -> None:
@@ -167,6 +170,8 @@ class Spool:
         return self._folder / f"{number:010d}{SUFFIX}"
 
     def _read_lines(self, number: int, start: int, size: int) -> list[bytes]:
+        if not self._path(number).exists():
+            return []
         with self._path(number).open("rb") as file:
             file.seek(start)
             content = file.read(size)
@@ -176,6 +181,8 @@ class Spool:
         return [line + b"\n" for line in content.split(b"\n")[:-1]]
 
     def _count(self, number: int, start: int, end: int) -> int:
+        if not self._path(number).exists():
+            return 0
         with self._path(number).open("rb") as file:
             file.seek(start)
             return file.read(end - start).count(b"\n")
