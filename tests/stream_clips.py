@@ -83,11 +83,12 @@ class Lines:
 
 
 class WebCamera:
-    """An MJPEG camera on loopback: sends `colour` at 50 frames a second, and does what its fields say."""
+    """An MJPEG camera on loopback: sends a frame every `interval` seconds, and does what its fields say."""
 
     def __init__(self) -> None:
         self.colour = RED
         self.size = SIZE
+        self.interval = 0.02
         self.is_frozen = False
         self.is_dead = False  # refuses and drops connections
         self.is_silent = False  # keeps connections and sends nothing
@@ -98,7 +99,7 @@ class WebCamera:
 
     def parts(self) -> Iterator[bytes]:
         """Yield the parts of the answer, one a frame, while the camera lives."""
-        while not self.is_dead and not self._wake.wait(0.02):
+        while not self.is_dead and not self._wake.wait(self.interval):
             if not self.is_silent:
                 yield self._part()
 

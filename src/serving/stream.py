@@ -41,12 +41,8 @@ def run(config: StreamsConfig, seconds: float | None = None) -> None:
     url = serve_metrics(config.metrics, engine.overview)[1] if config.metrics else None
     model = {"digest": config.model.digest, "variant": config.model.variant, "engine": config.model.engine}
     board = Board(config.out, sys.stdout, {"pid": os.getpid(), "metrics": url, "model": model})
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: engine.stop())
-    if seconds is not None:
-        timer = threading.Timer(seconds, engine.stop)
-        timer.daemon = True
-        timer.start()
+    outlets.say = board.say
+    _stop_on_demand(engine, seconds)
 
     def tick(overview: Overview) -> None:
         board.show(overview)
@@ -57,6 +53,16 @@ def run(config: StreamsConfig, seconds: float | None = None) -> None:
     board.show(engine.overview(), "stopped")
     for name, reason in engine.failures().items():
         raise ServingError(f"stream {name}: {reason}")
+
+
+def _stop_on_demand(engine: Engine, seconds: float | None) -> None:
+    # From a thread: a handler runs inside whatever the main thread does, which may hold the very lock it needs.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=engine.stop).start())
+    if seconds is not None:
+        timer = threading.Timer(seconds, engine.stop)
+        timer.daemon = True
+        timer.start()
 
 
 def load_models(config: StreamsConfig, scorers: int) -> list[Models]:

@@ -107,7 +107,8 @@ def scored(stage: Path) -> Path:
     out = stage / "out"
     result = run_serving("stream", "--config", configure(stage, out))
     assert (result.returncode, result.stderr) == (0, "")
-    assert "1 of 1 streams well" in result.stdout
+    first, *_, last = result.stdout.splitlines()
+    assert first.startswith("clip connected: h264 160x96") and last.endswith("1 of 1 streams well")
     return out
 
 

@@ -202,11 +202,11 @@ def test_frames_are_shown_to_capture_and_drift_and_a_shadow_is_compared(model: M
 
 
 def slow(model: Model, folder: Path) -> tuple[Model, threading.Event]:
-    """Return a model that takes 10 ms for each frame."""
+    """Return a model that takes 20 ms for each frame."""
     wait = threading.Event()
 
     def run_slowly(frames: np.ndarray) -> Any:
-        wait.wait(0.01 * len(frames))
+        wait.wait(0.02 * len(frames))
         return model.run(frames)
 
     fields = {name: getattr(model, name) for name in model.__dataclass_fields__}
@@ -287,3 +287,14 @@ def test_a_camera_that_is_not_there_at_the_start_is_waited_for(model: Model) -> 
             web.is_dead = False
             wait_for(lambda: lines.messages("result"))
         assert lines.events("a")[:3] == ["dropped", "connected", "recovered"]
+
+
+def test_a_camera_that_is_slower_than_its_stream_says_is_not_taken_for_late(model: Model) -> None:
+    with web_camera() as web:
+        web.interval = 0.2  # MJPEG has no times: FFmpeg takes it for 25 frames a second
+        engine, lines = make_engine(model, camera("a", web.url))
+        with running(engine):
+            wait_for(lambda: len(lines.messages("result")) > 15)
+        (view,) = engine.overview().streams
+        assert view.late == 0
+        assert lines.events("a") == ["connected", "stopped"]

@@ -17,6 +17,7 @@ from serving.streams.ages import Ages
 from serving.streams.config import MetricsAddress
 from serving.streams.metrics import serve_metrics
 from serving.streams.overview import Meter, OutletsView, Overview, StreamView
+from serving.streams.result import StreamEvent
 from serving.streams.shelf import Counts, ShelfView
 from serving.streams.status import Board
 
@@ -104,6 +105,20 @@ def test_the_line_is_rewritten_on_a_terminal_and_a_new_one_elsewhere(tmp_path: P
     line = "25 frames/s, 2 waiting, oldest 50 ms, busy 50%, shed 3, capacity 100, 1 of 2 streams well"
     assert terminal.getvalue() == f"\r\x1b[K{line}\r\x1b[K{line}\n"
     assert file.getvalue() == f"{line}\n{line}\n"
+
+
+def test_events_stay_above_the_line(tmp_path: Path) -> None:
+    terminal = Terminal()
+    board = Board(tmp_path, terminal, {})
+    board.show(overview())
+    board.say(StreamEvent("gate-2", 1.0, "dropped", "no answer"))
+    assert terminal.getvalue().endswith("\r\x1b[Kgate-2 dropped: no answer\n")
+
+
+def test_a_status_that_can_not_be_written_is_said_and_ends_nothing(tmp_path: Path) -> None:
+    file = io.StringIO()
+    Board(tmp_path / "gone", file, {}).show(overview())
+    assert "status.json cannot be written (No such file or directory)" in file.getvalue()
 
 
 def test_rates_are_from_one_reading_to_the_next() -> None:

@@ -69,18 +69,25 @@ def test_a_source_whose_time_jumps_is_thinned_out_anew() -> None:
     assert [time for time in times if thinning.wants(time)] == [0.0, 0.2, 1000.0, 1000.2, 3.0, 3.2]
 
 
-def test_what_comes_in_its_time_is_not_behind_however_it_jitters() -> None:
+def test_whoever_waits_for_packets_is_not_behind_whatever_their_clock_says() -> None:
+    slow, fast, drifting = Clock(), Clock(), Clock()
+    for clock, rate in ((slow, 0.4), (fast, 2.5), (drifting, 0.999)):
+        lags = [clock.behind(second * rate, 100 + second, 0.5) for second in range(3600)]
+        assert max(lags) == 0
+
+
+def test_whoever_never_waits_and_falls_back_is_behind_until_it_waits_again() -> None:
     clock = Clock()
-    lags = [clock.behind(second, 500 + second + second % 3 * 0.1) for second in range(100)]
-    assert max(lags) == pytest.approx(0.2)
+    lags = [clock.behind(second, 100 + 1.5 * second, 0.0) for second in range(4)]
+    assert lags == pytest.approx([0, 0.5, 1, 1.5])
+    assert clock.behind(4, 106, 0.0) == pytest.approx(2)
+    assert clock.behind(5, 107, 0.2) == 0
 
 
-def test_what_comes_ever_later_is_behind_and_a_clock_that_drifts_is_not() -> None:
-    late, drifting = Clock(), Clock()
-    assert late.behind(0, 100) == 0
-    assert late.behind(10, 112) == pytest.approx(2)
-    lags = [drifting.behind(second, 100 + second * 1.001) for second in range(3600)]
-    assert max(lags) == pytest.approx(0, abs=0.07)
+def test_packets_that_an_outage_held_back_are_not_late() -> None:
+    clock = Clock()
+    assert clock.behind(0, 100, 0.04) == 0
+    assert [clock.behind(0.04 * n, 105 + 0.001 * n, 5 if n == 1 else 0) for n in range(1, 100)] == [0] * 99
 
 
 def test_a_decoder_that_is_far_behind_goes_on_at_a_keyframe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

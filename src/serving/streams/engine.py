@@ -55,7 +55,7 @@ class Engine:
         self._rates = (0.0, 0.0, 0.0)
 
     def stop(self) -> None:
-        """Stop the sources, and let `run` return once what waits is scored. Safe in a signal handler."""
+        """Stop the sources, and let `run` return once what waits is scored. Not for a signal handler itself."""
         self._halt.set()
 
     def run(self, tick: Callable[[Overview], None]) -> None:

@@ -5,7 +5,7 @@ None of them makes a scorer wait: an outbox takes a line and delivers it from a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +35,15 @@ class Outlets:
     capture: Capture | None = None
     drift: Drift | None = None
     drift_seconds: float = 60.0
+    say: Callable[[StreamEvent], None] = lambda event: None
     disagreements: int = 0
     _due: float = 0.0
     _looked: dict[str, float] = field(default_factory=dict)
 
     def put(self, message: FrameResult | StreamEvent | Mapping[str, Any]) -> None:
-        """Send a message to every sink."""
+        """Send a message to every sink; an event is said here, too."""
+        if isinstance(message, StreamEvent):
+            self.say(message)
         line = to_line(message)
         for outbox in self.outboxes:
             outbox.put(line)

@@ -26,7 +26,7 @@ from serving.streams.gate import Gate
 
 USUAL_FPS = 25.0
 PLAUSIBLE_FPS = (1.0, 240.0)  # what a container says is at times its clock's rate
-LATE_SECONDS, WINDOW_SECONDS = 1.0, 30.0
+LATE_SECONDS, WAIT_SECONDS = 1.0, 0.01
 BROKEN_PACKETS = 50  # in a row: a live source that loses some goes on
 
 # What is read to find out what a source holds is decoded too: FFmpeg's nobuffer would lose it, and with it the first
@@ -94,19 +94,22 @@ class Player:
 
     def _packets(self, opened: Opened) -> Iterator[av.Packet]:
         clock, is_behind = Clock(), False
+        asked = time.monotonic()
         for packet in opened.container.demux(opened.video):
-            if self.stop.is_set():
-                return
             if packet.dts is not None and self.stream.pace != "none":
                 seconds = float(packet.dts * packet.time_base)
                 if opened.is_paced:
                     clock.wait_until(seconds, self.stop)
-                is_late = clock.behind(seconds, time.monotonic()) > LATE_SECONDS
+                now = time.monotonic()
+                is_late = clock.behind(seconds, now, now - asked) > LATE_SECONDS
                 is_behind = is_late or (is_behind and not packet.is_keyframe)
+            if self.stop.is_set():
+                return
             if is_behind:
                 self.late += 1
             else:
                 yield packet
+            asked = time.monotonic()
 
     def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
         try:
@@ -126,8 +129,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._start: float | None = None
-        self._since = -math.inf
-        self._least = (math.inf, math.inf)  # how far we were behind at the least, in this window and the one before
+        self._offset = math.inf  # between the two times when we were not behind
 
     def wait_until(self, seconds: float, stop: threading.Event) -> None:
         """Wait until it is `seconds` in the source's time, which began at the first call; less where `stop` is set."""
@@ -137,16 +139,15 @@ class Clock:
         if (wait := self._start + seconds - now) > 0:
             stop.wait(wait)
 
-    def behind(self, seconds: float, now: float) -> float:
-        """Return by how many seconds what is `seconds` in the source's time comes later, now, than it could.
+    def behind(self, seconds: float, now: float, waited: float) -> float:
+        """Return by how many seconds we are late, now, with a packet of `seconds` in the source's time.
 
-        Two clocks drift apart, and a camera may set its own: only the last half minute or so counts.
+        Whoever had to wait for a packet is not late with it, whatever the source's clock says: clocks drift, are set,
+        and those of web cameras are made up from a frame rate that is not theirs.
         """
-        this, before = self._least
-        if now - self._since > WINDOW_SECONDS:
-            self._since, this, before = now, math.inf, this
-        self._least = (min(this, now - seconds), before)
-        return now - seconds - min(self._least)
+        offset = now - seconds
+        self._offset = offset if waited > WAIT_SECONDS else min(self._offset, offset)
+        return offset - self._offset
 
 
 class Thinning:
