@@ -9,7 +9,10 @@ from modelpackage import PackageError
 
 
 class ServingError(Exception):
-    """Something the operator can act on. The message is one line: what, where, what to do."""
+    """Something the operator can act on. The message is one line, whatever is quoted in it: what, where, what to do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(" ".join(reason.split()))
 
 
 class RequestError(Exception):

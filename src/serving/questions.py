@@ -22,9 +22,9 @@ from serving.v2.answer import infer_answer
 from serving.v2.request import InferRequest, parse_infer
 from serving.work import Frames, Work
 
-# An image of so many bytes and pixels is read in a millisecond or two.
-QUICK_BYTES = 64 * 1024
-QUICK_PIXELS = 640 * 480
+# An image of so many bytes and pixels is read in some milliseconds.
+QUICK_BYTES = 512 * 1024
+QUICK_PIXELS = 1_000_000
 TOP = 10
 MICROSECONDS = 1e6
 T = TypeVar("T")

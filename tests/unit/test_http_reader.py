@@ -110,6 +110,16 @@ def test_bodies_share_one_memory_and_give_it_back() -> None:
     assert received.reserved == memory.reserved == 100
 
 
+def test_a_whole_request_before_a_bad_one_gives_its_memory_back() -> None:
+    memory = Memory(150)
+    one = reader(memory)
+    with pytest.raises(RequestError):
+        one.feed(POST + b"no http")
+    assert memory.reserved == 5
+    one.abandon()
+    assert memory.reserved == 0
+
+
 def test_a_refused_request_keeps_no_body() -> None:
     memory = Memory(150)
     (received,) = reader(memory, error_response(404, "no such page")).feed(POST)

@@ -63,9 +63,9 @@ class RequestReader:
         return received
 
     def abandon(self) -> None:
-        """Give back what is held for a request that will not end."""
-        self._memory.release(self.reserved)
-        self.reserved = 0
+        """Give back what is held for requests that will not be handled any more."""
+        self._memory.release(self.reserved + sum(received.reserved for received in self._received))
+        self.reserved, self._received = 0, []
 
     # --- what httptools calls ---
 

@@ -132,7 +132,7 @@ def read_config(path: Path) -> StreamsConfig:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ServingError(f"{path}: cannot be read ({error.strerror}): give a file to --config") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except Exception as error:  # PyYAML raises whatever its constructors meet: ValueError, IndexError, RecursionError
         raise ServingError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
     return parse_config(content, str(path))
 
