@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import av
 
 from serving.errors import ServingError
-from serving.streams.config import StreamSource
+from serving.streams.config import Region, StreamSource
 from serving.streams.frames import Cropper
 from serving.streams.health import Health, some_rows
 from serving.streams.rack import Rack
@@ -40,15 +40,17 @@ class Fault(Exception):
 
 @dataclass
 class Camera:
-    """A stream while it runs. `state` and `detail` say how it is, `connections` how often it was opened.
+    """A stream while it runs. `learn` measures what its frames cost before the first one comes.
 
-    `shape` is the height and width of what is scored of it, as far as it is known; `faults` is what is wrong;
-    `spent` is the CPU seconds that its thread took: demuxing, decoding in software, cropping.
+    `state` and `detail` say how it is, `connections` how often it was opened; `shape` is the height and width of what
+    is scored of it, as far as it is known; `faults` is what is wrong; `spent` is the CPU seconds that its thread took:
+    demuxing, decoding in software, cropping.
     """
 
     stream: StreamSource
     shelf: Shelf
     rack: Rack
+    learn: Callable[[Shape], None]
     report: Callable[[StreamEvent], None]
     player: Player
     state: str = CONNECTING
@@ -63,8 +65,6 @@ class Camera:
         self._stop = self.player.stop
         self._health = Health(self.stream.frozen_seconds, self.stream.black_seconds, self.faults)
         self._cropper = Cropper(self.stream.region)
-        if self.stream.region is not None:
-            self.shape = (self.stream.region[3], self.stream.region[2])
 
     def run(self) -> None:
         """Play the source until it ends, fails for good, or `stop` is set. The thread's target."""
@@ -104,6 +104,9 @@ class Camera:
         if not self.faults:
             self.state = LIVE
         self.detail = opened.note
+        if shape := scored_shape(opened.shape, self.stream.region):
+            self.shape = shape
+            self.learn(shape)  # before there are frames that would grow old meanwhile
         self._event("connected", opened.note)
 
     def _take(self, picture: av.VideoFrame, thinning: Thinning) -> None:
@@ -149,6 +152,13 @@ class Camera:
 
     def _event(self, kind: str, detail: str) -> None:
         self.report(StreamEvent(self.stream.name, time.time(), kind, detail))
+
+
+def scored_shape(whole: Shape, region: Region | None) -> Shape | None:
+    """Return the height and width of what is scored of a whole frame; None where that is not known, or not inside."""
+    x, y, width, height = region or (0, 0, whole[1], whole[0])
+    is_inside = 0 < width <= whole[1] - x and 0 < height <= whole[0] - y
+    return (height, width) if is_inside else None
 
 
 def back_off() -> Iterator[float]:

@@ -22,7 +22,7 @@ from serving.streams.overview import Meter, Overview, StreamView
 from serving.streams.rack import Batch, Rack
 from serving.streams.result import StreamEvent
 from serving.streams.scorer import Models, Scorer, Turnstile
-from serving.streams.shelf import Shelf
+from serving.streams.shelf import Shape, Shelf
 from serving.streams.source import USUAL_FPS, Player
 
 TICK_SECONDS = 1.0
@@ -46,7 +46,7 @@ class Engine:
             for pair in models
         ]
         self._cameras = [
-            Camera(one, shelf, self._rack, outlets.put, Player(one, gate, self._halt))
+            Camera(one, shelf, self._rack, self._learn, outlets.put, Player(one, gate, self._halt))
             for one, shelf in zip(streams, shelves, strict=True)
         ]
         self._playing = len(self._cameras)
@@ -63,7 +63,6 @@ class Engine:
 
         Raises what a thread raised that should not have.
         """
-        self._learn()
         scorers = [self._start(scorer.run) for scorer in self._scorers]
         cameras = [self._start(camera.run, self._ended) for camera in self._cameras]
         whole = Meter(len(self._scorers))
@@ -102,11 +101,9 @@ class Engine:
         """Return, by stream, why a source could not be read to its end or the model could not score it."""
         return {c.stream.name: c.detail for c in self._cameras if c.state == FAILED} | self._failed
 
-    def _learn(self) -> None:
-        # What size the frames of a region have is known before the first one comes.
-        for shape in {c.shape for c in self._cameras if c.shape}:
-            with suppress(Exception):  # a model that does not run on it says so of the first frame
-                self._capacity.learn(shape)
+    def _learn(self, shape: Shape) -> None:
+        with suppress(Exception):  # a model that does not run on it says so of the first frame
+            self._capacity.learn(shape)
 
     def _read(self) -> Overview:
         scored = sum(view.counts.scored for view in self._rack.view())

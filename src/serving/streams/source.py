@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from serving.errors import ServingError, one_line
 from serving.streams.config import DEVICE, StreamSource
 from serving.streams.gate import Gate
+from serving.streams.shelf import Shape
 
 USUAL_FPS = 25.0
 PLAUSIBLE_FPS = (1.0, 240.0)  # what a container says is at times its clock's rate
@@ -37,10 +38,13 @@ HTTP = {"analyzeduration": "1000000"}
 
 @dataclass(frozen=True)
 class Opened:
-    """An open source: `fps` as far as it says, whether packets wait for their time, a note on how it decodes."""
+    """An open source: height and width, and `fps`, as far as it says; whether packets wait for their time; and a note
+    on how it decodes.
+    """
 
     container: InputContainer
     video: VideoStream
+    shape: Shape
     fps: float
     is_paced: bool
     note: str
@@ -59,10 +63,10 @@ def open_source(stream: StreamSource) -> Opened:
     video.codec_context.thread_count = 1
     if stream.is_live:
         video.codec_context.flags |= Flags.low_delay
-    size = f"{video.codec_context.width}x{video.codec_context.height}"
-    fps = _fps(video)
+    shape, fps = (video.codec_context.height, video.codec_context.width), _fps(video)
+    size = f"{shape[1]}x{shape[0]}"
     note = f"{video.codec_context.name} {size} at {fps:g} frames a second, decoded {note}"
-    return Opened(container, video, fps, _is_paced(stream, container), note)
+    return Opened(container, video, shape, fps, _is_paced(stream, container), note)
 
 
 @dataclass
