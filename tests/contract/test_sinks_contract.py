@@ -98,6 +98,14 @@ def succeeds(sink: Sink, lines: list[bytes]) -> bool:
     return True
 
 
+def test_a_line_that_a_disk_spoilt_blocks_none_after_it(end: FarEnd) -> None:
+    sink = sink_of(end)
+    sink.send([b"\0\0\0\n", b"[1]\n", *LINES[:3]])
+    sink.close()
+    wait_for(lambda: end.received()[-3:] == BARE[:3])
+    assert sink.refused == (2 if end.config.kind in ("kafka", "mqtt") else 0), "who needs the stream must read the line"
+
+
 def test_a_sink_may_be_closed_twice_and_used_again(end: FarEnd) -> None:
     sink = sink_of(end)
     sink.send(LINES[:1])

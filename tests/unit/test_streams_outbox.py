@@ -149,6 +149,22 @@ def test_refused_lines_are_not_counted_as_sent(uplink: Uplink, outbox: Outbox) -
     assert counts(outbox, "sent", "refused") == [len(LINES) - 1, 1]
 
 
+def test_an_uplink_too_slow_for_a_large_batch_gets_smaller_ones(
+    uplink: Uplink, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_some(lines: Sequence[bytes]) -> None:
+        uplink.taken += lines[:40]
+        if len(lines) > 40:
+            raise SinkError("not acknowledged in time")
+
+    monkeypatch.setattr(uplink, "send", take_some)
+    put_all(outbox)
+    wait_for(lambda: counts(outbox, "sent") == [len(LINES)])
+    assert list(dict.fromkeys(uplink.taken)) == LINES
+    assert len(uplink.taken) < 2 * len(LINES), "what came twice is the smaller part"
+    outbox.close(60)
+
+
 def test_a_full_spool_sheds_the_oldest_and_counts_them(uplink: Uplink, tmp_path: Path) -> None:
     uplink.error = SinkError("no route")
     outbox = Outbox(uplink, Spool(tmp_path, 4000), EAGER)
@@ -191,6 +207,12 @@ def test_each_sink_has_its_own_spool(tmp_path: Path) -> None:
         outbox.close(60)
         assert (tmp_path / f"{outbox.name}.jsonl").read_bytes() == b"".join(LINES)
     assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0])
+def test_a_spool_without_room_is_refused(tmp_path: Path, limit: float) -> None:
+    with pytest.raises(ServingError, match="spool: limit_mb: .* is too small"):
+        open_outboxes([], tmp_path, SpoolConfig(limit_mb=limit))
 
 
 def test_two_sinks_of_one_name_are_refused(tmp_path: Path) -> None:

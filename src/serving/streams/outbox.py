@@ -2,7 +2,8 @@
 
 Lines wait in memory and are sent in batches. While the uplink is down, and whenever a batch takes long, all that has
 not arrived goes to the spool, and is sent from there: a process that is killed then leaves nothing behind. What arrived
-although its batch failed, or was not acknowledged before a kill, arrives twice.
+although its batch failed, or was not acknowledged before a kill, arrives twice. Batches are smaller after a failure: an
+uplink too slow for a large one in the time that its sink waits would have the same lines sent for ever.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from serving.streams.spool import Position, Spool
 
 BATCH_LINES = 500
 BATCH_BYTES = 256 * 1024
+GROWTH = 8  # a batch is half as large after a failure, and by an eighth larger after a success
 MEMORY_LINES = 100_000  # a disk that hangs must not fill the memory
 MOST_RETRY_SECONDS = 3600.0  # for longer no other side may silence a sink
 PATIENCE_SECONDS = 1.0  # how long a batch may take before it is spooled
@@ -56,6 +58,7 @@ class Outbox:
         self._waiting: deque[bytes] = deque(maxlen=MEMORY_LINES)
         self._flight: list[bytes] = []  # what is being sent and is in memory alone, since when
         self._since = 0.0
+        self._most = BATCH_LINES  # lines of the next batch
         self._moving = 0  # lines on their way from memory to the disk
         self._mark: Position | None = None  # where what is being sent ends on disk, if it is there
         self._sent = self._spooled = self._failures = self._lost = self._failures_in_a_row = 0
@@ -135,7 +138,7 @@ class Outbox:
         """Wait for lines and return the oldest; none when all is sent and the outbox closes."""
         while not self._has_given_up:
             with self._disk:
-                lines, mark = self._spool.read(BATCH_LINES, BATCH_BYTES)
+                lines, mark = self._spool.read(self._most, BATCH_BYTES)
                 with self._changed:
                     self._mark, self._since = (mark if lines else None), time.monotonic()
                     self._flight = [] if lines else self._pop()
@@ -151,7 +154,7 @@ class Outbox:
         lines, size = 0, 0
         for line in self._waiting:
             size += len(line)
-            if lines == BATCH_LINES or (lines and size > BATCH_BYTES):
+            if lines == self._most or (lines and size > BATCH_BYTES):
                 break
             lines += 1
         return [self._waiting.popleft() for _ in range(lines)]
@@ -163,6 +166,7 @@ class Outbox:
             with self._changed:
                 self._flight, self._mark, self._reason = [], None, None
                 self._failures_in_a_row = 0
+                self._most = min(BATCH_LINES, self._most + self._most // GROWTH + 1)
                 self._sent += sent
 
     def _fail(self, error: Exception) -> None:
@@ -171,6 +175,7 @@ class Outbox:
             self._mark = None
             self._failures += 1
             self._failures_in_a_row += 1
+            self._most = max(1, self._most // 2)
             self._reason = str(error) if isinstance(error, SinkError) else one_line(error)
             self._has_given_up |= self._is_closing
             seconds = self._backoff.seconds(self._failures_in_a_row, getattr(error, "retry_after", None))
@@ -207,6 +212,8 @@ def open_outboxes(sinks: Sequence[SinkConfig], folder: Path, spool: SpoolConfig)
 
     Raises ServingError where options can't be used, or two sinks bear one name.
     """
+    if spool.limit_mb <= 0:
+        raise ServingError(f"spool: limit_mb: {spool.limit_mb:g} is too small: give megabytes")
     opened = [open_sink(config) for config in sinks]
     names = [sink.name for sink in opened]
     if repeated := next((name for name in names if names.count(name) > 1), None):

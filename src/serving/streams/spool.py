@@ -17,7 +17,7 @@ import os
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, islice, takewhile
 from pathlib import Path
 
 from serving.errors import ServingError
@@ -128,7 +128,7 @@ class Spool:
         room = 0 if self._file is None else self._limit // SEGMENTS - self._end().offset
         if len(rest[0]) > room:
             room = self._begin_segment(len(rest[0]))
-        count = sum(size <= room for size in accumulate(map(len, rest)))
+        count = sum(1 for _ in takewhile(lambda size: size <= room, accumulate(map(len, rest))))
         self._write(list(islice(rest, count)))
         for _ in range(count):
             rest.popleft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,8 +43,10 @@ class JsonlSink:
             raise SinkError(f"{self._options.path}: {error.strerror}") from None
 
     def close(self) -> None:
-        """Close the file."""
+        """Write through to the disk what the system still holds, as far as the disk takes it, and close the file."""
         if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.fsync(self._file)
             os.close(self._file)
             self._file = None
 

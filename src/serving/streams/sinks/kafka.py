@@ -13,11 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from serving.errors import ServingError
 from serving.streams.building import build
-from serving.streams.sinks.port import SinkError, secret
+from serving.streams.sinks.port import SinkError, secret, stream_of
 
 QUIET = 2  # librdkafka's own log: nothing below critical, for what fails is told by SinkError
 EVENT_HUBS_USER = "$ConnectionString"
@@ -47,11 +45,11 @@ class KafkaSink:
         self._options, self._settings = options, _settings(options, password)
         self._producer = self._new_producer()
         self._failures: list[str] = []
-        self._reason = ""
+        self._reason, self._bad = "", 0
 
     def send(self, lines: Sequence[bytes]) -> None:
         """Produce each line. Raises SinkError where not every one is on all in-sync replicas in time."""
-        self._failures, self._reason = [], ""
+        self._failures, self._reason, self._bad = [], "", 0
         if self._producer is None:
             self._producer = self._new_producer()
         for line in lines:
@@ -62,6 +60,7 @@ class KafkaSink:
         if self._failures:
             self.close()
             raise SinkError(f"{self._options.servers}: {self._reason or self._failures[0]}")
+        self.refused += self._bad
 
     def close(self) -> None:
         """End the connections; what is not delivered is dropped."""
@@ -78,9 +77,11 @@ class KafkaSink:
     def _produce(self, line: bytes) -> None:
         from confluent_kafka import KafkaException
 
-        key = str(orjson.loads(line).get("stream", "")).encode()
+        if (stream := stream_of(line)) is None:
+            self._bad += 1
+            return
         try:
-            self._producer.produce(self._options.topic, line.rstrip(), key, on_delivery=self._report)
+            self._producer.produce(self._options.topic, line.rstrip(), stream.encode(), on_delivery=self._report)
         except KafkaException as error:
             self._report(error.args[0], None)
         except BufferError:
@@ -91,7 +92,7 @@ class KafkaSink:
         if error is None:
             return
         if error.code() in (error.MSG_SIZE_TOO_LARGE, error.INVALID_MSG, error.INVALID_RECORD):
-            self.refused += 1
+            self._bad += 1
         else:
             self._failures.append(error.str())
 

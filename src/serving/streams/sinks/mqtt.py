@@ -16,11 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from serving.errors import ServingError
 from serving.streams.building import build
-from serving.streams.sinks.port import SinkError, secret
+from serving.streams.sinks.port import SinkError, secret, stream_of
 from serving.streams.sinks.tls import client_context
 
 IN_FLIGHT = 100  # messages: what AWS IoT Core takes of one client; others take more
@@ -61,12 +59,18 @@ class MqttSink:
         self._client: Any = None
 
     def send(self, lines: Sequence[bytes]) -> None:
-        """Publish each line. Raises SinkError where not every one is acknowledged in time."""
+        """Publish each line that can be read. Raises SinkError where not every one is acknowledged in time."""
         try:
             if self._client is None:
                 self._client = self._connect()
-            sent = [self._client.publish(topic_of(line, self._options.topic), line.rstrip(), qos=1) for line in lines]
+            topics = [topic_of(line, self._options.topic) for line in lines]
+            sent = [
+                self._client.publish(topic, line.rstrip(), qos=1)
+                for topic, line in zip(topics, lines, strict=True)
+                if topic is not None
+            ]
             self._await(sent)
+            self.refused += len(lines) - len(sent)
         except (OSError, RuntimeError, ValueError) as error:
             self.close()
             raise SinkError(f"{self._options.host}:{self._options.port}: {error}") from None
@@ -118,9 +122,10 @@ class MqttSink:
                 message.wait_for_publish(LOOK_SECONDS)
 
 
-def topic_of(line: bytes, topic: str) -> str:
-    """Return the topic of a JSON line; what a stream's name holds of wildcards and levels becomes _."""
-    return topic.replace("{stream}", FORBIDDEN.sub("_", str(orjson.loads(line).get("stream", "all"))))
+def topic_of(line: bytes, topic: str) -> str | None:
+    """Return the topic of a JSON line; what a stream's name holds of wildcards and levels becomes _. None: no JSON."""
+    stream = stream_of(line)
+    return None if stream is None else topic.replace("{stream}", FORBIDDEN.sub("_", stream or "all"))
 
 
 def open_sink(name: str, options: Mapping[str, Any]) -> MqttSink:

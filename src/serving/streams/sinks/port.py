@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
+import orjson
+
 from serving.errors import ServingError
 
 
@@ -37,9 +39,24 @@ class Sink(Protocol):
 
 
 def secret(variable: str | None, where: str) -> str | None:
-    """Return what an environment variable holds, None for no variable. Raises ServingError where it is not set."""
+    """Return what an environment variable holds, less a line end after it as files have; None for no variable.
+
+    Raises ServingError, which never tells the secret, where it is not set or holds more than one line.
+    """
     if variable is None:
         return None
-    if not os.environ.get(variable):
+    held = os.environ.get(variable, "").rstrip("\r\n")
+    if not held:
         raise ServingError(f"{where}: the environment variable {variable} is not set")
-    return os.environ[variable]
+    if not held.isprintable():
+        raise ServingError(f"{where}: the environment variable {variable} should hold one line of text")
+    return held
+
+
+def stream_of(line: bytes) -> str | None:
+    """Return the stream of a JSON line, "" for one of no stream; None where it can't be read: a disk spoilt it."""
+    try:
+        told = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return str(told.get("stream", "")) if isinstance(told, dict) else None

@@ -10,6 +10,7 @@ Sources: RFC 9110 (statuses, Retry-After), https://github.com/ndjson/ndjson-spec
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from serving.streams.sinks.tls import client_context
 NOT_NOW = (401, 403, 407, 408, 425, 429)
 BAD_BODY = (400, 413, 422)
 CONTENT_TYPE = "application/x-ndjson"
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,19 @@ class WebhookSink:
 
     def send(self, lines: Sequence[bytes]) -> None:
         """Post the lines. Raises SinkError where nobody takes them now; those that are refused are counted."""
+        self.refused += self._deliver(lines)
+
+    def _deliver(self, lines: Sequence[bytes]) -> int:
+        """Post the lines and return how many were refused."""
         status, retry_after = self._post(b"".join(lines))
         if 200 <= status < 300:
-            return
+            return 0
         if status in NOT_NOW or not 400 <= status < 500:
             raise SinkError(f"{self._where} answered {status}", retry_after)
         if status in BAD_BODY and len(lines) > 1:
             middle = len(lines) // 2
-            self.send(lines[:middle])
-            self.send(lines[middle:])
-        else:
-            self.refused += len(lines)
+            return self._deliver(lines[:middle]) + self._deliver(lines[middle:])
+        return len(lines)
 
     def close(self) -> None:
         """Close the connection."""
@@ -122,14 +126,30 @@ def _connect(url: SplitResult, timeout: float, context: ssl.SSLContext | None) -
 def open_sink(name: str, options: Mapping[str, Any]) -> WebhookSink:
     """Return the sink of these options. Raises ServingError where they can't be used."""
     built = build(WebhookOptions, options, f"sink {name}")
-    try:
-        url = urlsplit(built.url)
-        is_good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise ServingError(f"sink {name}: url: should be http:// or https:// and a host")
+    if not _is_url(built.url):
+        raise ServingError(f"sink {name}: url: should be http:// or https:// and a host, percent-encoded")
     for key, value in built.headers.items():
-        if not isinstance(value, str) or not f"{key}{value}".isprintable():
-            raise ServingError(f"sink {name}: headers: {key} should be one line of text")
-    return WebhookSink(name, built, secret(built.token_env, f"sink {name}: token_env"))
+        if not _is_header(key, value):
+            raise ServingError(f"sink {name}: headers: {key} should be one line of ASCII under a header's name")
+    token = secret(built.token_env, f"sink {name}: token_env")
+    if token is not None and not _is_line(token):
+        raise ServingError(f"sink {name}: token_env: the environment variable {built.token_env} should hold ASCII")
+    return WebhookSink(name, built, token)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        has_place = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    return has_place and _is_line(text) and " " not in text
+
+
+def _is_header(key: Any, value: Any) -> bool:
+    is_text = isinstance(key, str) and isinstance(value, str)
+    return is_text and HEADER_NAME.fullmatch(key) is not None and _is_line(value)
+
+
+def _is_line(text: str) -> bool:
+    return text.isascii() and text.isprintable()
