@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,3 +120,35 @@ def test_a_connection_string_that_is_none_is_told_at_the_start(model: Model, mon
     with pytest.raises(ServingError, match="capture: to: x.blob.core.windows.net: ") as caught:
         Capture(CaptureConfig("https://x.blob.core.windows.net/frames"), model)
     assert "secret" not in str(caught.value)
+
+
+def test_a_connection_string_of_another_account_is_told_at_the_start(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "DefaultEndpointsProtocol=https;AccountName=other;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", other)
+    monkeypatch.delenv("AZURE_STORAGE_SAS_TOKEN", raising=False)
+    with pytest.raises(ServingError, match="capture: to: x.blob.core.windows.net: .* is of another account"):
+        Capture(CaptureConfig("https://x.blob.core.windows.net/frames"), model)
+    Capture(CaptureConfig("https://other.blob.core.windows.net/frames/"), model).close()
+
+
+@pytest.fixture
+def nothing_lets_in(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL of a container, with no token or connection string for any."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    return "https://x.blob.core.windows.net/frames"
+
+
+def test_where_nothing_else_lets_in_the_identity_may(model: Model, nothing_lets_in: str) -> None:
+    pytest.importorskip("azure.identity")
+    Capture(CaptureConfig(nothing_lets_in), model).close()
+
+
+def test_where_nothing_lets_in_that_is_told_at_the_start(
+    model: Model, nothing_lets_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    with pytest.raises(ServingError, match="nothing lets in: .* or install azure-identity"):
+        Capture(CaptureConfig(nothing_lets_in), model)

@@ -153,6 +153,12 @@ def test_a_hook_that_is_not_there_is_told_at_the_start(name: str) -> None:
         load_function(name)
 
 
+@pytest.mark.parametrize("wrong", [{"per_hour": -1}, {"below": 1.5}, {"below": -0.1}, {"random": 5.0}])
+def test_a_number_out_of_its_range_is_told_at_the_start(tmp_path: Path, model: Model, wrong: dict[str, float]) -> None:
+    with pytest.raises(ServingError, match=f"capture: {next(iter(wrong))}: .* is not between 0 and"):
+        capture(tmp_path, model, **wrong)
+
+
 def test_a_folder_that_is_a_file_is_told_at_the_start(tmp_path: Path, model: Model) -> None:
     (tmp_path / "to").touch()
     with pytest.raises(ServingError, match="give a folder that can be written"):

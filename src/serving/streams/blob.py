@@ -1,7 +1,8 @@
 """Writes files to a container of Azure Blob Storage. It needs azure-storage-blob.
 
 The container is given by its URL. What lets in is in the URL (a SAS), or in one of the variables that Azure's own tools
-read: AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING.
+read: AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING; or it is the identity of the machine or of the user,
+where azure-identity is installed.
 
 Source: https://learn.microsoft.com/azure/storage/blobs/storage-blob-upload-python.
 """
@@ -40,19 +41,38 @@ class Container:
 def open_container(url: str) -> Container:
     """Return the container at a URL; nothing is sent yet. Raises ServingError where it can't be used."""
     try:
-        from azure.storage.blob import BlobServiceClient, ContainerClient
+        from azure.storage.blob import ContainerClient
     except ImportError:
         where = "environments/serve/options/blob.txt"
         raise ServingError(f"capture: azure-storage-blob is not installed: see {where}") from None
     parts = urlsplit(url)
     options: dict[str, Any] = {"connection_timeout": SECONDS, "read_timeout": SECONDS, "retry_total": RETRIES}
+    bare = parts._replace(query="").geturl().rstrip("/")
     connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
     token = parts.query or os.environ.get("AZURE_STORAGE_SAS_TOKEN")
     try:
-        if token is None and connection is not None:
-            service = BlobServiceClient.from_connection_string(connection, **options)
-            return Container(service.get_container_client(parts.path.rstrip("/").rpartition("/")[2]))
-        bare = parts._replace(query="").geturl()
-        return Container(ContainerClient.from_container_url(bare, credential=token, **options))
+        if connection and not token:
+            return Container(_by_connection_string(connection, bare, options))
+        credential = token or _identity(f"capture: to: {parts.hostname}")
+        return Container(ContainerClient.from_container_url(bare, credential=credential, **options))
     except ValueError as error:
         raise ServingError(f"capture: to: {parts.hostname}: {error}") from None
+
+
+def _by_connection_string(connection: str, url: str, options: dict[str, Any]) -> Any:
+    """Return the container's client. Raises ValueError where the string is of another account than the URL."""
+    from azure.storage.blob import ContainerClient
+
+    client = ContainerClient.from_connection_string(connection, url.rpartition("/")[2], **options)
+    if client.url.lower() != url.lower():
+        raise ValueError("AZURE_STORAGE_CONNECTION_STRING is of another account: unset it, or give its container's URL")
+    return client
+
+
+def _identity(where: str) -> Any:
+    try:
+        from azure.identity import DefaultAzureCredential
+    except ImportError:
+        names = "AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING"
+        raise ServingError(f"{where}: nothing lets in: set {names}, or install azure-identity") from None
+    return DefaultAzureCredential()

@@ -8,6 +8,7 @@ written. The JPEG is there, whole, before its JSON is.
 from __future__ import annotations
 
 import importlib
+import math
 import queue
 import random
 import re
@@ -72,7 +73,8 @@ class Capture:
     """Keeps frames as its configuration says. Any thread may offer them."""
 
     def __init__(self, config: CaptureConfig, model: Model) -> None:
-        """Raises ServingError where `to` or `redact` can't be used."""
+        """Raises ServingError where `to`, `redact` or a number can't be used."""
+        check_numbers(config)
         self._config, self._model = config, model
         self._store = open_store(config.to)
         self._redact = load_function(config.redact) if config.redact else None
@@ -155,7 +157,7 @@ class Capture:
             jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(frame), JPEG_QUALITY, "RGB")
             self._store.write(f"{picture.name}.jpg", jpeg)
             self._store.write(f"{picture.name}.json", orjson.dumps(picture.sidecar, option=orjson.OPT_INDENT_2) + b"\n")
-        except (OSError, ValueError):
+        except Exception:  # a store of another's making may raise anything, and the next frame is to be written
             return "write_failures"
         return str(picture.sidecar["reason"])
 
@@ -172,6 +174,14 @@ def file_name(stream: str, now: float) -> str:
     """Return STREAM/TIME, in UTC, without a suffix; what can't be in a file's name becomes _."""
     folder = re.sub(r"[^A-Za-z0-9._-]", "_", stream).lstrip(".") or "_"
     return f"{folder}/{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S.%fZ}"
+
+
+def check_numbers(config: CaptureConfig) -> None:
+    """Raises ServingError where a number is out of its range."""
+    for name, most in (("per_hour", math.inf), ("below", 1.0), ("random", 1.0)):
+        value = getattr(config, name)
+        if not 0 <= value <= most:
+            raise ServingError(f"capture: {name}: {value:g} is not between 0 and {most:g}")
 
 
 def open_store(to: str) -> Store:
