@@ -281,9 +281,10 @@ def test_each_stream_has_its_topic_and_a_name_makes_no_levels(tmp_path: Path) ->
 
 
 def test_a_broker_that_does_not_let_in_is_down_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BROKER_PASSWORD", "s3cret")
+    variable = "BROKER_LOGIN"
+    monkeypatch.setenv(variable, "s3cret")
     with answering(b"\x20\x02\x00\x05") as port:  # CONNACK, not authorized
-        login = {"username": "site", "password_env": "BROKER_PASSWORD"}
+        login = {"username": "site", "password_env": variable}
         sink = open_sink(SinkConfig("mqtt", {"host": "127.0.0.1", "port": port, **login}))
         with pytest.raises(SinkError, match="Not authorized"):
             sink.send(LINES)
