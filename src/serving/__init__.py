@@ -5,4 +5,4 @@ import os
 # ONNX Runtime 1.31 tells its maker of each use over the network unless told not to, before it is imported (Privacy.md).
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -16,6 +16,7 @@ SIZES = (1, 2, 4, 8, 16, 32)
 BUDGET_SECONDS = 0.3
 GAIN = 0.05  # a smaller part of the time per frame is within what a busy machine makes of it, and not worth a wait
 ROUNDS = 12
+BATCH_SECONDS = 40e-6  # what a batch costs the server beside the model: the larger it is, the more frames share it
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Scale = Mapping[int, float]
@@ -53,15 +54,19 @@ def measure(
         if seconds[known] + size / known * seconds[known] > share:
             break
         _compare(run, frames, (known, size), seconds, share)
-        if seconds[size] / size > seconds[known] / known * (1 - GAIN):
+        if _per_frame(seconds, size) > _per_frame(seconds, known) * (1 - GAIN):
             break
     return BatchCurve(seconds, choose_cap(seconds), tuple(frame_shape))
 
 
 def choose_cap(seconds: Mapping[int, float]) -> int:
     """Return the smallest batch size whose time per frame is within GAIN of the best."""
-    best = min(taken / size for size, taken in seconds.items())
-    return min(size for size, taken in seconds.items() if taken / size <= best * (1 + GAIN))
+    best = min(_per_frame(seconds, size) for size in seconds)
+    return min(size for size in seconds if _per_frame(seconds, size) <= best * (1 + GAIN))
+
+
+def _per_frame(seconds: Mapping[int, float], size: int) -> float:
+    return (seconds[size] + BATCH_SECONDS) / size
 
 
 def _compare(
@@ -77,6 +82,7 @@ def _compare(
 
 
 def _seconds(run: Run, frames: NDArray[np.uint8]) -> float:
-    start = time.perf_counter()
+    # The processor's time, not the clock's: what else the machine does while a model is loaded must not shape the curve.
+    start = time.process_time()
     run(frames)
-    return time.perf_counter() - start
+    return time.process_time() - start

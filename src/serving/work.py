@@ -45,6 +45,10 @@ def execute(model: Model, batch: Sequence[Work]) -> None:
     """Read and score a batch for one model: frames of one shape together. Outcomes are put into each Work."""
     for work in batch:
         _read(work)
+    if len(batch) == 1:
+        if batch[0].frames is not None:
+            _predict(model, [batch[0]])
+        return
     good = [work for work in batch if work.frames is not None]
     for group in _by_shape(good, model.curve.frame_shape):
         _predict(model, group)

@@ -47,6 +47,39 @@ def test_pipelined_requests_come_in_their_order() -> None:
     assert [item.request.path for item in received] == ["/score", "/docs", "/score"]
 
 
+def test_a_head_that_comes_again_brings_its_own_body() -> None:
+    memory, seen = Memory(150), []
+    one = RequestReader(LIMITS, memory, lambda request: seen.append(request.path))
+    bodies = [one.feed(POST.replace(b"hello", body))[0].request.body for body in (b"hello", b"01234", b"\r\n\r\nx")]
+    assert bodies == [b"hello", b"01234", b"\r\n\r\nx"]
+    assert seen == ["/score"] * 3 and memory.reserved == 15, "each was admitted and accounted for"
+
+
+@given(
+    st.lists(st.sampled_from([POST, POST.replace(b"top=1", b"top=2"), POST + POST, POST[:40], POST[40:]]), max_size=8)
+)
+def test_a_stream_reads_the_same_with_heads_that_are_known(parts: list[bytes]) -> None:
+    quick, plain = reader(Memory(10**6)), reader(Memory(10**6))
+    seen: list[list[tuple[str, bytes]]] = [[], []]
+    for number, one in enumerate((quick, plain)):
+        try:
+            for part in parts:
+                if one is plain:
+                    one._known = None
+                seen[number] += [(item.request.query, item.request.body) for item in one.feed(part)]
+        except RequestError as error:
+            seen[number].append((str(error.status), b""))
+    assert seen[0] == seen[1]
+
+
+def test_a_known_head_is_refused_where_it_is_no_longer_admitted() -> None:
+    refusals = [None, error_response(401, "the key is revoked")]
+    one = RequestReader(LIMITS, Memory(150), lambda request: refusals.pop(0))
+    assert one.feed(POST)[0].refusal is None
+    (received,) = one.feed(POST)
+    assert received.refusal is not None and received.request.body == b""
+
+
 def test_a_chunked_body_is_joined() -> None:
     chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     assert reader().feed(chunked)[0].request.body == b"abcde"

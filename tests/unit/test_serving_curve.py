@@ -36,7 +36,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     """Return what measures a machine by the machine's own clock."""
 
     def measured(machine: Machine) -> curve.BatchCurve:
-        monkeypatch.setattr(curve, "time", SimpleNamespace(perf_counter=lambda: machine.now))
+        monkeypatch.setattr(
+            curve, "time", SimpleNamespace(perf_counter=lambda: machine.now, process_time=lambda: machine.now)
+        )
         return measure(machine.run, (28, 28, 3))
 
     return measured

@@ -14,7 +14,17 @@ from serving.errors import RequestError
 from serving.http.limits import Limits, Memory
 from serving.http.message import Request, Response
 
+NO_MEMORY = "the bodies of all requests together take all memory for them"
 IDLE, HEAD, BODY = "idle", "head", "body"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A head that was parsed before, byte for byte, and the bytes of a request with it."""
+
+    head: bytes
+    size: int
+    request: Request
 
 
 @dataclass(slots=True)
@@ -40,6 +50,7 @@ class RequestReader:
         self._received: list[Received] = []
         self._error: RequestError | None = None
         self._head_bytes = 0
+        self._known: Known | None = None
         self.on_message_begin()
         self.stage = IDLE
 
@@ -49,6 +60,10 @@ class RequestReader:
         Raises RequestError, after which the connection can't be read on: 400 on what is not HTTP/1.1, 413 and 431 on
         what is too long, 503 where bodies take all the memory there is for them.
         """
+        known = self._known
+        if known is not None and len(data) == known.size and self.stage is IDLE and data.startswith(known.head):
+            return self._received_again(known, data)
+        begins = self.stage is IDLE
         if self.stage is not BODY:
             self._head_bytes += len(data)
         try:
@@ -60,7 +75,21 @@ class RequestReader:
         if self.stage is not BODY and self._head_bytes > self._limits.head_bytes:
             raise self._too_long_head()
         received, self._received = self._received, []
+        self._known = _known(data, received) if begins and self.stage is IDLE and len(received) == 1 else None
         return received
+
+    def _received_again(self, known: Known, data: bytes) -> list[Received]:
+        # Clients on a kept connection say the same head again and again: what it means was found out once. The parser
+        # stands between two messages and does not miss this one.
+        like = known.request
+        request = Request(like.method, like.path, like.query, like.headers, b"", time.monotonic())
+        refusal, reserved = self._admit(request), 0
+        if refusal is None:
+            request.body = data[len(known.head) :]
+            reserved = len(request.body)
+            if not self._memory.reserve(reserved):
+                raise RequestError(503, NO_MEMORY, 1)
+        return [Received(request, True, refusal, reserved)]
 
     def abandon(self) -> None:
         """Give back what is held for requests that will not be handled any more."""
@@ -125,7 +154,7 @@ class RequestReader:
         elif self._memory.reserve(size - self.reserved):
             self.reserved = size
         else:
-            self._fail(RequestError(503, "the bodies of all requests together take all memory for them", 1))
+            self._fail(RequestError(503, NO_MEMORY, 1))
 
     def _too_long_head(self) -> RequestError:
         return RequestError(431, f"the headers exceed {self._limits.head_bytes} bytes")
@@ -134,6 +163,16 @@ class RequestReader:
         # httptools turns whatever a callback raises into an error of its own.
         self._error = error
         raise error
+
+
+def _known(data: bytes, received: list[Received]) -> Known | None:
+    """Return the head of a request that came whole and alone, where its length is said and nothing else is asked."""
+    one = received[0]
+    headers, body = one.request.headers, one.request.body
+    plain = "content-length" in headers and not {"transfer-encoding", "expect", "upgrade"} & headers.keys()
+    if not plain or not one.keep_alive or one.refusal is not None or one.request.method != "POST":
+        return None
+    return Known(data[: len(data) - len(body)], len(data), one.request)
 
 
 # What clients send again and again is decoded once.
