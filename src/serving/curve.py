@@ -82,7 +82,7 @@ def _compare(
 
 
 def _seconds(run: Run, frames: NDArray[np.uint8]) -> float:
-    # The processor's time, not the clock's: what else the machine does while a model is loaded must not shape the curve.
+    # The processor's time, not the clock's: what else the machine does meanwhile must not shape the curve.
     start = time.process_time()
     run(frames)
     return time.process_time() - start

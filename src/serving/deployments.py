@@ -162,7 +162,6 @@ def _describe(deployment: Deployment) -> dict[str, Any]:
         "digest": deployment.declared.digest,
         "variant": deployment.declared.variant,
         "engine": deployment.declared.engine,
-        "batch_cap": None if deployment.model is None else deployment.model.curve.cap,
         "requests": deployment.requests,
         "errors": deployment.errors,
         "in_flight": deployment.in_flight,

@@ -117,7 +117,6 @@ SCHEMAS: Json = {
             "digest": TEXT,
             "variant": NULLABLE_TEXT,
             "engine": TEXT,
-            "batch_cap": {"type": ["integer", "null"], "description": "frames scored together at most"},
             "requests": COUNT,
             "errors": COUNT,
             "in_flight": COUNT,

@@ -263,7 +263,7 @@ def test_the_report_is_what_the_deploy_target_reads(endpoint: RunningEndpoint, p
         "11": "failed",
     }
     assert set(report["deployments"]["3"]) == {
-        *("state", "reason", "digest", "variant", "engine", "batch_cap", "requests", "errors", "in_flight", "counters"),
+        *("state", "reason", "digest", "variant", "engine", "requests", "errors", "in_flight", "counters"),
     }
     assert "expected sha256:0" in report["deployments"]["11"]["reason"]
     assert report["deployments"]["10"]["variant"] == "fp32"
