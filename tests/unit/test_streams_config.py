@@ -97,3 +97,15 @@ def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(ServingError, match="bad.yaml: is not YAML"):
         read_config(tmp_path / "bad.yaml")
+
+
+def test_a_password_is_filled_in_from_the_environment_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = with_stream(source="rtsp://${NAME}:${SECRET}@camera:554/main?a=b@c")
+    with pytest.raises(ServingError, match="source: the environment variable NAME is not set"):
+        parse_config(content, "f")
+    monkeypatch.setenv("NAME", "guard")
+    monkeypatch.setenv("SECRET", "p4ss")
+    (stream,) = parse_config(content, "f").streams
+    assert stream.address == "rtsp://guard:p4ss@camera:554/main?a=b@c"
+    assert stream.shown == "rtsp://camera:554/main?a=b@c"
+    assert StreamSource("a", "rtsp://guard:p4ss@camera/main").shown == "rtsp://camera/main"

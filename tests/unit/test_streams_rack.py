@@ -106,6 +106,31 @@ def test_a_frame_that_is_too_old_at_its_turn_is_shed() -> None:
     assert shelf.counts.shed == {STALE: 2}
 
 
+def test_the_newest_frame_is_given_half_as_long_again() -> None:
+    rack, (one, other), watch = make_rack(1, 1)
+    rack.put(one, frame(0, watch.now))
+    rack.put(other, frame(0, watch.now))
+    watch.now += 1.4
+    assert take(rack).shelves[0].name == "s0"
+    watch.now += 0.2
+    rack.put(one, frame(1, watch.now))
+    assert take(rack).frames[0].sequence == 1
+    assert other.counts.shed == {STALE: 1}
+
+
+def test_priorities_decide_though_a_batch_takes_just_a_multiple_of_the_frame_interval() -> None:
+    rack, (low, high), watch = make_rack(1, 3, max_age=0.01)
+    for number in range(400):
+        watch.now += 0.01
+        for shelf in (low, high):
+            rack.put(shelf, frame(number, watch.now))
+        if number % 2:
+            watch.now += 0.0001
+            rack.finish(take(rack))
+            watch.now -= 0.0001
+    assert high.counts.scored == pytest.approx(3 * low.counts.scored, abs=3)
+
+
 def test_what_waits_at_the_end_is_scored_whatever_its_age() -> None:
     rack, (shelf,), watch = make_rack(1)
     rack.put(shelf, frame(0, watch.now))

@@ -39,6 +39,12 @@ def test_a_source_without_video_is_named(tmp_path: Path) -> None:
         open_source(StreamSource("a", str(tmp_path / "tone.wav")))
 
 
+def test_an_error_does_not_show_a_password() -> None:
+    with pytest.raises(ServingError) as error:
+        open_source(StreamSource("a", "http://guard:p4ss@127.0.0.1:9/video", timeout_seconds=1))
+    assert "p4ss" not in str(error.value) and "http://127.0.0.1:9/video: cannot be read" in str(error.value)
+
+
 def _silence() -> bytes:
     import io
     import wave

@@ -6,6 +6,8 @@ file and the key; the options of a sink are its opener's to check (serving.strea
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,8 @@ Region = tuple[int, int, int, int]
 PACES = ("source", "none")
 NETWORK = ("rtsp://", "rtsps://", "http://", "https://")
 DEVICE = "/dev/video"
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+USER = re.compile(r"//[^/]*@")
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class StreamSource:
     whole frame. Under overload a stream of priority 2 has twice the share of one of priority 1. `pace: none` plays a
     file as fast as it is scored and loses nothing; `pace: source` plays it in its own time, as a camera would.
     `hardware` names a device of PyAV's to decode on (cuda, vaapi, qsv, ...), "auto" for the first that works.
-    `options` go to FFmpeg as they are, e.g. {rtsp_transport: udp}.
+    ${NAME} in a source is an environment variable: the place for a password. `options` go to FFmpeg as they are, e.g.
+    {rtsp_transport: udp}.
     The seconds say for how long nothing may come, the picture may stand still or be black, before that is a fault.
     """
 
@@ -64,6 +69,16 @@ class StreamSource:
     timeout_seconds: float = 5.0
     frozen_seconds: float = 10.0
     black_seconds: float = 10.0
+
+    @property
+    def address(self) -> str:
+        """Return the source with its environment variables filled in: for opening, never for showing."""
+        return VARIABLE.sub(lambda found: os.environ[found[1]], self.source)
+
+    @property
+    def shown(self) -> str:
+        """Return the source as it may be shown: without a name or a password."""
+        return USER.sub("//", self.source)
 
     @property
     def is_live(self) -> bool:
@@ -174,7 +189,10 @@ def _check_stream(stream: StreamSource, where: str) -> None:
     for name, is_good in limits.items():
         if not is_good:
             raise ServingError(f"{where}: {name}: {getattr(stream, name)} is too small")
+    for name in VARIABLE.findall(stream.source):
+        if name not in os.environ:
+            raise ServingError(f"{where}: source: the environment variable {name} is not set")
     if stream.pace not in PACES:
         raise ServingError(f"{where}: pace: should be one of {', '.join(PACES)}, is {stream.pace!r}")
     if stream.pace == "none" and stream.is_live:
-        raise ServingError(f"{where}: pace: none is for files: {stream.source} comes in its own time")
+        raise ServingError(f"{where}: pace: none is for files: {stream.shown} comes in its own time")

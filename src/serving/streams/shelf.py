@@ -14,6 +14,7 @@ from av import VideoFrame
 from serving.streams.ages import Ages
 
 FRAMES = 4  # what waits at most: two frame intervals, and as much again for a network's jitter
+GRACE = 0.5  # of the greatest age: as much again is left for the model
 
 OVERLOAD = "overload"  # the shelf was full: the oldest made way for the newest
 STALE = "stale"  # too old at its turn for a result in time
@@ -63,7 +64,8 @@ class ShelfView:
 class Shelf:
     """The newest frames of one stream.
 
-    `max_age` is in seconds: a frame that waited longer is shed; None loses nothing, and its decoder has to wait.
+    `max_age` is one frame interval in seconds: a frame that waited longer is shed; None loses nothing, and its decoder
+    has to wait.
     `turn` is what the stream has had, in frames by its priority: the least goes first.
     """
 
@@ -100,8 +102,15 @@ class Shelf:
         self.frames.append(frame)
 
     def expire(self, now: float) -> None:
-        """Shed the frames that have waited too long at a moment of the monotonic clock."""
-        while self.max_age is not None and self.frames and now - self.frames[0].arrived > self.max_age:
+        """Shed the frames that have waited too long at a moment of the monotonic clock.
+
+        The newest is given half as long again: else no stream might have a frame just when a scorer is free, and not
+        the priorities would decide, but who comes next.
+        """
+        while self.max_age is not None and self.frames:
+            allowed = self.max_age if len(self.frames) > 1 else self.max_age * (1 + GRACE)
+            if now - self.frames[0].arrived <= allowed:
+                return
             self.frames.popleft()
             self.counts.shed[STALE] += 1
 

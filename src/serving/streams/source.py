@@ -55,10 +55,10 @@ def open_source(stream: StreamSource) -> Opened:
     try:
         container, note = _open(stream)
     except (av.FFmpegError, OSError) as error:
-        raise ServingError(f"{stream.source}: cannot be read ({_why(error)}): {_advice(stream)}") from None
+        raise ServingError(f"{stream.shown}: cannot be read ({_why(error)}): {_advice(stream)}") from None
     if not container.streams.video:
         container.close()
-        raise ServingError(f"{stream.source}: holds no video: name another source")
+        raise ServingError(f"{stream.shown}: holds no video: name another source")
     video = container.streams.video[0]
     video.codec_context.thread_count = 1
     if stream.is_live:
@@ -92,9 +92,9 @@ class Player:
                     yield picture
         except (av.FFmpegError, OSError) as error:
             reason = f"cannot be read after frame {number} ({_why(error)})"
-            raise ServingError(f"{stream.source}: {reason}: {_advice(stream)}") from None
+            raise ServingError(f"{stream.shown}: {reason}: {_advice(stream)}") from None
         if not number and not self.stop.is_set():
-            raise ServingError(f"{stream.source}: holds no frame: {_advice(stream)}")
+            raise ServingError(f"{stream.shown}: holds no frame: {_advice(stream)}")
 
     def _packets(self, opened: Opened) -> Iterator[av.Packet]:
         clock, is_behind = Clock(), False
@@ -180,12 +180,12 @@ def _open(stream: StreamSource) -> tuple[InputContainer, str]:
     reason = "software was asked for"
     for device in _devices(stream.hardware):
         try:
-            container = av.open(stream.source, hwaccel=HWAccel(device, allow_software_fallback=False), **options)
+            container = av.open(stream.address, hwaccel=HWAccel(device, allow_software_fallback=False), **options)
             return container, f"on {device}"
         except (RuntimeError, ValueError, av.PermissionError, av.InvalidDataError) as error:
             reason = f"{device}: {_why(error)}"
     note = "in software" if stream.hardware is None else f"in software ({reason})"
-    return av.open(stream.source, **options), note
+    return av.open(stream.address, **options), note
 
 
 def _devices(hardware: str | None) -> list[str]:
