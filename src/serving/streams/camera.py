@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import av
 
-from serving.errors import ServingError
+from serving.errors import ServingError, one_line
 from serving.streams.config import Region, StreamSource
 from serving.streams.frames import Cropper
 from serving.streams.health import Health, some_rows
@@ -74,12 +74,13 @@ class Camera:
                 self._play()
                 state, detail = (STOPPED, "on demand") if self._stop.is_set() else (ENDED, "at its last frame")
                 return self._end(state, detail)
-            except ServingError as error:
-                if not self.stream.is_live:
-                    return self._end(FAILED, str(error))
-                self._fault(DROPPED, str(error))
             except Fault as fault:
                 self._fault(fault.kind, str(fault))
+            except Exception as error:  # whatever a source makes FFmpeg raise, it is this stream's own trouble
+                detail = str(error) if isinstance(error, ServingError) else one_line(error)
+                if not self.stream.is_live:
+                    return self._end(FAILED, detail)
+                self._fault(DROPPED, detail)
             waits = back_off() if time.monotonic() - began > WELL_SECONDS else waits
             self._stop.wait(next(waits))
             began = time.monotonic()

@@ -27,7 +27,6 @@ PLANES = {
     **dict.fromkeys(("nv12", "nv21", "p010le", "yuv420p10le"), "yuv420p"),
     **dict.fromkeys(("yuyv422", "uyvy422", "yuv422p10le"), "yuv422p"),
 }
-INTERLEAVED = ("nv12", "nv21", "p010le")  # cropped at an odd column, their two colours would change places
 
 
 class Cropper:
@@ -70,6 +69,13 @@ class Converter:
         return batch
 
 
+def _is_cropped_anywhere(picture: VideoFrame) -> bool:
+    # At an odd column the crop filter takes one of two interleaved colours for the other, and halves of deep ones.
+    form = picture.format
+    is_deep = form.components[0].bits > 8 and form.chroma_width(2) == 1
+    return not (is_deep or form.name.startswith("nv"))
+
+
 def _graph(picture: VideoFrame, region: Region) -> tuple[Graph, FilterContext, FilterContext]:
     x, y, width, height = region
     if x + width > picture.width or y + height > picture.height:
@@ -80,8 +86,8 @@ def _graph(picture: VideoFrame, region: Region) -> tuple[Graph, FilterContext, F
         width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base
     )
     names = [("crop", f"{width}:{height}:{x}:{y}:exact=1"), ("buffersink", "")]
-    if picture.format.name in INTERLEAVED and (x % 2 or y % 2):
-        names.insert(0, ("format", PLANES[picture.format.name]))
+    if (x % 2 or y % 2) and not _is_cropped_anywhere(picture):
+        names.insert(0, ("format", PLANES.get(picture.format.name, "yuv420p")))
     links = [source, *(graph.add(name, value or None) for name, value in names)]
     for one, next_one in zip(links, links[1:], strict=False):
         one.link_to(next_one)
