@@ -164,7 +164,7 @@ def _generator(measured: dict[str, dict[str, float]]) -> str:
 
 def _peers(results: Results) -> str:
     rows = [(name, version) for name, version in results.facts.get("peers", {}).items()]
-    lines = ["## Servers", "How each is set up, and why so, stands in benchmarks/serving/peers/NAME/server.py."]
+    lines = ["## Servers", "How each is set up, and why so, stands in its server.py under benchmarks/serving/peers/."]
     lines += [table(("server", "version"), rows)] if rows else []
     if results.left_out:
         reasons = (f"- {name}: {reason}" for name, reason in sorted(results.left_out.items()))

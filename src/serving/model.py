@@ -105,8 +105,9 @@ def predict(run: Run, labels: tuple[str, ...], frames: NDArray[np.uint8]) -> Pre
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the probabilities of each row of logits, [n, classes] to [n, classes]."""
     # The ufuncs themselves: for a row, the methods max and sum take longer to get to them than they do.
-    powers = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
-    return powers / np.add.reduce(powers, axis=1, keepdims=True)
+    powers: NDArray[np.float32] = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
+    powers /= np.add.reduce(powers, axis=1, keepdims=True)
+    return powers
 
 
 def load_model(
