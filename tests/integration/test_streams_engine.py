@@ -21,6 +21,7 @@ from serving.streams.engine import Engine
 from serving.streams.outlets import Outlets
 from serving.streams.overview import Overview
 from serving.streams.scorer import Models
+from serving.streams.source import Opened, open_source
 from stream_clips import BLACK, BLUE, GREEN, RED, Lines, make_clip, plain_clip, scene, web_camera
 
 
@@ -125,6 +126,22 @@ def test_what_a_file_lacks_is_said_and_the_other_streams_run_to_their_end(model:
     assert all("cannot be read" in failures[one.name] for one in bad)
     assert "is not inside the frame of 96x64" in failures["outside"]
     assert lines.events("nothing") == ["failed"]
+
+
+def test_whatever_a_source_raises_is_its_own_trouble(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_or_raise(stream: StreamSource) -> Opened:
+        if stream.name == "odd":
+            raise MemoryError("no room for\na frame")
+        return open_source(stream)
+
+    monkeypatch.setattr("serving.streams.camera.open_source", open_or_raise)
+    clip = plain_clip(tmp_path / "a.mp4", RED, 30)
+    engine, lines = make_engine(model, *(StreamSource(name, str(clip), pace="none") for name in ("odd", "even")))
+    run(engine)
+    assert engine.failures() == {"odd": "MemoryError: no room for a frame"}
+    assert len(lines.messages("result", "even")) == 30
 
 
 def test_a_frame_that_the_model_cannot_score_is_counted_and_the_stream_is_named(tmp_path: Path) -> None:
