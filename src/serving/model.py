@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,36 +30,54 @@ ENGINES: dict[str, Callable[[bytes, str, str, Path | None], Run]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contract:
-    """What contract.json promises a client: the input's and output's names, and the input's shape, -1 for any size."""
+    """What contract.json promises a client: the input's and output's names, and the input's shape, -1 for any size.
+
+    It is looked up with each request, and is so by what it is and not by what it says.
+    """
 
     input_name: str
     input_shape: tuple[int, ...]
     output_name: str
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Prediction:
     """For n frames: logits, float32 [n, classes], and the classes of their columns. The rest is computed when asked.
 
     `part_of` is the prediction of a batch and the row in it where this one starts: what is computed for one of the
-    batch is computed for all.
+    batch is computed for all, once.
     """
 
     logits: NDArray[np.float32]
     classes: tuple[str, ...]
     part_of: tuple[Prediction, int] | None = None
+    _probabilities: NDArray[np.float32] | None = field(default=None, init=False)
+    _top: list[tuple[int, float]] | None = field(default=None, init=False)
 
-    @cached_property
+    @property
     def probabilities(self) -> NDArray[np.float32]:
         """The softmax of each row of logits, float32 [n, classes]."""
-        if self.part_of is None:
-            return softmax(self.logits)
-        whole, start = self.part_of
-        return whole.probabilities[start : start + len(self.logits)]
+        if self.part_of is not None:
+            whole, start = self.part_of
+            return whole.probabilities[start : start + len(self.logits)]
+        if self._probabilities is None:
+            self._probabilities = softmax(self.logits)
+        return self._probabilities
 
-    @cached_property
+    @property
+    def top(self) -> list[tuple[int, float]]:
+        """The column of the largest probability of each row, the first of equals, and that probability."""
+        if self.part_of is not None:
+            whole, start = self.part_of
+            return whole.top[start : start + len(self.logits)]
+        if self._top is None:
+            columns, largest = self.probabilities.argmax(axis=1), np.maximum.reduce(self.probabilities, axis=1)
+            self._top = list(zip(columns.tolist(), largest.tolist(), strict=True))
+        return self._top
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The class of the largest logit of each row."""
         return tuple(self.classes[index] for index in self.logits.argmax(axis=1))

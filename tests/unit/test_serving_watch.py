@@ -161,7 +161,9 @@ def test_a_followed_folder_is_declared_as_it_changes(following: Path, folder: Pa
     assert declared(following, "elsewhere") == ["7"]
     make_package(tmp_path / "11", 0.9).rename(folder / "one" / "11")
     wait_for(lambda: declared(following, "one") == ["11"])
-    (folder / "one").rename(tmp_path / "away")  # at once: while rmtree(3) is at it, the older versions would be declared
+    (folder / "one").rename(
+        tmp_path / "away"
+    )  # at once: while rmtree(3) is at it, the older versions would be declared
     wait_for(lambda: declared(following, "one") == [])
     assert read_desired(following) == Desired(4, {"elsewhere": ELSEWHERE})
 

@@ -9,9 +9,8 @@ the format of a class, "value:index:label" with six decimals, Triton's src/class
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -28,8 +27,7 @@ REMEMBERED_ANSWERS = 512
 Outputs = tuple[RequestedOutput, ...]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A body, its Content-Type, and its Inference-Header-Content-Length: None where no raw bytes follow the JSON."""
 
     body: bytes
@@ -77,10 +75,11 @@ def _tensor(output: RequestedOutput, prediction: Prediction) -> tuple[dict[str, 
     count, classes = prediction.logits.shape
     if output.name == "label":
         return _strings(output, [count], prediction.labels)
-    numbers = _numbers(output.name, prediction)
     if output.classes:
         most = min(output.classes, classes)
-        return _strings(output, [count, most], _best(numbers, most, prediction.classes))
+        names, best = prediction.classes, _best(output.name, prediction, most)
+        return _strings(output, [count, most], [f"{value:f}:{index}:{names[index]}" for index, value in best])
+    numbers = _numbers(output.name, prediction)
     if output.is_binary:
         return _said(output.name, "FP32", [count, classes], numbers.nbytes), numbers.tobytes()
     # As doubles: a float32's own shortest digits, read as a double and rounded, may be its neighbour.
@@ -101,11 +100,11 @@ def _numbers(name: str, prediction: Prediction) -> NDArray[np.float32]:
     return prediction.logits if name == "logits" else prediction.probabilities
 
 
-def _best(numbers: NDArray[np.float32], most: int, names: tuple[str, ...]) -> list[str]:
-    """Return the `most` largest of each row, largest first, the first of equals first."""
-    if most == 1:
-        best = numbers.argmax(axis=1).tolist()
-        return [f"{row[index]:f}:{index}:{names[index]}" for row, index in zip(numbers, best, strict=True)]
+def _best(name: str, prediction: Prediction, most: int) -> list[tuple[int, float]]:
+    """Return columns and values of the `most` largest of each row, largest first, the first of equals first."""
+    if most == 1 and name == "probabilities":
+        return prediction.top
+    numbers = _numbers(name, prediction)
     order = np.argsort(-numbers, axis=1, kind="stable")[:, :most]
-    values = numbers[np.arange(len(numbers))[:, None], order].ravel().tolist()
-    return [f"{value:f}:{index}:{names[index]}" for value, index in zip(values, order.ravel().tolist(), strict=True)]
+    values = np.take_along_axis(numbers, order, axis=1)
+    return list(zip(order.ravel().tolist(), values.ravel().tolist(), strict=True))

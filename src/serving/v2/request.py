@@ -9,8 +9,8 @@ length is in the header Inference-Header-Content-Length; 0 there says that the b
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,7 @@ REMEMBERED_HEADERS = 512  # of at most so many bytes each: 2 MB in all
 REMEMBERED_BYTES = 4096
 
 
-@dataclass(frozen=True)
-class InferRequest:
+class InferRequest(NamedTuple):
     """A valid request: frames, uint8 [n, height, width, 3], read-only; the outputs to answer; the id to answer with.
 
     `timeout_us` is Triton's parameter `timeout`: the answer is of no use after so many microseconds.
