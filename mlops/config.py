@@ -16,6 +16,8 @@ from mlops.names import STAGES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES_FOLDER = REPOSITORY / "mlops" / "stages"
+REPORTS = ("none", "github", "azure-devops")
+AUTHS = ("key", "aad_token", "aml_token")
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,90 @@ class Local:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """An Azure ML compute cluster. A node that had nothing to do for `idle_seconds` goes, down to `min_nodes`.
+
+    Low-priority nodes cost a fraction and may be taken away at any time; training then goes on from its checkpoint.
+    """
+
+    size: str
+    min_nodes: int
+    max_nodes: int
+    idle_seconds: int
+    low_priority: bool
+
+
+@dataclass(frozen=True)
+class Training:
+    """Where the training pipeline runs on Azure ML: distributed steps on `cluster`, all others on `default_cluster`.
+
+    `variables` are environment variables of the distributed steps, as NCCL_DEBUG; `shm_size` is their /dev/shm.
+    """
+
+    cluster: str
+    default_cluster: str
+    nodes: int
+    processes_per_node: int
+    shm_size: str
+    variables: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Online:
+    """An Azure ML online endpoint; `endpoint` null: named after model and stage. `compute` null: managed by Azure.
+
+    `compute` names an attached Kubernetes cluster (AKS or Arc); `instance_type` is a VM size, there an instance type.
+    `auth` is key, aad_token or aml_token.
+    """
+
+    endpoint: str | None
+    auth: str
+    compute: str | None
+    instance_type: str
+    instances: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """An Azure ML batch endpoint; `endpoint` null: named after model and stage.
+
+    `mini_batch_size` is how many files a call of the scoring script gets; `max_failed` how many may fail, -1 any.
+    """
+
+    endpoint: str | None
+    cluster: str
+    nodes: int
+    mini_batch_size: int
+    max_failed: int
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """When the training pipeline runs by itself: by cron (null: not) in a time zone, and when new data is published."""
+
+    cron: str | None
+    time_zone: str
+    on_new_data: bool
+
+
+@dataclass(frozen=True)
+class AzureML:
+    """The stage's Azure ML workspace. `registry` null: versions live in the workspace, else in that shared registry."""
+
+    subscription: str
+    resource_group: str
+    workspace: str
+    registry: str | None
+    clusters: dict[str, Cluster]
+    training: Training
+    online: Online
+    batch: Batch
+    retraining: Retraining
+
+
+@dataclass(frozen=True)
 class Stage:
-    """One stage file, laid over base.yaml."""
+    """One stage file, laid over base.yaml. `report`: where a training's verdict goes: none, github, azure-devops."""
 
     name: str
     model: str
@@ -118,6 +202,8 @@ class Stage:
     gates: Gates
     release: Release
     local: Local
+    azureml: AzureML
+    report: str
 
     @property
     def home(self) -> Path:
@@ -125,13 +211,33 @@ class Stage:
         return (REPOSITORY / os.environ.get("VISIONLINE_HOME", self.local.home)).resolve()
 
 
-def load_stage(name: str, folder: Path = STAGES_FOLDER) -> Stage:
-    """Read base.yaml and <name>.yaml. Raises ConfigError with the file and the key of whatever is wrong."""
+def load_stage(name: str, folder: Path | None = None) -> Stage:
+    """Read base.yaml and <name>.yaml of a folder; VISIONLINE_STAGES names another one than mlops/stages.
+
+    Raises ConfigError with the file and the key of whatever is wrong.
+    """
+    folder = folder or Path(os.environ.get("VISIONLINE_STAGES", STAGES_FOLDER))
     if name not in STAGES:
         raise ConfigError(f"--stage {name}: unknown stage: use one of {', '.join(STAGES)}")
     path = folder / f"{name}.yaml"
     merged = _merge(_read_yaml(folder / "base.yaml"), _read_yaml(path))
-    return build(Stage, {"name": name, **merged}, str(path))
+    stage = build(Stage, {"name": name, **merged}, str(path))
+    _check_choices(stage, path)
+    return stage
+
+
+def _check_choices(stage: Stage, path: Path) -> None:
+    azure = stage.azureml
+    clusters = tuple(azure.clusters)
+    for key, value, known in (
+        ("report", stage.report, REPORTS),
+        ("azureml.online.auth", azure.online.auth, AUTHS),
+        ("azureml.training.cluster", azure.training.cluster, clusters),
+        ("azureml.training.default_cluster", azure.training.default_cluster, clusters),
+        ("azureml.batch.cluster", azure.batch.cluster, clusters),
+    ):
+        if value not in known:
+            raise ConfigError(f"{path}: {key}: '{value}' is unknown: use one of {', '.join(known)}")
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

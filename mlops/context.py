@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from mlops import adapters
-from mlops.config import REPOSITORY, Stage
+from mlops.config import REPOSITORY, Stage, load_stage
+from mlops.names import stage_before
 from mlops.ports import DataStore, DeployTarget, JobRunner, Registry
 
 
@@ -29,6 +30,13 @@ class Context:
         return adapters.registry(self.stage)
 
     @cached_property
+    def source(self) -> Registry:
+        """Return the registry of the stage before, where this stage's candidates are; of the first stage, its own."""
+        before = stage_before(self.stage.name)
+        other = self.registry if before is None else adapters.registry(load_stage(before))
+        return self.registry if other == self.registry else other
+
+    @cached_property
     def jobs(self) -> JobRunner:
         """Return the job runner of the stage's platform."""
         return adapters.job_runner(self.stage)
@@ -43,11 +51,10 @@ class Context:
         """Return the stage's endpoint."""
         return adapters.deploy_target(self.stage)
 
-    def package(self, version: int) -> Path:
+    def package(self, version: int, registry: Registry | None = None) -> Path:
         """Return the folder of a version's package, fetched from the registry and checked against its digest."""
-        return self.registry.download(
-            self.stage.model, version, self.stage.home / "packages" / self.stage.model / str(version)
-        )
+        folder = self.stage.home / "packages" / self.stage.model / str(version)
+        return (registry or self.registry).download(self.stage.model, version, folder)
 
 
 def runs_folder() -> Path:

@@ -24,6 +24,16 @@ def rollback_tag(stage: str) -> str:
     return f"{stage}_rollback"
 
 
+def is_tag_of(stage: str, key: str) -> bool:
+    """Tell whether a tag is of a stage: the stage tag, and what is said beside it."""
+    return key == stage or key.startswith(f"{stage}_")
+
+
+def endpoint_name(model: str, stage: str, kind: str = "") -> str:
+    """Return the name of a stage's endpoint where its file gives none: letters, digits and hyphens, at most 32."""
+    return "-".join(part for part in (model[: 32 - len(stage) - len(kind) - 2].rstrip("-"), stage, kind) if part)
+
+
 def stage_before(stage: str) -> str | None:
     """Return the rung below a stage, or None for the first. Raises ValueError on an unknown stage."""
     index = STAGES.index(stage)

@@ -27,8 +27,20 @@ class Registry(Protocol):
     def set_tag(self, model: str, version: int, key: str, value: str) -> None:
         """Set one tag of a version. Raises RegistryError where the version is unknown."""
 
+    def remove_tag(self, model: str, version: int, key: str) -> None:
+        """Remove one tag of a version, if it has it. Raises RegistryError where the version is unknown."""
+
+    def archive(self, model: str, version: int) -> None:
+        """Hide a version from `versions`; its number is not given again. Raises RegistryError where it is unknown."""
+
     def download(self, model: str, version: int, folder: Path) -> Path:
         """Put the package of a version at `folder`, checked against the version's digest, whole or not at all."""
+
+    def copy_to(self, model: str, version: int, other: Registry) -> None:
+        """Make a version known to another registry, under its number; nothing where that is this one."""
+
+    def receive(self, version: ModelVersion, package: Path) -> None:
+        """Store a package under the number and with the tags that it has in another registry. Raises RegistryError."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,22 @@ from mlops.ports import DataStore, DeployTarget, JobRunner, Registry
 
 # port -> value of the stage file's key -> where the factory stands. A factory takes the Stage.
 ADAPTERS = {
-    "registry": {"local": "mlops.adapters.local.registry:open_registry"},
-    "job_runner": {"local": "mlops.adapters.local.jobs:open_job_runner"},
-    "data_store": {"local": "mlops.adapters.local.datastore:open_data_store"},
-    "deploy_target": {"local": "mlops.adapters.local.target:open_target"},
+    "registry": {
+        "local": "mlops.adapters.local.registry:open_registry",
+        "azureml": "mlops.adapters.azureml.registry:open_registry",
+    },
+    "job_runner": {
+        "local": "mlops.adapters.local.jobs:open_job_runner",
+        "azureml": "mlops.adapters.azureml.jobs:open_job_runner",
+    },
+    "data_store": {
+        "local": "mlops.adapters.local.datastore:open_data_store",
+        "azureml": "mlops.adapters.azureml.datastore:open_data_store",
+    },
+    "deploy_target": {
+        "local": "mlops.adapters.local.target:open_target",
+        "azureml-online": "mlops.adapters.azureml.online:open_target",
+    },
 }
 
 

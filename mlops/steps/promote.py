@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mlops.context import Context
 from mlops.errors import ConfigError, RegistryError
 from mlops.judging import build_case, read_evaluation, read_package, report_verdict
 from mlops.loading import read_json
-from mlops.names import APPROVED, stage_before, stage_record
+from mlops.names import APPROVED, is_tag_of, stage_before, stage_record
 from mlops.policy import against, exit_code, judge, standing_of_candidate
 from mlops.records import (
     Evaluation,
@@ -50,7 +51,7 @@ def promote(context: Context, version: int | None = None) -> PromoteRecord:
     before = stage_before(stage.name)
     if before is None:
         raise ConfigError(f"--stage {stage.name}: is the first stage: a model enters it by `python -m mlops register`")
-    versions = context.registry.versions(stage.model)
+    versions = _versions(context)
     candidate = _candidate(context, versions, version, before)
     recorded = _recorded(context, candidate)
     if recorded:
@@ -60,11 +61,29 @@ def promote(context: Context, version: int | None = None) -> PromoteRecord:
     standing = standing_of_candidate(candidate, champion, stage.name, before)
     verdict = standing or _judge(context, candidate, champion, versions)
     if verdict.outcome == "promote" and stage_tag(candidate, stage.name) != APPROVED:
+        context.source.copy_to(stage.model, candidate.version, context.registry)
         context.registry.set_tag(stage.model, candidate.version, stage.name, APPROVED)
     number = champion.version if champion else None
     record = PromoteRecord(stage.name, candidate.version, candidate.digest, number, verdict)
     write_record(context.run, stage_record("promote", stage.name), record)
     return record
+
+
+def _versions(context: Context) -> Versions:
+    """Return the versions of the stage before and of this one: each stage's tags as its own registry says them."""
+    own = context.registry.versions(context.stage.model)
+    if context.source == context.registry:
+        return own
+    others = context.source.versions(context.stage.model)
+    return {number: _seen(number, own, others, context.stage.name) for number in sorted({*own, *others})}
+
+
+def _seen(number: int, own: Versions, others: Versions, stage: str) -> ModelVersion:
+    tags = {key: value for key, value in own[number].tags.items() if is_tag_of(stage, key)} if number in own else {}
+    if number not in others:
+        return own[number]
+    told = {key: value for key, value in others[number].tags.items() if not is_tag_of(stage, key)}
+    return replace(others[number], tags={**told, **tags})
 
 
 def _candidate(context: Context, versions: Versions, wanted: int | None, before: str) -> ModelVersion:
@@ -100,7 +119,7 @@ def _recorded(context: Context, candidate: ModelVersion) -> PromoteRecord | None
 
 
 def _judge(context: Context, candidate: ModelVersion, champion: ModelVersion | None, versions: Versions) -> Verdict:
-    folder = context.package(candidate.version)
+    folder = context.package(candidate.version, context.source)
     evaluation = read_evaluation(folder)
     stored = _stored(context, evaluation, champion)
     compared = against(evaluation, champion, stored)

@@ -33,6 +33,7 @@ ALLOWED = {
 # An SDK lives inside the adapter that is named after its platform.
 SDKS = {
     "mlops.adapters.local": ("mlflow", "sqlalchemy"),
+    "mlops.adapters.azureml": ("azure",),
     "serving.openvino_engine": ("openvino",),
     "serving.entra": ("jwt",),
     "serving.streams.sinks.mqtt": ("paho",),
@@ -40,7 +41,9 @@ SDKS = {
     "serving.streams.blob": ("azure",),
 }
 # What an adapter knows of mlops: ports, records and the small modules below them. Never a step, a rule or a context.
-BELOW_ADAPTERS = tuple(f"mlops.{name}" for name in "ports records config errors loading names client".split())
+BELOW_ADAPTERS = tuple(
+    f"mlops.{name}" for name in "ports records config errors loading names client storage manifest".split()
+)
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.
 PURE = tuple(f"mlops.{name}" for name in "errors names records case policy soundness quality traffic".split())
 ABOVE_RULES = ("mlops.adapters", "mlops.context", "mlops.steps", "mlops.demo", "mlops.cli", "subprocess", "socket")
@@ -118,6 +121,7 @@ BAD = [
     (foreign_imports, Module("mlops.judging", "def f():\n    import onnxruntime")),
     (foreign_imports, Module("mlops.steps.train", "from mlflow.tracking import MlflowClient")),
     (foreign_imports, Module("mlops.adapters.local.registry", "import azure.ai.ml")),
+    (foreign_imports, Module("mlops.adapters.azureml.registry", "import mlflow")),
     (foreign_imports, Module("mlops.adapters.local.target", "import kubernetes")),
     (foreign_imports, Module("serving.model", "import torch")),
     (foreign_imports, Module("serving.model", "import mlflow")),

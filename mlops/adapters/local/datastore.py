@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.adapters.local.storage import locked, place_folder
+from mlops.storage import locked, place_folder
 from mlops.config import Stage
 from mlops.errors import ConfigError
 from mlops.loading import read_json, write_json

@@ -15,15 +15,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops.adapters.local.storage import locked, place_folder
+from mlops.storage import locked, place_folder
 from mlops.config import Stage
 from mlops.errors import RegistryError
 from mlops.names import TAG_DIGEST
+from mlops.ports import Registry
 from mlops.records import ModelVersion
 from modelpackage import PackageError, open_package, package_digest
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+TAG_ARCHIVED = "archived"  # MLflow's registry only knows how to delete
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,10 @@ class LocalRegistry:
             return known[0] if known else self._create(model, digest, {**tags, TAG_DIGEST: digest})
 
     def versions(self, model: str) -> dict[int, ModelVersion]:
-        """Return all versions of a model by number, lowest first; empty where the model is unknown."""
+        """Return all versions of a model that are not archived, lowest first; empty where the model is unknown."""
         with _in_one_line():
-            found = [_model_version(entry) for entry in self._search(f"name='{model}'")]
+            entries = [entry for entry in self._search(f"name='{model}'") if TAG_ARCHIVED not in entry.tags]
+            found = [_model_version(entry) for entry in entries]
         return {one.version: one for one in sorted(found, key=lambda one: one.version)}
 
     def set_tag(self, model: str, version: int, key: str, value: str) -> None:
@@ -54,6 +58,31 @@ class LocalRegistry:
         self._known(model, version)
         with locked(self._lock), _in_one_line():
             self._client.set_model_version_tag(model, str(version), key, value)
+
+    def remove_tag(self, model: str, version: int, key: str) -> None:
+        """Remove one tag of a version, if it has it. Raises RegistryError where the version is unknown."""
+        if key in self._known(model, version).tags:
+            with locked(self._lock), _in_one_line():
+                self._client.delete_model_version_tag(model, str(version), key)
+
+    def archive(self, model: str, version: int) -> None:
+        """Hide a version from `versions`; its package stays. Raises RegistryError where the version is unknown."""
+        self.set_tag(model, version, TAG_ARCHIVED, "true")
+
+    def copy_to(self, model: str, version: int, other: Registry) -> None:
+        """Make a version known to another registry, under its number; nothing where that is this one."""
+        if other != self:
+            known = self._known(model, version)
+            other.receive(known, self._folder(model, known.digest))
+
+    def receive(self, version: ModelVersion, package: Path) -> None:
+        """Store a package under the number that it has elsewhere. Raises RegistryError where MLflow numbers it anew."""
+        number = self.register(version.model, package, version.tags).version
+        if number != version.version:
+            raise RegistryError(
+                f"{version.model} {version.version} is version {number} in {self.home}: MLflow numbers by itself: use "
+                "one home for all stages"
+            )
 
     def download(self, model: str, version: int, folder: Path) -> Path:
         """Put the package of a version at `folder`, checked against the version's digest, whole or not at all.

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mlops.adapters.local.storage import locked
+from mlops.storage import locked
 from mlops.client import JsonClient
 from mlops.config import REPOSITORY, Stage
 from mlops.errors import BusyError, DeployError, TargetError

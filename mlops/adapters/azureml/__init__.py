@@ -1,0 +1,1 @@
+"""Azure ML as platform and target, through azure-ai-ml. What only a live workspace can prove stands in README."""

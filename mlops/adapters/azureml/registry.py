@@ -1,0 +1,218 @@
+"""Registry on Azure ML: model versions of a workspace, or of a registry that stages share, with tags.
+
+A version's digest is one of its properties, which Azure ML never lets change; what may change are its tags. Azure ML
+has no write that fails when somebody else was faster, so each write is read back. It knows no stages.
+
+Sources: learn.microsoft.com, "Work with models" and "Share models across workspaces with registries".
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.adapters.azureml.failures import explained, status_of
+from mlops.adapters.azureml.workspace import client_of, registry_client_of
+from mlops.config import Stage
+from mlops.errors import RegistryError
+from mlops.names import TAG_DIGEST
+from mlops.ports import Registry
+from mlops.records import ModelVersion
+from mlops.storage import place_folder
+from modelpackage import PackageError, open_package, package_digest
+from modelpackage.release import RELEASE_FILE
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class AzureRegistry:
+    """The versions behind a client; `place` says where: a workspace's or a shared registry's name, for equality."""
+
+    open_client: Callable[[], MLClient] = field(compare=False)
+    place: tuple[str, ...]
+    is_shared: bool = False
+
+    def register(self, model: str, package: Path, tags: Mapping[str, str]) -> ModelVersion:
+        """Store a sealed package as the next version. The same package again gives the version that it has.
+
+        Raises RegistryError where the package is damaged or Azure refuses; then no version is made.
+        """
+        digest = _intact_digest(package)
+        for _ in range(ATTEMPTS):
+            versions = self.versions(model)
+            known = next((one for one in versions.values() if one.digest == digest), None)
+            if known is not None:
+                return known
+            number = self._next_number(model, versions)
+            self._create(ModelVersion(model, number, digest, {**tags, TAG_DIGEST: digest}), package)
+        raise RegistryError(f"{model}: others register at the same time, {ATTEMPTS} times over: run the step again")
+
+    def receive(self, version: ModelVersion, package: Path) -> None:
+        """Store a package under the number and with the tags that it has elsewhere. Raises RegistryError."""
+        known = self.versions(version.model).get(version.version)
+        if known is None:
+            self._create(version, package)
+        elif known.digest != version.digest:
+            raise RegistryError(
+                f"{version.model} {version.version} is another model in {self.place[-1]}: its digest is {known.digest}"
+            )
+
+    def versions(self, model: str) -> dict[int, ModelVersion]:
+        """Return all versions of a model that are not archived, lowest first; empty where the model is unknown."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with explained(f"models of {self.place[-1]}", RegistryError):
+            try:
+                found = [_model_version(entry) for entry in self.open_client().models.list(name=model)]
+            except ResourceNotFoundError:
+                found = []
+        return {one.version: one for one in sorted(found, key=lambda one: one.version)}
+
+    def set_tag(self, model: str, version: int, key: str, value: str) -> None:
+        """Set one tag of a version. Raises RegistryError where it is unknown, or others write without an end."""
+        self._change_tags(model, version, lambda tags: {**tags, key: value})
+
+    def remove_tag(self, model: str, version: int, key: str) -> None:
+        """Remove one tag of a version, if it has it. Raises RegistryError where the version is unknown."""
+        self._change_tags(model, version, lambda tags: {name: tags[name] for name in tags if name != key})
+
+    def archive(self, model: str, version: int) -> None:
+        """Hide a version from `versions`; its package stays. Raises RegistryError where it is unknown."""
+        self._known(model, version)
+        with explained(f"{model} {version}", RegistryError):
+            self.open_client().models.archive(name=model, version=str(version))
+
+    def download(self, model: str, version: int, folder: Path) -> Path:
+        """Put the package of a version at `folder`, checked against the version's digest, whole or not at all.
+
+        A folder that holds it already is left as it is. Raises RegistryError where it is unknown or damaged.
+        """
+        digest = self._known(model, version).digest
+        if _is_intact(folder, digest):
+            return folder
+        with tempfile.TemporaryDirectory() as scratch, explained(f"{model} {version}", RegistryError):
+            self.open_client().models.download(name=model, version=str(version), download_path=scratch)
+            try:
+                place_folder(_package_in(Path(scratch)), folder, lambda copy: open_package(copy, digest))
+            except (PackageError, OSError) as error:
+                raise RegistryError(f"{model} {version} in {self.place[-1]}: {error}") from None
+        return folder
+
+    def copy_to(self, model: str, version: int, other: Registry) -> None:
+        """Make a version known to another registry under the same number. Raises RegistryError."""
+        if other == self:
+            return
+        known = self._known(model, version)
+        if isinstance(other, AzureRegistry) and other.is_shared and not self.is_shared:
+            self._share(known, other)
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            other.receive(known, self.download(model, version, Path(scratch) / "package"))
+
+    def _share(self, known: ModelVersion, other: AzureRegistry) -> None:
+        if known.version in other.versions(known.model):
+            return
+        number = str(known.version)
+        with explained(f"sharing {known.model} {number} with {other.place[-1]}", RegistryError):
+            self.open_client().models.share(
+                name=known.model,
+                version=number,
+                registry_name=other.place[-1],
+                share_with_name=known.model,
+                share_with_version=number,
+            )
+        other._change_tags(known.model, known.version, lambda tags: {**known.tags, **tags})
+
+    def _create(self, version: ModelVersion, package: Path) -> None:
+        from azure.ai.ml.entities import Model
+
+        entity = Model(
+            name=version.model,
+            version=str(version.version),
+            path=str(package),
+            type="custom_model",
+            tags=dict(version.tags),
+            properties={TAG_DIGEST: version.digest},
+        )
+        with explained(f"registering {version.model} {version.version}", RegistryError):
+            try:
+                self.open_client().models.create_or_update(entity)
+            except Exception as error:
+                if not _was_taken(error):
+                    raise
+
+    def _next_number(self, model: str, versions: Mapping[int, ModelVersion]) -> int:
+        # Archived versions keep their numbers, and are not among those that are listed.
+        from azure.ai.ml.constants import ListViewType
+
+        with explained(f"models of {self.place[-1]}", RegistryError):
+            hidden = self.open_client().models.list(name=model, list_view_type=ListViewType.ARCHIVED_ONLY)
+            taken = [int(entry.version) for entry in hidden] if versions else []
+        return max((*versions, *taken), default=0) + 1
+
+    def _change_tags(self, model: str, version: int, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        for _ in range(ATTEMPTS):
+            tags = self._known(model, version).tags
+            if change(tags) == tags:
+                return
+            with explained(f"tags of {model} {version}", RegistryError):
+                entity = self.open_client().models.get(name=model, version=str(version))
+                entity.tags = change(dict(entity.tags))
+                self.open_client().models.create_or_update(entity)
+        if change(self._known(model, version).tags) != self._known(model, version).tags:
+            raise RegistryError(f"{model} {version}: others change its tags at the same time: run the step again")
+
+    def _known(self, model: str, version: int) -> ModelVersion:
+        versions = self.versions(model)
+        if version not in versions:
+            raise RegistryError(f"{model} has no version {version} in {self.place[-1]}: see `python -m mlops status`")
+        return versions[version]
+
+
+def open_registry(stage: Stage) -> AzureRegistry:
+    """Return the registry that holds the stage's versions: the shared one where the stage file names it."""
+    if stage.azureml.registry:
+        return AzureRegistry(lambda: registry_client_of(stage), (stage.azureml.registry,), is_shared=True)
+    azure = stage.azureml
+    return AzureRegistry(lambda: client_of(stage), (azure.subscription, azure.resource_group, azure.workspace))
+
+
+def _model_version(entry: Any) -> ModelVersion:
+    tags = dict(entry.tags or {})
+    return ModelVersion(entry.name, int(entry.version), (entry.properties or {}).get(TAG_DIGEST, ""), tags)
+
+
+def _was_taken(error: Exception) -> bool:
+    # The SDK says so itself where it sees the number in use, Azure where somebody was faster.
+    return status_of(error) == 409 or "already exists" in str(error)
+
+
+def _intact_digest(package: Path) -> str:
+    try:
+        digest = package_digest(package)
+        open_package(package, digest)
+    except PackageError as error:
+        raise RegistryError(str(error)) from None
+    return digest
+
+
+def _is_intact(folder: Path, digest: str) -> bool:
+    try:
+        open_package(folder, digest)
+    except PackageError:
+        return False
+    return True
+
+
+def _package_in(folder: Path) -> Path:
+    found = next(iter(sorted(folder.rglob(RELEASE_FILE))), None)
+    if found is None:
+        raise RegistryError(f"{folder.name}: what was downloaded holds no {RELEASE_FILE}: it is no model package")
+    return found.parent
