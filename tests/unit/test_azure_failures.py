@@ -1,0 +1,58 @@
+"""What Azure's SDKs raise becomes one line that says what to do, and no secret gets into it."""
+
+from __future__ import annotations
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+
+from mlops.adapters.azureml.failures import ADVICE, AGAIN, explained, reason
+from mlops.errors import JobError, RegistryError, StepError
+
+SECRETS = (
+    "https://store.blob.core.windows.net/c/b?sv=1&sig=S3CRET%2Bx&se=2",
+    "Authorization: Bearer S3CRET.abc-def",
+    '{"access_token": "S3CRET"}',
+    "AccountName=a;AccountKey=S3CRET==;EndpointSuffix=x",
+    "client_secret=S3CRET&grant_type=client_credentials",
+    "the token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJTM0NSRVQifQ.S3CRET was refused",
+)
+
+
+def http_error(status: int, message: str = "no") -> HttpResponseError:
+    error = HttpResponseError(message)
+    error.status_code = status
+    return error
+
+
+@pytest.mark.parametrize("status", ADVICE)
+def test_each_status_has_its_advice(status: int) -> None:
+    with pytest.raises(RegistryError, match=rf"^models of ws: {status} no: ") as raised, explained(
+        "models of ws", RegistryError
+    ):
+        raise http_error(status)
+    assert str(raised.value).endswith(ADVICE[status])
+
+
+@pytest.mark.parametrize(
+    "error", [ServiceRequestError("Connection\n  reset"), ClientAuthenticationError("AADSTS1\r\nx")]
+)
+def test_what_has_no_status_is_one_line_too(error: Exception) -> None:
+    with pytest.raises(StepError) as raised, explained("login"):
+        raise error
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(AGAIN)
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_is_hidden(text: str) -> None:
+    assert "S3CRET" not in reason(http_error(400, text)) and "[hidden]" in reason(http_error(400, text))
+
+
+def test_our_own_errors_and_defects_pass_as_they_are() -> None:
+    for error in (JobError("step train failed"), KeyError("x")):
+        with pytest.raises(type(error)) as raised, explained("anything"):
+            raise error
+        assert raised.value is error
+
+
+def test_a_long_answer_is_cut() -> None:
+    assert len(reason(http_error(500, "x" * 10_000))) < 600
