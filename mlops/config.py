@@ -214,13 +214,14 @@ class Stage:
 def load_stage(name: str, folder: Path | None = None) -> Stage:
     """Read base.yaml and <name>.yaml of a folder; VISIONLINE_STAGES names another one than mlops/stages.
 
-    Raises ConfigError with the file and the key of whatever is wrong.
+    A folder without a base.yaml is laid over that of mlops/stages. Raises ConfigError with the file and the key of whatever is wrong.
     """
-    folder = folder or Path(os.environ.get("VISIONLINE_STAGES", STAGES_FOLDER))
+    folder = folder or REPOSITORY / os.environ.get("VISIONLINE_STAGES", STAGES_FOLDER)
     if name not in STAGES:
         raise ConfigError(f"--stage {name}: unknown stage: use one of {', '.join(STAGES)}")
     path = folder / f"{name}.yaml"
-    merged = _merge(_read_yaml(folder / "base.yaml"), _read_yaml(path))
+    base = folder / "base.yaml"
+    merged = _merge(_read_yaml(base if base.exists() else STAGES_FOLDER / "base.yaml"), _read_yaml(path))
     stage = build(Stage, {"name": name, **merged}, str(path))
     _check_choices(stage, path)
     return stage
