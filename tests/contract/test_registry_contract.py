@@ -161,3 +161,32 @@ def test_local_processes_that_start_the_registry_at_once_all_get_their_version(t
     ended = [process.communicate(timeout=120) for process in started]
     assert sorted(out.strip() for out, _ in ended) == ["1", "2"], ended
     assert [err for _, err in ended] == ["", ""], "MLflow's chatter is kept to itself"
+
+
+def test_a_tag_is_removed_and_removing_it_again_is_no_error(registry: Registry, tmp_path: Path) -> None:
+    registry.register(MODEL, sealed(tmp_path / "a"), {"kept": "yes"})
+    registry.set_tag(MODEL, 1, "qa", "approved")
+    for _ in range(2):
+        registry.remove_tag(MODEL, 1, "qa")
+    assert {"qa", "kept"} & registry.versions(MODEL)[1].tags.keys() == {"kept"}
+
+
+def test_an_archived_version_is_hidden_and_its_number_is_not_given_again(registry: Registry, tmp_path: Path) -> None:
+    for number in (1, 2):
+        registry.register(MODEL, sealed(tmp_path / f"{number}", f"{number}"), {})
+    registry.archive(MODEL, 2)
+    assert list(registry.versions(MODEL)) == [1]
+    assert registry.register(MODEL, sealed(tmp_path / "3", "3"), {}).version == 3
+
+
+@pytest.mark.parametrize("change", ["remove_tag", "archive"])
+def test_an_unknown_version_is_neither_changed_nor_archived(registry: Registry, change: str) -> None:
+    arguments = (MODEL, 7, "qa") if change == "remove_tag" else (MODEL, 7)
+    with pytest.raises(RegistryError, match="has no version 7"):
+        getattr(registry, change)(*arguments)
+
+
+def test_copied_to_itself_nothing_happens(registry: Registry, tmp_path: Path) -> None:
+    first = registry.register(MODEL, sealed(tmp_path / "a"), {})
+    registry.copy_to(MODEL, 1, registry)
+    assert registry.versions(MODEL) == {1: first}
