@@ -1,13 +1,23 @@
-"""JSON over HTTP with the standard library: no proxy from the environment, a kept connection, a deadline a request."""
+"""JSON over HTTP with the standard library: a kept connection, a deadline a request.
+
+https goes through the proxy that HTTPS_PROXY names, but for the hosts of NO_PROXY, and is verified against the system's
+authorities, or those of SSL_CERT_FILE. Loopback and plain http are reached directly: a proxy could only be in the way.
+"""
 
 from __future__ import annotations
 
+import base64
 import http.client
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
+
+HTTPS_PORT = 443
+HTTP_PORT = 80
 
 
 @dataclass(frozen=True)
@@ -23,9 +33,7 @@ class JsonClient:
 
     def __init__(self, url: str, timeout: float = 10.0) -> None:
         """Connect on the first request to `url`, http://host:port or https://host:port; `timeout` in seconds."""
-        parts = urlsplit(url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+        self._connection = _connection(urlsplit(url), timeout)
 
     def __enter__(self) -> JsonClient:
         return self
@@ -43,6 +51,41 @@ class JsonClient:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             return Answer(0, str(error) or type(error).__name__)
+
+
+def proxy_of(host: str) -> SplitResult | None:
+    """Return the address of the proxy by which https reaches a host, None where it is reached directly."""
+    proxies = getproxies_environment()
+    if "https" not in proxies or _is_loopback(host) or proxy_bypass(host):
+        return None
+    address = proxies["https"]
+    return urlsplit(address if "://" in address else f"http://{address}")
+
+
+def _connection(url: SplitResult, timeout: float) -> http.client.HTTPConnection:
+    host = url.hostname or ""
+    if url.scheme != "https":
+        return http.client.HTTPConnection(host, url.port, timeout=timeout)
+    proxy = proxy_of(host)
+    if proxy is None:
+        return http.client.HTTPSConnection(host, url.port, timeout=timeout)
+    connection = http.client.HTTPSConnection(proxy.hostname or "", proxy.port or HTTP_PORT, timeout=timeout)
+    connection.set_tunnel(host, url.port or HTTPS_PORT, _authorization(proxy))
+    return connection
+
+
+def _authorization(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _parse(content: bytes) -> Any:
