@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from azurefake.fixture import azure, azure_authority  # noqa: F401 - fixtures that tests name
 from hypothesis import HealthCheck, settings
 
 # A busy machine must not fail a property, and a run must be what the run before was: `make fuzz` is what tries anew.
