@@ -1,4 +1,4 @@
-"""Stages whose versions live in registries of their own: what is let in is copied, and each stage's tags stay its own."""
+"""Stages whose versions live in different registries: what is let in is copied, and each stage's tags stay its own."""
 
 from __future__ import annotations
 
