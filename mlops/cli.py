@@ -18,7 +18,7 @@ from mlops.context import Context, new_run_id, runs_folder
 from mlops.errors import StepError
 from mlops.names import STAGES
 
-STEPS = ("data", "train", "gate", "register", "promote", "deploy", "verify", "rollback", "status", "report", "demo")
+STEPS = ("data", "train", "gate", "register", "promote", "deploy", "verify", "rollback", "status", "notify", "report", "demo")
 DEFECT = 3
 
 

@@ -191,7 +191,10 @@ class AzureML:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage file, laid over base.yaml. `report`: where a training's verdict goes: none, github, azure-devops."""
+    """One stage file, laid over base.yaml. `report`: where a training's verdict goes: none, github, azure-devops.
+
+    `report_secret` names the secret that opens that place, in the workspace's key vault; null: the process's own token.
+    """
 
     name: str
     model: str
@@ -204,6 +207,7 @@ class Stage:
     local: Local
     azureml: AzureML
     report: str
+    report_secret: str | None
 
     @property
     def home(self) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlops import adapters
 from mlops.config import REPOSITORY, Stage, load_stage
 from mlops.names import stage_before
-from mlops.ports import DataStore, DeployTarget, JobRunner, Registry
+from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Secrets
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,16 @@ class Context:
     def target(self) -> DeployTarget:
         """Return the stage's endpoint."""
         return adapters.deploy_target(self.stage)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """Return what tells a training's end to where it was started from."""
+        return adapters.notifier(self.stage)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Return the secrets that the stage's platform lets this process read."""
+        return adapters.secrets(self.stage)
 
     def package(self, version: int, registry: Registry | None = None) -> Path:
         """Return the folder of a version's package, fetched from the registry and checked against its digest."""

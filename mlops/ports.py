@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mlops.records import DataRecord, JobStep, ModelVersion
+from mlops.records import DataRecord, JobStep, ModelVersion, Origin
 
 
 class Registry(Protocol):
@@ -124,3 +124,36 @@ class DeployTarget(Protocol):
 
     def remove(self, version: int) -> None:
         """Stop a deployment that has no traffic, after its last request was answered."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a training ended with, in the words of whoever started it. `summary` is Markdown, `tag` a single word.
+
+    `key` tells one notice from another: the same again changes what is shown, and adds nothing.
+    """
+
+    key: str
+    name: str
+    outcome: str  # promote | reject | error
+    title: str
+    summary: str
+    link: str | None
+    tag: str
+
+
+class Secrets(Protocol):
+    """What this process may know of others: secrets by name, and tokens of its own identity."""
+
+    def read(self, name: str) -> str:
+        """Return a secret. Raises ConfigError where there is none, or this process may not read it."""
+
+    def token(self, scope: str) -> str:
+        """Return an access token of this process's own identity. Raises ConfigError where it has none."""
+
+
+class Notifier(Protocol):
+    """Tells whoever started a training how it ended."""
+
+    def report(self, notice: Notice, origin: Origin, secrets: Secrets) -> str | None:
+        """Show a notice at its origin and return its address. Raises StepError where it can't be delivered."""

@@ -86,6 +86,35 @@ class RegisterRecord:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a training was started from, so that its end can be told there.
+
+    `host` is github or azure-devops, `api` the address of its REST API, `project` Azure DevOps' alone, empty elsewhere.
+    `commit` is what people see: of a pull request its own last commit, not the merge that CI builds. `run` is CI's
+    number of the run, `link` its page.
+    """
+
+    host: str
+    api: str
+    repository: str
+    project: str
+    commit: str
+    pull_request: str | None
+    run: str
+    link: str | None
+
+
+@dataclass(frozen=True)
+class NotifyRecord:
+    """Whether a training's verdict was told to where it was started from: none, github or azure-devops; if not, why."""
+
+    where: str
+    delivered: bool
+    reason: str
+    url: str | None
+
+
+@dataclass(frozen=True)
 class PromoteRecord:
     """A version's entry into a stage, or its refusal."""
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from mlops.config import Stage
 from mlops.errors import ConfigError
-from mlops.ports import DataStore, DeployTarget, JobRunner, Registry
+from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Secrets
 
 # port -> value of the stage file's key -> where the factory stands. A factory takes the Stage.
 ADAPTERS = {
@@ -26,6 +26,15 @@ ADAPTERS = {
     "deploy_target": {
         "local": "mlops.adapters.local.target:open_target",
         "azureml-online": "mlops.adapters.azureml.online:open_target",
+    },
+    "secrets": {
+        "local": "mlops.adapters.local.secrets:open_secrets",
+        "azureml": "mlops.adapters.azureml.secrets:open_secrets",
+    },
+    "notifier": {
+        "none": "mlops.adapters.local.notifier:open_notifier",
+        "github": "mlops.adapters.github.notifier:open_notifier",
+        "azure-devops": "mlops.adapters.azuredevops.notifier:open_notifier",
     },
 }
 
@@ -48,6 +57,16 @@ def data_store(stage: Stage) -> DataStore:
 def deploy_target(stage: Stage) -> DeployTarget:
     """Return the stage's endpoint."""
     return cast(DeployTarget, _make("deploy_target", "target", stage.target, stage))
+
+
+def secrets(stage: Stage) -> Secrets:
+    """Return the secrets that the stage's platform lets this process read."""
+    return cast(Secrets, _make("secrets", "platform", stage.platform, stage))
+
+
+def notifier(stage: Stage) -> Notifier:
+    """Return what tells a training's end to where it was started from."""
+    return cast(Notifier, _make("notifier", "report", stage.report, stage))
 
 
 def _make(port: str, key: str, value: str, stage: Stage) -> Any:

@@ -11,6 +11,7 @@ from mlops.context import Context, git_commit
 from mlops.errors import ConfigError
 from mlops.loading import read_json
 from mlops.names import JOB_FILE
+from mlops.origin import encoded, here
 from mlops.policy import exit_code
 from mlops.records import (
     DataRecord,
@@ -24,7 +25,7 @@ from mlops.records import (
 )
 
 # What this step gives the job itself: release.json must tell the truth of them.
-OWN_INPUTS = ("raw", "data_version", "git_commit", "stage", "champion", "champion_version")
+OWN_INPUTS = ("raw", "data_version", "git_commit", "stage", "origin", "champion", "champion_version")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +60,7 @@ def train(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> T
         **{name: str(value) for name, value in stage.train.items()},
         **overrides,
         **{"raw": data.path, "data_version": data.version, "git_commit": git_commit(), "stage": stage.name},
+        **_origin_input(context),
         **(_champion_inputs(context, champion) if champion else {}),
     }
     result = context.jobs.run(REPOSITORY / JOB_FILE, inputs, context.report)
@@ -79,6 +81,15 @@ def read_overrides(settings: list[str]) -> dict[str, str]:
             raise ConfigError(f"--set {setting}: '{name}' comes from the run and the stage: leave it out")
         overrides[name] = value
     return overrides
+
+
+def _origin_input(context: Context) -> dict[str, str]:
+    """Record where this training is started from, so that its end is told there; nothing outside CI."""
+    origin = here()
+    if origin is None:
+        return {}
+    write_record(context.run, "origin", origin)
+    return {"origin": encoded(origin)}
 
 
 def _champion_inputs(context: Context, champion: ModelVersion) -> dict[str, str]:

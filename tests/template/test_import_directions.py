@@ -34,6 +34,7 @@ ALLOWED = {
 SDKS = {
     "mlops.adapters.local": ("mlflow", "sqlalchemy"),
     "mlops.adapters.azureml": ("azure",),
+    "mlops.adapters.github": ("cryptography",),
     "serving.openvino_engine": ("openvino",),
     "serving.entra": ("jwt",),
     "serving.streams.sinks.mqtt": ("paho",),
@@ -42,7 +43,7 @@ SDKS = {
 }
 # What an adapter knows of mlops: ports, records and the small modules below them. Never a step, a rule or a context.
 BELOW_ADAPTERS = tuple(
-    f"mlops.{name}" for name in "ports records config errors loading names client storage manifest".split()
+    f"mlops.{name}" for name in "ports records config errors loading names client rest storage manifest".split()
 )
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.
 PURE = tuple(f"mlops.{name}" for name in "errors names records case policy soundness quality traffic".split())
@@ -110,7 +111,7 @@ def _dotted_strings(module: Module) -> Iterator[str]:
 
 def _is_one(name: str) -> bool:
     """Tell whether a name reaches into one adapter, past the table."""
-    table = ("registry", "job_runner", "data_store", "deploy_target", "ADAPTERS")
+    table = ("registry", "job_runner", "data_store", "deploy_target", "secrets", "notifier", "ADAPTERS")
     return name.count(".") >= 2 and name.split(".")[2] not in table
 
 
