@@ -35,6 +35,7 @@ SDKS = {
     "mlops.adapters.local": ("mlflow", "sqlalchemy"),
     "mlops.adapters.azureml": ("azure",),
     "mlops.adapters.github": ("cryptography",),
+    "serving.azureml.online": ("azureml_inference_server_http",),
     "serving.openvino_engine": ("openvino",),
     "serving.entra": ("jwt",),
     "serving.streams.sinks.mqtt": ("paho",),
