@@ -74,9 +74,7 @@ def managed(azure: Azure, request: Request) -> Answer:
     audience = request.query["resource"]
     expires = str(int(now() + azure.token_seconds))
     given = token(audience, azure.token_seconds)
-    return Answer(
-        body={"access_token": given, "expires_on": expires, "resource": audience, "token_type": "Bearer"}
-    )
+    return Answer(body={"access_token": given, "expires_on": expires, "resource": audience, "token_type": "Bearer"})
 
 
 def _is_assertion(text: str) -> bool:

@@ -67,16 +67,27 @@ def register(azure: Azure, request: Request, name: str, version: str, **names: s
     given = request.json["properties"]
     if known and any(given.get(key) not in (None, known["properties"].get(key)) for key in LASTING):
         return refusal(409, "UserError", f"A model with this name and version already exists: {name}:{version}.")
-    if known and any(given["properties"].get(key) != value for key, value in known["properties"]["properties"].items()):
+    if known and _changes(given.get("properties") or {}, known["properties"]["properties"]):
         return refusal(400, "UserError", "Properties of a model version can be added, and never be changed.")
-    above = request.path.rpartition("/versions/")[0]
-    if azure.get(above) is None:
-        azure.put(above, container_body({}, None))
-    body = azure.put(request.path, {"properties": _properties(given, known["properties"] if known else {})})
+    body = keep(azure, request.path, {"properties": _properties(given, known["properties"] if known else {})})
     return Answer(200 if known else 201, body)
 
 
+def keep(azure: Azure, id: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Keep a version, and the name that it is below."""
+    above = id.rpartition("/versions/")[0]
+    if azure.get(above) is None:
+        azure.put(above, container_body({}, None))
+    return azure.put(id, body)
+
+
+def _changes(given: dict[str, Any], known: dict[str, Any]) -> bool:
+    return any(key in given and given[key] != value for key, value in known.items())
+
+
 def _properties(given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    empty = {"description": None, "tags": {}, "properties": {}, "isArchived": False, "isAnonymous": False, "stage": None}
+    empty = {"description": None, "tags": {}, "isArchived": False, "isAnonymous": False, "stage": None}
     said = {key: value for key, value in given.items() if value is not None}
-    return {**empty, "flavors": {}, "jobName": None, "provisioningState": "Succeeded", **known, **said}
+    lasting = {**known.get("properties", {}), **said.get("properties", {})}
+    added = {"flavors": {}, "jobName": None, "provisioningState": "Succeeded"}
+    return {**empty, **added, **known, **said, "properties": lasting}

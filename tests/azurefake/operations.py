@@ -52,9 +52,3 @@ def status(azure: Azure, request: Request, operation: str, **names: str) -> Answ
         one.finish()
     ended = {"status": "Failed", "error": one.error} if one.error else {"status": "Succeeded"}
     return Answer(200, {"id": request.path, "name": operation, **ended})
-
-
-@route("GET", RESULTS)
-def result(azure: Azure, request: Request, **names: str) -> Answer:
-    """Answer what a finished operation has to say, which is nothing."""
-    return Answer(200, {})

@@ -15,9 +15,7 @@ from typing import Any
 from azurefake.message import Request
 
 FOLDER = Path(
-    os.environ.get(
-        "VISIONLINE_ARM_SCHEMAS", Path(__file__).resolve().parents[3] / "shared" / "azure" / "arm-schemas"
-    )
+    os.environ.get("VISIONLINE_ARM_SCHEMAS", Path(__file__).resolve().parents[3] / "shared" / "azure" / "arm-schemas")
 )
 COMMON = "https://schema.management.azure.com/schemas/common/definitions.json"
 EXPRESSION = {"definitions": {"expression": {"type": "string", "pattern": "^\\[.*\\]$"}}}
@@ -42,7 +40,15 @@ def violations(request: Request) -> list[str]:
 @cache
 def _document(version: str) -> dict[str, Any] | None:
     file = FOLDER / f"{version}.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return _opened(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def _opened(document: dict[str, Any]) -> dict[str, Any]:
+    # A base type, as Compute, is published as closed to all that the types made from it add.
+    for definition in document["definitions"].values():
+        for part in definition.get("allOf", ()):
+            part.pop("additionalProperties", None)
+    return document
 
 
 @cache

@@ -24,6 +24,7 @@ AUDIENCES = {
     "management.azure.com": MANAGEMENT,
     ".blob.core.windows.net": ("https://storage.azure.com",),
     ".api.azureml.ms": (*MANAGEMENT, "https://ml.azure.com"),
+    ".experiments.azureml.net": (*MANAGEMENT, "https://ml.azure.com"),
 }
 
 

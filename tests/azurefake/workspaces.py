@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from azurefake import datastores
@@ -47,7 +48,7 @@ def _body(providers: str, name: str, account: str) -> dict[str, Any]:
             "containerRegistry": f"{providers}/Microsoft.ContainerRegistry/registries/acr{name}",
             "hbiWorkspace": False,
             "provisioningState": "Succeeded",
-            "workspaceId": ID,
+            "workspaceId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{providers}/{name}")),
             "discoveryUrl": f"https://{REGION}.api.azureml.ms/discovery",
             "mlFlowTrackingUri": f"azureml://{REGION}.api.azureml.ms/mlflow/v1.0{providers}"
             f"/Microsoft.MachineLearningServices/workspaces/{name}",

@@ -9,6 +9,7 @@ Sources: learn.microsoft.com, "Work with models" and "Share models across worksp
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 ATTEMPTS = 5
+# Azure ML writes all tags of a version at once, whatever was read before. So a writer looks again after longer than
+# another one takes from its reading to its writing, and writes anew what that one did not know of.
+SETTLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,16 @@ class AzureRegistry:
 
     def versions(self, model: str) -> dict[int, ModelVersion]:
         """Return all versions of a model that are not archived, lowest first; empty where the model is unknown."""
-        from azure.core.exceptions import ResourceNotFoundError
+        from azure.core.exceptions import HttpResponseError
 
         with explained(f"models of {self.place[-1]}", RegistryError):
             try:
                 found = [_model_version(entry) for entry in self.open_client().models.list(name=model)]
-            except ResourceNotFoundError:
+            except HttpResponseError as error:
+                # Of a shared registry the SDK does not raise its ResourceNotFoundError.
+                if status_of(error) != 404:
+                    raise
+                self._must_exist()  # else a mistyped workspace would be one without models
                 found = []
         return {one.version: one for one in sorted(found, key=lambda one: one.version)}
 
@@ -115,6 +123,11 @@ class AzureRegistry:
             return
         with tempfile.TemporaryDirectory() as scratch:
             other.receive(known, self.download(model, version, Path(scratch) / "package"))
+
+    def _must_exist(self) -> None:
+        client = self.open_client()
+        if not self.is_shared:  # the client of a registry asks for it itself, before anything else
+            client.workspaces.get(client.workspace_name)
 
     def _share(self, known: ModelVersion, other: AzureRegistry) -> None:
         if known.version in other.versions(known.model):
@@ -166,6 +179,7 @@ class AzureRegistry:
                 entity = self.open_client().models.get(name=model, version=str(version))
                 entity.tags = change(dict(entity.tags))
                 self.open_client().models.create_or_update(entity)
+            time.sleep(SETTLE_SECONDS)
         if change(self._known(model, version).tags) != self._known(model, version).tags:
             raise RegistryError(f"{model} {version}: others change its tags at the same time: run the step again")
 
