@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from azurefake.stages import azure_stage
+from mlops.adapters.azureml import registry as azure_registry
+from mlops.adapters.azureml.registry import open_registry
 from mlops.adapters.local.registry import LocalRegistry
 from mlops.config import REPOSITORY
 from mlops.errors import RegistryError
 from mlops.ports import Registry
 from mlops.records import highest_approved
-from modelpackage import open_package, package_digest, seal_package
-from registries import give_database
+from modelpackage import open_package, package_digest
+from registries import give_database, sealed
 
 MODEL = "fashion-classifier"
 
@@ -25,20 +28,19 @@ def local(home: Path) -> Registry:
     return LocalRegistry(home)
 
 
-REGISTRIES: dict[str, Callable[[Path], Registry]] = {"local": local}
+def azureml(home: Path) -> Registry:
+    return open_registry(azure_stage("dev"))
+
+
+REGISTRIES: dict[str, Callable[[Path], Registry]] = {"local": local, "azureml": azureml}
 
 
 @pytest.fixture(params=sorted(REGISTRIES))
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
+def registry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    if request.param == "azureml":
+        request.getfixturevalue("azure")
+        monkeypatch.setattr(azure_registry, "SETTLE_SECONDS", 0.0)  # nobody else writes here
     return REGISTRIES[request.param](tmp_path / "home")
-
-
-def sealed(folder: Path, content: str = "weights") -> Path:
-    folder.mkdir(parents=True)
-    (folder / "model_int8.onnx").write_text(content)
-    (folder / "labels.json").write_text('["a", "b"]')
-    seal_package(folder, MODEL, "commit", "data", "sha256:0")
-    return folder
 
 
 def test_an_unknown_model_has_no_versions(registry: Registry) -> None:
