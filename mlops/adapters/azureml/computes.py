@@ -7,6 +7,7 @@ Source: learn.microsoft.com, "Create an Azure Machine Learning compute cluster".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.failures import explained, reason
@@ -33,11 +34,11 @@ def ensure_cluster(stage: Stage, name: str) -> None:
     with explained(f"cluster {name}", TargetError):
         found = _found(stage, name)
         if found is None:
-            _send(stage, _new(name, wanted), wanted)
+            _send(client_of(stage).compute.begin_create_or_update, _new(name, wanted), wanted)
             return
         _expect_changeable(found, name, wanted)
         if not _is_as_wanted(found, wanted):
-            _send(stage, _resized(found, wanted), wanted)
+            _send(client_of(stage).compute.begin_update, _resized(_in_its_network(found), wanted), wanted)
 
 
 def _found(stage: Stage, name: str) -> Any:
@@ -60,6 +61,12 @@ def _new(name: str, wanted: Cluster) -> AmlCompute:
         identity=IdentityConfiguration(type="system_assigned"),
     )
     return _resized(cluster, wanted)
+
+
+def _in_its_network(found: Any) -> AmlCompute:
+    # The SDK reads the subnet that a cluster is in, and forgets to send it when the cluster is updated.
+    found.subnet = found.network_settings.subnet if found.network_settings else None
+    return found
 
 
 def _resized(cluster: AmlCompute, wanted: Cluster) -> AmlCompute:
@@ -94,11 +101,11 @@ def _tier(wanted: Cluster) -> str:
     return LOW_PRIORITY if wanted.low_priority else DEDICATED
 
 
-def _send(stage: Stage, cluster: AmlCompute, wanted: Cluster) -> None:
+def _send(send: Callable[[AmlCompute], Any], cluster: AmlCompute, wanted: Cluster) -> None:
     from azure.core.exceptions import HttpResponseError
 
     try:
-        client_of(stage).compute.begin_create_or_update(cluster).result()
+        send(cluster).result()
     except HttpResponseError as error:
         if "quota" not in reason(error).lower():
             raise
