@@ -46,8 +46,8 @@ def run(context: Context, options: argparse.Namespace) -> int:
     if record.delivered:
         context.report(f"{record.where}: {record.reason}" + (f": {record.url}" if record.url else ""))
         return Outcome.PROMOTE
-    again = f": send it again by `python -m mlops notify --stage {context.stage.name} --run ID`"
-    context.report(f"not delivered to {record.where}: {record.reason}" + (again if is_in_job else ""))
+    again = _again(context, options) if is_in_job else ""
+    context.report(f"not delivered to {record.where}: {record.reason}{again}")
     return Outcome.PROMOTE if is_in_job else Outcome.ERROR
 
 
@@ -65,6 +65,15 @@ def notify(context: Context, options: argparse.Namespace) -> NotifyRecord:
     except StepError as error:
         return NotifyRecord(where, False, str(error), None)
     return NotifyRecord(where, True, notice.title, url)
+
+
+def _again(context: Context, options: argparse.Namespace) -> str:
+    """Return how to send it again, from where the training was started."""
+    try:
+        run = decoded(options.origin or "").run or "ID"
+    except ConfigError:
+        run = "ID"
+    return f": send it again by `python -m mlops notify --stage {context.stage.name} --run {run}`"
 
 
 def _origin(context: Context, options: argparse.Namespace) -> Origin | None:
