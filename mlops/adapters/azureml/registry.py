@@ -60,13 +60,8 @@ class AzureRegistry:
 
     def receive(self, version: ModelVersion, package: Path) -> None:
         """Store a package under the number and with the tags that it has elsewhere. Raises RegistryError."""
-        known = self.versions(version.model).get(version.version)
-        if known is None:
+        if not self._has(version):
             self._create(version, package)
-        elif known.digest != version.digest:
-            raise RegistryError(
-                f"{version.model} {version.version} is another model in {self.place[-1]}: its digest is {known.digest}"
-            )
 
     def versions(self, model: str) -> dict[int, ModelVersion]:
         """Return all versions of a model that are not archived, lowest first; empty where the model is unknown."""
@@ -130,18 +125,25 @@ class AzureRegistry:
             client.workspaces.get(client.workspace_name)
 
     def _share(self, known: ModelVersion, other: AzureRegistry) -> None:
-        if known.version in other.versions(known.model):
-            return
-        number = str(known.version)
-        with explained(f"sharing {known.model} {number} with {other.place[-1]}", RegistryError):
-            self.open_client().models.share(
-                name=known.model,
-                version=number,
-                registry_name=other.place[-1],
-                share_with_name=known.model,
-                share_with_version=number,
-            )
+        if not other._has(known):
+            number = str(known.version)
+            with explained(f"sharing {known.model} {number} with {other.place[-1]}", RegistryError):
+                self.open_client().models.share(
+                    name=known.model,
+                    version=number,
+                    registry_name=other.place[-1],
+                    share_with_name=known.model,
+                    share_with_version=number,
+                )
+        # Sharing leaves the tags behind; those that the copy has got meanwhile are its own.
         other._change_tags(known.model, known.version, lambda tags: {**known.tags, **tags})
+
+    def _has(self, version: ModelVersion) -> bool:
+        there = self.versions(version.model).get(version.version)
+        if there is not None and there.digest != version.digest:
+            where = f"{version.model} {version.version} is another model in {self.place[-1]}"
+            raise RegistryError(f"{where} (digest {there.digest}): name another registry in the stage file")
+        return there is not None
 
     def _create(self, version: ModelVersion, package: Path) -> None:
         from azure.ai.ml.entities import Model
