@@ -14,7 +14,13 @@ VIEWS = {"activeonly": (False,), "archivedonly": (True,), "all": (False, True)}
 
 def container_body(given: dict[str, Any], known: dict[str, Any] | None) -> dict[str, Any]:
     """Return a container's body: what was known of it, changed by what is given."""
-    empty = {"description": None, "tags": {}, "properties": {}, "isArchived": False, "provisioningState": "Succeeded"}
+    empty: dict[str, Any] = {
+        "description": None,
+        "tags": {},
+        "properties": {},
+        "isArchived": False,
+        "provisioningState": "Succeeded",
+    }
     said = {key: value for key, value in given.items() if value is not None}
     return {"properties": {**empty, **(known["properties"] if known else {}), **said}}
 

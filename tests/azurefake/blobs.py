@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from xml.sax.saxutils import escape
 
 from azurefake.message import Answer, Request
 from azurefake.routes import route
+from azurefake.tokens import now
 
 if TYPE_CHECKING:
     from azurefake.state import Azure
@@ -27,11 +29,13 @@ Key = tuple[str, str, str]
 
 @dataclass
 class Side:
-    """What is known of a blob beside its bytes. `lease` is the id of who holds it."""
+    """What is known of a blob beside its bytes. `lease` is the id of who holds it, `until` a time of the clock."""
 
     metadata: dict[str, str] = field(default_factory=dict)
     blocks: dict[str, bytes] = field(default_factory=dict)
     lease: str = ""
+    seconds: float = 0.0
+    until: float = 0.0
     type: str = "application/octet-stream"
     encoding: str = ""
 
@@ -39,6 +43,12 @@ class Side:
 def url_of(key: Key) -> str:
     """Return the address of a blob, without a signature."""
     return f"https://{key[0]}.blob.core.windows.net/{key[1]}/{key[2]}"
+
+
+def end_leases(azure: Azure) -> None:
+    """Let all leases have run out, as if nobody had renewed one for a minute."""
+    for side in azure.more.get("blobs", {}).values():
+        side.until = 0.0
 
 
 def side_of(azure: Azure, key: Key) -> Side:
@@ -145,8 +155,8 @@ def _headers(azure: Azure, key: Key) -> dict[str, str]:
         "Content-Type": side.type,
         "x-ms-blob-type": "BlockBlob",
         "x-ms-creation-time": DATE,
-        "x-ms-lease-state": "leased" if side.lease else "available",
-        "x-ms-lease-status": "locked" if side.lease else "unlocked",
+        "x-ms-lease-state": "leased" if _holder(side) else "available",
+        "x-ms-lease-status": "locked" if _holder(side) else "unlocked",
         "x-ms-blob-content-md5": base64.b64encode(hashlib.md5(content).digest()).decode(),
         **encoding,
         **{f"x-ms-meta-{name}": value for name, value in side.metadata.items()},
@@ -180,7 +190,7 @@ def _listed(request: Request, side: Side) -> bytes | None:
 
 
 def _is_held(azure: Azure, request: Request, key: Key) -> Answer | None:
-    lease, given = side_of(azure, key).lease, request.headers.get("x-ms-lease-id", "")
+    lease, given = _holder(side_of(azure, key)), request.headers.get("x-ms-lease-id", "")
     if lease and not given:
         return _refusal(412, "LeaseIdMissing")
     return _refusal(412, "LeaseIdMismatchWithBlobOperation") if lease != given and given else None
@@ -196,17 +206,26 @@ def _is_unmet(azure: Azure, request: Request, key: Key) -> Answer | None:
     return None
 
 
+def _holder(side: Side) -> str:
+    # Who held it last may still renew a lease that ran out, as long as nobody else took it.
+    return side.lease if now() < side.until else ""
+
+
 def _leased(azure: Azure, request: Request, key: Key) -> Answer:
     if key not in azure.blobs:
         return _refusal(404, "BlobNotFound")
     side, action = side_of(azure, key), request.headers["x-ms-lease-action"]
     given = request.headers.get("x-ms-lease-id", "")
     proposed = request.headers.get("x-ms-proposed-lease-id") or str(uuid.uuid4())
-    if action == "acquire" and side.lease and side.lease != proposed:
+    if action == "acquire" and _holder(side) not in ("", proposed):
         return _refusal(409, "LeaseAlreadyPresent")
     if action in ("renew", "release", "change") and side.lease != given:
         return _refusal(409, "LeaseIdMismatchWithLeaseOperation")
     side.lease = {"acquire": proposed, "renew": given, "change": proposed}.get(action, "")
+    if action == "acquire":
+        side.seconds = float(request.headers["x-ms-lease-duration"])
+    if action in ("acquire", "renew"):
+        side.until = math.inf if side.seconds < 0 else now() + side.seconds
     status = {"acquire": 201, "break": 202}.get(action, 200)
     return Answer(status, None, {**_headers(azure, key), "x-ms-lease-id": side.lease, "x-ms-lease-time": "0"})
 

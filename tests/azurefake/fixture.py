@@ -1,4 +1,4 @@
-"""The fixture `azure`: a fake Azure with one workspace, which this process and its children meet instead of the real one.
+"""The fixture `azure`: a fake Azure with one workspace, which this process and its children take for the real one.
 
 A test ends with an error where something was asked that the fake has no route for, a body was sent that Azure's
 published schemas do not allow, or a handler broke.
@@ -16,6 +16,7 @@ from azurefake.certificates import Authority
 from azurefake.proxy import running_proxy
 from azurefake.state import Azure
 from azurefake.workspaces import add_workspace
+from mlops.adapters.azureml import workspace
 
 # What a developer's or a pipeline's own login would add.
 OTHERS = (
@@ -50,6 +51,12 @@ def running_azure(folder: Path, authority: Authority) -> Iterator[Azure]:
         yield azure
 
 
+def forget_clients() -> None:
+    """Let no test have a client, and its token, of another one: what is asked must not depend on the tests' order."""
+    workspace._workspace_client.cache_clear()
+    workspace._registry_client.cache_clear()
+
+
 def complaints(azure: Azure) -> list[str]:
     """Return what a test with this Azure must not end with."""
     unknown = [f"no route for {one.method} {one.address}" for one in azure.unknown]
@@ -63,8 +70,10 @@ def azure(
     """Put a fake Azure in place of the real one, for this process and those that it starts."""
     for name in OTHERS:
         monkeypatch.delenv(name, raising=False)
+    forget_clients()
     with running_azure(tmp_path_factory.mktemp("azure"), azure_authority) as fake:
         for name, value in fake.environment().items():
             monkeypatch.setenv(name, value)
         yield fake
+    forget_clients()
     assert complaints(fake) == []

@@ -67,14 +67,20 @@ def issue(azure: Azure, request: Request, tenant: str) -> Answer:
 def managed(azure: Azure, request: Request) -> Answer:
     """Give a job's managed identity a token, as the endpoint does that Azure ML starts beside a job.
 
-    Source: learn.microsoft.com, "How to use managed identities for App Service"; jobs answer the same way.
+    Source: azure-identity 1.27.0, `_credentials/azure_ml.py`.
     """
-    if SECRET not in (request.headers.get("x-identity-header"), request.headers.get("secret")):
+    if request.headers.get("secret") != SECRET:
         return Answer(401, {"error": "unauthorized"})
     audience = request.query["resource"]
     expires = str(int(now() + azure.token_seconds))
     given = token(audience, azure.token_seconds)
     return Answer(body={"access_token": given, "expires_on": expires, "resource": audience, "token_type": "Bearer"})
+
+
+@route("GET", "/metadata/identity/oauth2/token", "169.254.169.254")
+def metadata(azure: Azure, request: Request) -> Answer:
+    """Answer as a virtual machine does that has no managed identity."""
+    return Answer(400, {"error": "invalid_request", "error_description": "Identity not found"})
 
 
 def _is_assertion(text: str) -> bool:

@@ -86,8 +86,8 @@ def _changes(given: dict[str, Any], known: dict[str, Any]) -> bool:
 
 
 def _properties(given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    empty = {"description": None, "tags": {}, "isArchived": False, "isAnonymous": False, "stage": None}
+    empty: dict[str, Any] = {"description": None, "tags": {}, "isArchived": False, "isAnonymous": False, "stage": None}
     said = {key: value for key, value in given.items() if value is not None}
     lasting = {**known.get("properties", {}), **said.get("properties", {})}
-    added = {"flavors": {}, "jobName": None, "provisioningState": "Succeeded"}
+    added: dict[str, Any] = {"flavors": {}, "jobName": None, "provisioningState": "Succeeded"}
     return {**empty, **added, **known, **said, "properties": lasting}

@@ -101,8 +101,8 @@ class _Connection(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         headers = {key.lower(): value for key, value in self.headers.items()}
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        host = self.tunnel or (url.hostname or "").lower()
-        return Request(self.command, host, unquote(url.path), query, headers, body)
+        host = self.tunnel or url.hostname or self.headers.get("Host", "").partition(":")[0]
+        return Request(self.command, host.lower(), unquote(url.path), query, headers, body)
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():

@@ -77,7 +77,7 @@ def container(azure: Azure, request: Request, name: str, **names: str) -> Answer
 
 @route("GET", MODELS + "/{name}/versions", PLANE)
 def versions(azure: Azure, request: Request, name: str, **names: str) -> Answer:
-    """Answer the versions of a name: none of one that is unknown, or the SDK could not share a model's first version."""
+    """Answer the versions of a name: none of one that is unknown, or the SDK could not share a first version."""
     return listed(azure, _inner(request), _inner(request).path.rpartition("/")[0])
 
 

@@ -14,7 +14,7 @@ from azurefake.message import Answer, Request, refusal
 from azurefake.operations import Operation, headers_of
 from azurefake.routes import ARM, dispatch
 from azurefake.schemas import violations
-from azurefake.tokens import CLIENT, SECRET, TENANT, needs_token, now, refused, token
+from azurefake.tokens import CLIENT, SECRET, TENANT, needs_token, refused, token
 
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 GROUP = "rg"
@@ -26,7 +26,8 @@ class Azure:
     """State that its handlers read and change, one request at a time.
 
     `resources` are by ARM id in lower case, as GET answers them; `blobs` by account, container and name. `unknown` are
-    the requests that no route fits, `violations` the bodies that Azure's published schemas do not allow.
+    the requests that no route fits, `violations` the bodies that Azure's published schemas do not allow, `errors` the
+    tracebacks of handlers that broke. `more` holds what a family of routes keeps beside resources and blobs.
     """
 
     SECRET = SECRET  # In each token, key and signed address: what must never be in a log, a message or a record.
@@ -44,7 +45,6 @@ class Azure:
         self.errors: list[str] = []
         self.faults: list[Fault] = []
         self.token_seconds = 3600.0
-        self.expired_before = 0.0
         self.proxy = self.bundle = ""
         self.identity_file = folder / "identity-token"
         self.identity_file.write_text(token("api://AzureADTokenExchange", 86400), encoding="utf-8")
@@ -101,10 +101,6 @@ class Azure:
             wanted = [one for one in self.requests if method in ("*", one.method)]
         return [one for one in wanted if path_part.lower() in one.address]
 
-    def expire_tokens(self) -> None:
-        """Refuse from now on each token that was given out until now."""
-        self.expired_before = now()
-
     def environment(self) -> dict[str, str]:
         """Return the environment variables by which a process meets this Azure instead of the real one."""
         trusted = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -118,6 +114,17 @@ class Azure:
             "AZURE_FEDERATED_TOKEN_FILE": str(self.identity_file),
             "AZUREML_RUN_POLLING_INTERVAL_MIN": "0",
             "AZUREML_RUN_POLLING_INTERVAL_MAX": "1",
+            # Else the SDK takes a component for registered that it registered with another test's Azure.
+            "AZURE_ML_DISABLE_ON_DISK_CACHE": "True",
+        }
+
+    def job_environment(self) -> dict[str, str]:
+        """Return the environment variables by which a process in a job finds its managed identity."""
+        return {
+            "AZUREML_RUN_ID": "job-1",
+            "DEFAULT_IDENTITY_CLIENT_ID": CLIENT,
+            "MSI_ENDPOINT": f"{self.proxy}/msi/token",
+            "MSI_SECRET": SECRET,
         }
 
     def record(self, request: Request) -> None:
@@ -140,7 +147,7 @@ class Azure:
     def _refusal(self, request: Request) -> Answer | None:
         if not needs_token(request):
             return None
-        why = refused(request, self.expired_before)
+        why = refused(request)
         challenge = f'Bearer authorization_uri="https://login.microsoftonline.com/{TENANT}", error="invalid_token"'
         return refusal(401, "InvalidAuthenticationToken", why, WWW_Authenticate=challenge) if why else None
 

@@ -63,7 +63,7 @@ def needs_token(request: Request) -> bool:
     return _audiences(request.host) is not None
 
 
-def refused(request: Request, expired_before: float) -> str:
+def refused(request: Request) -> str:
     """Return why a request's token does not hold, or nothing where it does, or a storage key or signature does."""
     kind, _, given = request.headers.get("authorization", "").partition(" ")
     if _is_signed(request, kind):
@@ -71,7 +71,7 @@ def refused(request: Request, expired_before: float) -> str:
     claims = claims_of(given) if kind == "Bearer" else None
     if claims is None:
         return "Authentication failed. The 'Authorization' header is missing or no token of this tenant."
-    if claims["exp"] <= now() or claims["iat"] < expired_before:
+    if claims["exp"] <= now():
         return "The access token expiry UTC time is earlier than current UTC time."
     if claims["aud"].rstrip("/") not in (_audiences(request.host) or ()):
         return f"The access token has been obtained for wrong audience: {claims['aud']}."
