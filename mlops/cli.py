@@ -18,7 +18,21 @@ from mlops.context import Context, new_run_id, runs_folder
 from mlops.errors import StepError
 from mlops.names import STAGES
 
-STEPS = ("data", "train", "gate", "register", "promote", "deploy", "verify", "rollback", "status", "notify", "report", "demo")
+STEPS = (
+    "data",
+    "train",
+    "gate",
+    "register",
+    "promote",
+    "deploy",
+    "verify",
+    "score",
+    "rollback",
+    "status",
+    "notify",
+    "report",
+    "demo",
+)
 DEFECT = 3
 
 

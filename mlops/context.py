@@ -13,7 +13,7 @@ from pathlib import Path
 from mlops import adapters
 from mlops.config import REPOSITORY, Stage, load_stage
 from mlops.names import stage_before
-from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Secrets
+from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Scorer, Secrets
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class Context:
     def target(self) -> DeployTarget:
         """Return the stage's endpoint."""
         return adapters.deploy_target(self.stage)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Return what scores files by the stage's versions."""
+        return adapters.scorer(self.stage)
 
     @cached_property
     def notifier(self) -> Notifier:

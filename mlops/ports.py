@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mlops.records import DataRecord, JobStep, ModelVersion, Origin
+from mlops.records import DataRecord, JobStep, ModelVersion, Origin, ScheduleRecord
 
 
 class Registry(Protocol):
@@ -59,6 +59,25 @@ class JobRunner(Protocol):
         """Run the job to its end, telling `report` a line per change. Raises JobError where a step fails."""
 
 
+class Scheduler(Protocol):
+    """Starts the training pipeline by itself, as the stage file's `retraining` says."""
+
+    def publish(self, job_file: Path, inputs: Mapping[str, str]) -> ScheduleRecord:
+        """Make the schedule as the stage file wants it, or change it to that; one that is paused stays paused."""
+
+    def pause(self) -> ScheduleRecord:
+        """Let the schedule start nothing until it is resumed. Raises JobError where there is none."""
+
+    def resume(self) -> ScheduleRecord:
+        """Let a paused schedule go on at its next time. Raises JobError where there is none."""
+
+    def remove(self) -> None:
+        """Delete the schedule, if there is one."""
+
+    def start_once(self, job_file: Path, inputs: Mapping[str, str]) -> str | None:
+        """Start the job for the inputs' data version, without waiting; None where nothing is left to start."""
+
+
 class DataStore(Protocol):
     """Content-addressed data versions."""
 
@@ -84,7 +103,8 @@ class Deployment:
 class DeploymentStatus:
     """What a deployment is seen to do. `url`, `infer_path` and `headers` reach it alone, past the traffic split.
 
-    `requests` and `errors` count live traffic since it was started; an error is the model's, not the client's.
+    `requests` and `errors` count live traffic since it was started; an error is the model's, not the client's. One
+    that answers no requests, but scores files by jobs, has an empty url.
     """
 
     version: int
@@ -96,6 +116,11 @@ class DeploymentStatus:
     url: str
     infer_path: str
     headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_online(self) -> bool:
+        """Tell whether it answers requests."""
+        return bool(self.url)
 
 
 @dataclass(frozen=True)
@@ -124,6 +149,29 @@ class DeployTarget(Protocol):
 
     def remove(self, version: int) -> None:
         """Stop a deployment that has no traffic, after its last request was answered."""
+
+
+@dataclass(frozen=True)
+class ScoredFile:
+    """What a version says of one file, named by its path within the data: label and score, or else the error."""
+
+    file: str
+    label: str | None
+    score: float | None
+    error: str | None
+    model: str
+    model_version: int
+    digest: str
+
+
+class Scorer(Protocol):
+    """Scores files, many at a time, where no request could hold them."""
+
+    def score(self, deployment: Deployment, data: DataRecord) -> list[ScoredFile]:
+        """Score each file of a published data version, and return a row for each, in the order of their names.
+
+        Raises JobError where the version's own script fails; a file that can't be scored is no failure, but a row.
+        """
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,25 @@ class VerifyRecord:
 
 
 @dataclass(frozen=True)
+class ScoreRecord:
+    """A data version that a stage's version scored: how many files there are, how many could not be scored, labels.
+
+    `rows` is the file with a row a file (ports.ScoredFile), one JSON object a line.
+    """
+
+    stage: str
+    version: int
+    digest: str
+    data: DataRecord
+    files: int
+    failed: int
+    labels: dict[str, int]
+    rows: str
+    verdict: Verdict
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RollbackRecord:
     """A revoked version, the one served since, why, and how long the whole took."""
 
@@ -249,6 +268,17 @@ class Evaluation:
     challenger: ModelReport
     champion: ModelReport | None
     schema: int = 1
+
+
+@dataclass(frozen=True)
+class ScheduleRecord:
+    """How a stage's schedule of trainings stands: its name, cron and time zone are None where it has none."""
+
+    stage: str
+    name: str | None
+    cron: str | None
+    time_zone: str | None
+    is_enabled: bool
 
 
 def record_path(run: Path, name: str) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mlops.context import Context
 from mlops.errors import DeployError, RegistryError, TargetError
+from mlops.goldenfiles import best_only, predict_files
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
 from mlops.policy import combine
 from mlops.ports import Deployment, EndpointStatus
@@ -66,6 +67,10 @@ def inspect(context: Context, version: ModelVersion, before: int | None, live_fr
     if deployment is None:
         raise TargetError(f"{stage.name}: version {version.version} is not deployed: run `deploy --stage {stage.name}`")
     golden, limits = read_golden(context.package(version.version)), stage.release.verify
+    if not deployment.is_online:
+        scored = predict_files(context.scorer, context.data, _wanted(context, version), golden)
+        rule = judge_golden(best_only(golden), stage.release.variant, scored, limits.max_score_difference)
+        return combine((judge_digest(deployment, version.digest), rule))
     others = [status.deployments[before]] if before in status.deployments else []
     probes = probe_in_turn([deployment, *others], golden, limits.requests)
     actual = predict(deployment, golden)
@@ -95,10 +100,12 @@ def _roll_out(context: Context, move: Move, events: list[TrafficEvent]) -> Verdi
 def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> Verdict:
     stage, version = context.stage, move.desired.version
     context.report(f"{stage.name}: starting version {version} beside {move.before or 'nothing'}")
-    package = context.package(version)
-    context.target.deploy(Deployment(stage.model, version, move.desired.digest, package, stage.release.variant))
+    context.target.deploy(_wanted(context, move.desired))
     verdict = inspect(context, move.desired, move.before, _live_counts(context.target.status(), version))
-    traffic = context.target.status().traffic
+    status = context.target.status()
+    if not status.deployments[version].is_online:
+        return _move_jobs(context, version, verdict, events)
+    traffic = status.traffic
     for percent in steps_to(version, traffic, move.before_is_approved, stage.release.traffic_steps):
         if verdict.outcome != "promote":
             return verdict
@@ -108,6 +115,18 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
             _bake(context, version, live_from)
         verdict = inspect(context, move.desired, move.before, live_from)
     return verdict
+
+
+def _move_jobs(context: Context, version: int, verdict: Verdict, events: list[TrafficEvent]) -> Verdict:
+    """Give a version all jobs at once: one job goes to one version, and none tells how the version did on it."""
+    if verdict.outcome == "promote":
+        _set_traffic(context, {version: 100}, f"all jobs to version {version}", events)
+    return verdict
+
+
+def _wanted(context: Context, version: ModelVersion) -> Deployment:
+    stage, package = context.stage, context.package(version.version)
+    return Deployment(stage.model, version.version, version.digest, package, stage.release.variant)
 
 
 def _set_traffic(context: Context, traffic: dict[int, int], reason: str, events: list[TrafficEvent]) -> None:

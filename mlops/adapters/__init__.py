@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from mlops.config import Stage
 from mlops.errors import ConfigError
-from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Secrets
+from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Scorer, Secrets
 
 # port -> value of the stage file's key -> where the factory stands. A factory takes the Stage.
 ADAPTERS = {
@@ -26,6 +26,11 @@ ADAPTERS = {
     "deploy_target": {
         "local": "mlops.adapters.local.target:open_target",
         "azureml-online": "mlops.adapters.azureml.online:open_target",
+        "azureml-batch": "mlops.adapters.azureml.batch:open_target",
+    },
+    "scorer": {
+        "local": "mlops.adapters.local.scorer:open_scorer",
+        "azureml-batch": "mlops.adapters.azureml.batch:open_target",
     },
     "secrets": {
         "local": "mlops.adapters.local.secrets:open_secrets",
@@ -57,6 +62,11 @@ def data_store(stage: Stage) -> DataStore:
 def deploy_target(stage: Stage) -> DeployTarget:
     """Return the stage's endpoint."""
     return cast(DeployTarget, _make("deploy_target", "target", stage.target, stage))
+
+
+def scorer(stage: Stage) -> Scorer:
+    """Return what scores files by the stage's versions."""
+    return cast(Scorer, _make("scorer", "target", stage.target, stage))
 
 
 def secrets(stage: Stage) -> Secrets:

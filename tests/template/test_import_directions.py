@@ -44,7 +44,7 @@ SDKS = {
 }
 # What an adapter knows of mlops: ports, records and the small modules below them. Never a step, a rule or a context.
 BELOW_ADAPTERS = tuple(
-    f"mlops.{name}" for name in "ports records config errors loading names client rest storage manifest".split()
+    f"mlops.{name}" for name in "ports records config errors loading names client rest storage manifest scored".split()
 )
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.
 PURE = tuple(f"mlops.{name}" for name in "errors names records case policy soundness quality traffic".split())
@@ -112,7 +112,7 @@ def _dotted_strings(module: Module) -> Iterator[str]:
 
 def _is_one(name: str) -> bool:
     """Tell whether a name reaches into one adapter, past the table."""
-    table = ("registry", "job_runner", "data_store", "deploy_target", "secrets", "notifier", "ADAPTERS")
+    table = ("registry", "job_runner", "data_store", "deploy_target", "scorer", "secrets", "notifier", "ADAPTERS")
     return name.count(".") >= 2 and name.split(".")[2] not in table
 
 
