@@ -21,6 +21,7 @@ from mlops.names import STAGES
 STEPS = (
     "data",
     "train",
+    "schedule",
     "gate",
     "register",
     "promote",

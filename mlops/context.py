@@ -13,7 +13,7 @@ from pathlib import Path
 from mlops import adapters
 from mlops.config import REPOSITORY, Stage, load_stage
 from mlops.names import stage_before
-from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Scorer, Secrets
+from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Scorer, Scheduler, Secrets
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Context:
     def data(self) -> DataStore:
         """Return the data store of the stage's platform."""
         return adapters.data_store(self.stage)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """Return what starts trainings by itself on the stage's platform."""
+        return adapters.scheduler(self.stage)
 
     @cached_property
     def target(self) -> DeployTarget:

@@ -6,13 +6,13 @@ names them. A step never imports an adapter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mlops.records import DataRecord, JobStep, ModelVersion, Origin, ScheduleRecord
+from mlops.records import DataRecord, JobStep, ModelVersion, Origin
 
 
 class Registry(Protocol):
@@ -59,16 +59,27 @@ class JobRunner(Protocol):
         """Run the job to its end, telling `report` a line per change. Raises JobError where a step fails."""
 
 
+@dataclass(frozen=True)
+class ScheduleStatus:
+    """How a stage's schedule of trainings stands: its name, cron and time zone are None where it has none."""
+
+    stage: str
+    name: str | None
+    cron: str | None
+    time_zone: str | None
+    is_enabled: bool
+
+
 class Scheduler(Protocol):
     """Starts the training pipeline by itself, as the stage file's `retraining` says."""
 
-    def publish(self, job_file: Path, inputs: Mapping[str, str]) -> ScheduleRecord:
+    def publish(self, job_file: Path, inputs: Mapping[str, str]) -> ScheduleStatus:
         """Make the schedule as the stage file wants it, or change it to that; one that is paused stays paused."""
 
-    def pause(self) -> ScheduleRecord:
+    def pause(self) -> ScheduleStatus:
         """Let the schedule start nothing until it is resumed. Raises JobError where there is none."""
 
-    def resume(self) -> ScheduleRecord:
+    def resume(self) -> ScheduleStatus:
         """Let a paused schedule go on at its next time. Raises JobError where there is none."""
 
     def remove(self) -> None:
@@ -188,6 +199,29 @@ class Notice:
     summary: str
     link: str | None
     tag: str
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """What one check before a start found: `state` is ok, warning or failure; `text` says what to do where it is not ok."""
+
+    check: str
+    state: str
+    text: str
+
+
+class Preflight(Protocol):
+    """Looks whether what a stage's steps need is there. It starts nothing and changes nothing."""
+
+    def lines(self) -> Iterator[CheckLine]:
+        """Yield a line per check. What can't be looked at is a line, too: nothing is raised."""
+
+
+class Approvals(Protocol):
+    """Knows who must agree before a pipeline may touch a stage."""
+
+    def lines(self, environment: str, origin: Origin) -> Iterator[CheckLine]:
+        """Yield what guards the environment that bears a stage's name."""
 
 
 class Secrets(Protocol):

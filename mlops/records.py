@@ -270,17 +270,6 @@ class Evaluation:
     schema: int = 1
 
 
-@dataclass(frozen=True)
-class ScheduleRecord:
-    """How a stage's schedule of trainings stands: its name, cron and time zone are None where it has none."""
-
-    stage: str
-    name: str | None
-    cron: str | None
-    time_zone: str | None
-    is_enabled: bool
-
-
 def record_path(run: Path, name: str) -> Path:
     """Return where the record of a step stands in a run's folder."""
     return run / f"{name}.json"

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from mlops.config import Stage
 from mlops.errors import ConfigError
-from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Scorer, Secrets
+from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Scorer, Scheduler, Secrets
 
 # port -> value of the stage file's key -> where the factory stands. A factory takes the Stage.
 ADAPTERS = {
@@ -22,6 +22,9 @@ ADAPTERS = {
     "data_store": {
         "local": "mlops.adapters.local.datastore:open_data_store",
         "azureml": "mlops.adapters.azureml.datastore:open_data_store",
+    },
+    "scheduler": {
+        "azureml": "mlops.adapters.azureml.schedules:open_scheduler",
     },
     "deploy_target": {
         "local": "mlops.adapters.local.target:open_target",
@@ -57,6 +60,11 @@ def job_runner(stage: Stage) -> JobRunner:
 def data_store(stage: Stage) -> DataStore:
     """Return the data store of the stage's platform."""
     return cast(DataStore, _make("data_store", "platform", stage.platform, stage))
+
+
+def scheduler(stage: Stage) -> Scheduler:
+    """Return what starts trainings by itself on the stage's platform."""
+    return cast(Scheduler, _make("scheduler", "platform", stage.platform, stage))
 
 
 def deploy_target(stage: Stage) -> DeployTarget:

@@ -54,20 +54,25 @@ def train(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> T
 
     `overrides` take the place of the stage file's inputs. Raises JobError where a step of the job fails.
     """
-    stage = context.stage
-    champion = highest_approved(context.registry.versions(stage.model), stage.name)
-    inputs = {
-        **{name: str(value) for name, value in stage.train.items()},
-        **overrides,
-        **{"raw": data.path, "data_version": data.version, "git_commit": git_commit(), "stage": stage.name},
-        **_origin_input(context),
-        **(_champion_inputs(context, champion) if champion else {}),
-    }
+    inputs = {**job_inputs(context, data, overrides), **_origin_input(context)}
     result = context.jobs.run(REPOSITORY / JOB_FILE, inputs, context.report)
-    number = champion.version if champion else None
+    champion = inputs.get("champion_version")
+    number = int(champion) if champion else None
     record = TrainRecord(result.name, data.version, number, result.steps, result.outputs)
     write_record(context.run, "train", record)
     return record
+
+
+def job_inputs(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Return the training job's inputs: the stage file's, with the overrides, and what this step gives itself."""
+    stage = context.stage
+    champion = highest_approved(context.registry.versions(stage.model), stage.name)
+    return {
+        **{name: str(value) for name, value in stage.train.items()},
+        **overrides,
+        **{"raw": data.path, "data_version": data.version, "git_commit": git_commit(), "stage": stage.name},
+        **(_champion_inputs(context, champion) if champion else {}),
+    }
 
 
 def read_overrides(settings: list[str]) -> dict[str, str]:
