@@ -63,6 +63,7 @@ def secrets(azure: Azure, request: Request, name: str, **names: str) -> Answer:
     found = azure.get(request.path.rpartition("/")[0])
     if found is None:
         return refusal(404, "UserError", f"Could not find datastore {name}.")
-    if found["properties"]["credentials"]["credentialsType"] != "AccountKey":
+    kind = found["properties"]["credentials"]["credentialsType"]
+    if kind != "AccountKey":
         return refusal(400, "UserError", f"Datastore {name} has no secret.")
-    return Answer(body={"secretsType": "AccountKey", "key": ACCOUNT_KEY})
+    return Answer(body={"secretsType": kind, "key": ACCOUNT_KEY})

@@ -13,7 +13,8 @@ from typing import Any
 from azurefake.message import Request
 
 # Valid as base64 of both kinds, so that it can stand in a token, in an account's key and in a signed address as it is.
-SECRET = "s3cr3tMarkerThatMustNotLeak00000"
+MARK = "s3cr3tMarkerThatMustNotLeak00000"
+SECRET = MARK
 ACCOUNT_KEY = SECRET * 2
 TENANT = "22222222-2222-2222-2222-222222222222"
 CLIENT = "33333333-3333-3333-3333-333333333333"
