@@ -30,7 +30,7 @@ from mlops.adapters.azureml.onlinespec import (
     mirrored,
 )
 from mlops.adapters.azureml.onlinestatus import shares, started, status_of, traffic_of
-from mlops.adapters.azureml.onlinewait import finished, looked_up, settled, verdict_on
+from mlops.adapters.azureml.onlinewait import SUCCEEDED, finished, looked_up, settled, state_of, verdict_on
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import StepError, TargetError
@@ -151,7 +151,7 @@ class OnlineTarget:
         found = settled(self._endpoint, f"endpoint {self.name}")
         if found is not None:
             self._expect_same(found)
-        if found is None or found.provisioning_state != "Succeeded":
+        if found is None or state_of(found) != SUCCEEDED:
             # One that failed is put again as it is: it may have traffic.
             entity = found or endpoint_entity(self.stage, self.name)
             what = f"endpoint {self.name}"
@@ -221,4 +221,4 @@ def open_target(stage: Stage) -> OnlineTarget:
 
 def _serves(found: OnlineDeployment, deployment: Deployment) -> bool:
     said = {key: (found.properties or {}).get(key) for key in declared(deployment)}
-    return found.provisioning_state == "Succeeded" and said == declared(deployment)
+    return state_of(found) == SUCCEEDED and said == declared(deployment)

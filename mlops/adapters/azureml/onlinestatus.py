@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mlops.adapters.azureml.onlinespec import DIGEST, version_of
+from mlops.adapters.azureml.onlinewait import state_of
 from mlops.errors import TargetError
 from mlops.ports import DeploymentStatus, EndpointStatus
 
@@ -67,5 +68,6 @@ def started(deployment: OnlineDeployment, otherwise: datetime) -> datetime:
 
 
 def _state(deployment: OnlineDeployment) -> tuple[str, str | None]:
-    state = STATES.get(str(deployment.provisioning_state), LOADING)
-    return state, None if state == READY else f"its provisioning state is {deployment.provisioning_state}"
+    said = state_of(deployment)
+    state = STATES.get(said, LOADING)
+    return state, None if state == READY else f"its provisioning state is {said}"

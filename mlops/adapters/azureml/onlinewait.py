@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 DEADLINE_SECONDS = 1800.0
 LONGEST_PAUSE_SECONDS = 10.0
-SETTLED = ("Succeeded", "Failed", "Canceled")
+SUCCEEDED = "Succeeded"
+SETTLED = (SUCCEEDED, "Failed", "Canceled")
 # The container started and the script or the model in it failed. All other errors are Azure's, the quota's or ours.
 VERSION_FAULTS = (
     "ResourceNotReady",
@@ -53,13 +54,18 @@ def settled(look: Callable[[], T | None], what: str) -> T | None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     for pause in _pauses():
         found = look()
-        state = getattr(found, "provisioning_state", None)
-        if found is None or state is None or state in SETTLED:
+        if found is None or state_of(found) in SETTLED:
             return found
         if time.monotonic() > deadline:
-            raise TargetError(f"{what} is stuck in {state}: {_late()}")
+            raise TargetError(f"{what} is stuck in {state_of(found)}: {_late()}")
         time.sleep(pause)
     raise AssertionError("pauses have no end")
+
+
+def state_of(resource: Any) -> str:
+    """Return the provisioning state of an endpoint or a deployment, as Azure words it."""
+    state = resource.provisioning_state
+    return str(getattr(state, "value", state))
 
 
 def finished(start: Callable[[], LROPoller[Any]], what: str) -> None:
