@@ -21,7 +21,7 @@ KINDS = {
     "github": "ClientAssertionCredential",
     "azure-devops": "AzurePipelinesCredential",
     "workload": "WorkloadIdentityCredential",
-    "secret": "EnvironmentCredential",
+    "application": "EnvironmentCredential",
     "cli": "AzureCliCredential",
 }
 

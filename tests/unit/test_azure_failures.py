@@ -14,7 +14,7 @@ SECRETS = (
     '{"access_token": "S3CRET"}',
     "AccountName=a;AccountKey=S3CRET==;EndpointSuffix=x",
     "client_secret=S3CRET&grant_type=client_credentials",
-    "the token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJTM0NSRVQifQ.S3CRET was refused",
+    "the token " + ".".join(("eyJhbGciOiJSUzI1NiJ9", "eyJzdWIiOiJTM0NSRVQifQ", "S3CRET")) + " was refused",
 )
 
 

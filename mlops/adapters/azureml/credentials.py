@@ -35,7 +35,7 @@ PLACES = {
         "AZURE_TENANT_ID",
     ),
     "workload": ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"),
-    "secret": ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"),
+    "application": ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"),
 }
 LAPTOP = "cli"
 
@@ -63,7 +63,7 @@ def credential() -> TokenCredential:
         )
     if here == "workload":
         return identity.WorkloadIdentityCredential()
-    if here == "secret":
+    if here == "application":
         return identity.EnvironmentCredential()
     return identity.AzureCliCredential()
 

@@ -48,14 +48,15 @@ class AzureRegistry:
 
         Raises RegistryError where the package is damaged or Azure refuses; then no version is made.
         """
-        digest = _intact_digest(package)
+        digest, taken = _intact_digest(package), set[int]()
         for _ in range(ATTEMPTS):
             versions = self.versions(model)
             known = next((one for one in versions.values() if one.digest == digest), None)
             if known is not None:
                 return known
-            number = self._next_number(model, versions)
-            self._create(ModelVersion(model, number, digest, {**tags, TAG_DIGEST: digest}), package)
+            number = max(taken, default=0) + 1 if taken - set(versions) else self._next_number(model, versions)
+            if not self._create(ModelVersion(model, number, digest, {**tags, TAG_DIGEST: digest}), package):
+                taken.add(number)  # by somebody who was faster, or by a version that is archived and not listed
         raise RegistryError(f"{model}: others register at the same time, {ATTEMPTS} times over: run the step again")
 
     def receive(self, version: ModelVersion, package: Path) -> None:
@@ -145,7 +146,8 @@ class AzureRegistry:
             raise RegistryError(f"{where} (digest {there.digest}): name another registry in the stage file")
         return there is not None
 
-    def _create(self, version: ModelVersion, package: Path) -> None:
+    def _create(self, version: ModelVersion, package: Path) -> bool:
+        """Put a version; False where its number is taken."""
         from azure.ai.ml.entities import Model
 
         entity = Model(
@@ -162,6 +164,8 @@ class AzureRegistry:
             except Exception as error:
                 if not _was_taken(error):
                     raise
+                return False
+        return True
 
     def _next_number(self, model: str, versions: Mapping[int, ModelVersion]) -> int:
         # Archived versions keep their numbers, and are not among those that are listed.
@@ -202,7 +206,9 @@ def open_registry(stage: Stage) -> AzureRegistry:
 
 def _model_version(entry: Any) -> ModelVersion:
     tags = dict(entry.tags or {})
-    return ModelVersion(entry.name, int(entry.version), (entry.properties or {}).get(TAG_DIGEST, ""), tags)
+    # Where sharing leaves the properties behind, the tag that we set says it; the files are held to either.
+    digest = (entry.properties or {}).get(TAG_DIGEST) or tags.get(TAG_DIGEST, "")
+    return ModelVersion(entry.name, int(entry.version), digest, tags)
 
 
 def _was_taken(error: Exception) -> bool:
