@@ -44,7 +44,10 @@ SDKS = {
 }
 # What an adapter knows of mlops: ports, records and the small modules below them. Never a step, a rule or a context.
 BELOW_ADAPTERS = tuple(
-    f"mlops.{name}" for name in "ports records config errors loading names client rest storage manifest scored".split()
+    f"mlops.{name}"
+    for name in (
+        "ports records config errors loading names client rest preflight storage manifest scored jobfile"
+    ).split()
 )
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.
 PURE = tuple(f"mlops.{name}" for name in "errors names records case policy soundness quality traffic".split())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops.adapters.local.bindings import command_arguments, fill
+from mlops.adapters.local.commands import command_arguments, fill
 
 
 def render(command: str, **values: str) -> list[str]:

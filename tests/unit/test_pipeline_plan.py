@@ -10,9 +10,9 @@ import pytest
 import yaml
 from pipelines import Workshop, make_workshop
 
-from mlops.adapters.local.bindings import FromStep
 from mlops.adapters.local.plan import Plan, make_plan
 from mlops.errors import ConfigError
+from mlops.jobfile.bindings import FromStep
 
 FOLDER = {"type": "uri_folder"}
 TRAIN_INPUTS = {

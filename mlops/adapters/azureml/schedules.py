@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.failures import explained, status_of
 from mlops.adapters.azureml.jobs import pipeline_job
-from mlops.adapters.azureml.triggers import check_cron, check_time_zone
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Retraining, Stage
 from mlops.errors import JobError
+from mlops.jobfile.triggers import check_cron, check_time_zone
 from mlops.names import TAG_DATA_VERSION
 from mlops.ports import ScheduleStatus
 

@@ -21,7 +21,7 @@ from threading import Event, Lock
 from typing import Any
 
 from mlops.adapters.local import execution
-from mlops.adapters.local.bindings import fill
+from mlops.adapters.local.commands import fill
 from mlops.adapters.local.plan import Plan, Step, make_plan
 from mlops.adapters.local.reuse import StepMemo, StepStore, Stopped, made_from, since, step_key
 from mlops.adapters.local.schedule import run_graph

@@ -17,26 +17,15 @@ from typing import Any, TypeVar
 import yaml
 
 from mlops.errors import ConfigError
+from mlops.jobfile.literals import ComponentInput
+from mlops.jobfile.wiring import LITERAL, Signature
 from mlops.loading import build
 
 T = TypeVar("T")
 
 FOLDER = "uri_folder"
-LITERALS = ("string", "integer", "number")
+LITERALS = ("string", "integer", "number")  # of which a command line is made here
 ENVIRONMENT = re.compile(r"azureml:visionline-(?P<name>[a-z][a-z0-9-]*):\d+")
-
-
-@dataclass(frozen=True)
-class ComponentInput:
-    """One input of a component. `min` and `max` bound an integer or a number, inclusive."""
-
-    type: str
-    description: str | None = None
-    optional: bool = False
-    default: Any = None
-    enum: tuple[Any, ...] = ()
-    min: float | None = None
-    max: float | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +125,16 @@ class Pipeline:
     components: dict[str, Component]
     files: dict[str, Path]
 
+    @property
+    def signatures(self) -> dict[str, Signature]:
+        """Return what each step's component declares."""
+        return {step: _signature(one, self.files[step]) for step, one in self.components.items()}
+
+    @property
+    def input_types(self) -> dict[str, str]:
+        """Return the type of each input of the job."""
+        return {name: FOLDER if isinstance(value, dict) else LITERAL for name, value in self.job.inputs.items()}
+
 
 def load_pipeline(file: Path) -> Pipeline:
     """Read a job file and its components. Raises ConfigError with the file and the key of what is unknown or wrong."""
@@ -162,6 +161,10 @@ def load_component(file: Path) -> Component:
         raise ConfigError(f"{file}: environment: '{component.environment}' should be {wanted}, never a label")
     _check_processes(file, component)
     return component
+
+
+def _signature(component: Component, file: Path) -> Signature:
+    return Signature(str(file), component.inputs, {name: one.type for name, one in component.outputs.items()})
 
 
 def _read(cls: type[T], file: Path) -> T:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TypeVar
 
-from mlops.adapters.local.bindings import FromStep, check_command, command_arguments, parse_output_binding
+from mlops.adapters.local.commands import command_arguments
 from mlops.adapters.local.pipeline import Pipeline, load_pipeline
 from mlops.adapters.local.values import Value, check_given, step_values
 from mlops.errors import ConfigError
+from mlops.jobfile.bindings import FromStep, check_command, parse_output_binding
+from mlops.jobfile.wiring import check_made, check_order, check_output, check_target
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ def make_plan(file: Path, given: Mapping[str, str]) -> Plan:
     check_given(pipeline, given)
     steps = {name: _step(pipeline, given, name) for name in pipeline.job.jobs}
     plan = Plan(pipeline.job.experiment_name, steps, _outputs(pipeline))
-    _check_order(pipeline, plan)
+    check_order(plan.before(), f"{pipeline.file}: jobs")
     return plan
 
 
@@ -111,30 +112,10 @@ def _outputs(pipeline: Pipeline) -> dict[str, FromStep]:
     for step, node in pipeline.job.jobs.items():
         for name, value in node.outputs.items():
             where = f"{pipeline.file}: jobs.{step}.outputs.{name}"
-            _bind_output(pipeline, bound, FromStep(step, name), parse_output_binding(value, where))
+            source, target = FromStep(step, name), parse_output_binding(value, where)
+            check_output(source, pipeline.signatures[step], where)
+            check_target(target, pipeline.job.outputs.keys(), bound, where)
+            bound[target] = source
     for name in pipeline.job.outputs:
-        if name not in bound:
-            raise ConfigError(f"{pipeline.file}: outputs.{name}: no step makes it: bind a step's output to it")
+        check_made(name, bound, f"{pipeline.file}: outputs.{name}")
     return bound
-
-
-def _bind_output(pipeline: Pipeline, bound: dict[str, FromStep], source: FromStep, target: str) -> None:
-    where = f"{pipeline.file}: jobs.{source.step}.outputs.{source.output}"
-    if source.output not in pipeline.components[source.step].outputs:
-        raise ConfigError(f"{where}: {pipeline.files[source.step]} declares no such output")
-    if target not in pipeline.job.outputs:
-        known = ", ".join(pipeline.job.outputs) or "none"
-        raise ConfigError(f"{where}: the job has no output '{target}': it has {known}")
-    if target in bound:
-        raise ConfigError(f"{where}: output '{target}' is bound to step '{bound[target].step}' already: bind it once")
-    bound[target] = source
-
-
-def _check_order(pipeline: Pipeline, plan: Plan) -> None:
-    try:
-        TopologicalSorter(plan.before()).prepare()
-    except CycleError as error:
-        around = " -> ".join(error.args[1])
-        raise ConfigError(
-            f"{pipeline.file}: jobs: each of {around} waits for the one before it: cut the cycle"
-        ) from None

@@ -7,16 +7,16 @@ empty string, and a folder that nobody gave, are no value: an optional input the
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops.adapters.local.bindings import FromInput, FromStep, parse_binding
-from mlops.adapters.local.pipeline import FOLDER, ComponentInput, Pipeline
+from mlops.adapters.local.pipeline import FOLDER, Pipeline
 from mlops.errors import ConfigError
+from mlops.jobfile.bindings import FromInput, FromStep, parse_binding
+from mlops.jobfile.literals import ComponentInput, literal_text
+from mlops.jobfile.wiring import check_declared, check_job_input, check_source
 
 Value = str | Path | FromStep | None  # a literal, a folder from outside, another step's output, nothing
 
@@ -48,9 +48,7 @@ def step_values(pipeline: Pipeline, given: Mapping[str, str], step: str) -> dict
     node, component = pipeline.job.jobs[step], pipeline.components[step]
     here = f"{pipeline.file}: jobs.{step}.inputs"
     for name in node.inputs:
-        if name not in component.inputs:
-            declared = ", ".join(component.inputs) or "none"
-            raise ConfigError(f"{here}.{name}: {pipeline.files[step]} declares no such input: it declares {declared}")
+        check_declared(name, pipeline.signatures[step], f"{here}.{name}")
     places = [InputPlace(step, name, declared, f"{here}.{name}") for name, declared in component.inputs.items()]
     return {place.name: _value(pipeline, given, place) for place in places}
 
@@ -59,10 +57,12 @@ def _value(pipeline: Pipeline, given: Mapping[str, str], place: InputPlace) -> V
     bound = pipeline.job.jobs[place.step].inputs.get(place.name)
     binding = parse_binding(bound, place.where)
     if isinstance(binding, FromStep):
-        return _from_step(pipeline, binding, place)
+        check_source(binding, place.declared.type, pipeline.signatures, place.where)
+        return binding
     if isinstance(binding, FromInput):
+        check_job_input(binding, place.declared.type, pipeline.input_types, place.where)
         source = f"{pipeline.file}: inputs.{binding.name}"
-        value = _from_input(pipeline, given, binding, place)
+        value = _given_or_written(pipeline, given, binding.name)
     else:
         source, value = place.where, bound
     if value in (None, ""):
@@ -70,30 +70,12 @@ def _value(pipeline: Pipeline, given: Mapping[str, str], place: InputPlace) -> V
     if value is None:
         _check_optional(place, source)
         return None
-    return _folder(value, source) if place.declared.type == FOLDER else _literal(place.declared, value, source)
+    return _folder(value, source) if place.declared.type == FOLDER else literal_text(place.declared, value, source)
 
 
-def _from_step(pipeline: Pipeline, binding: FromStep, place: InputPlace) -> FromStep:
-    made = pipeline.components.get(binding.step)
-    if made is None or binding.output not in made.outputs:
-        known = [f"{step}.outputs.{name}" for step, one in pipeline.components.items() for name in one.outputs]
-        missing = f"{binding.step}.outputs.{binding.output}"
-        raise ConfigError(f"{place.where}: no step makes '{missing}': there are {', '.join(known) or 'none'}")
-    if place.declared.type != FOLDER:
-        raise ConfigError(f"{place.where}: is a folder, should be {place.declared.type}")
-    return binding
-
-
-def _from_input(pipeline: Pipeline, given: Mapping[str, str], binding: FromInput, place: InputPlace) -> Any:
-    inputs = pipeline.job.inputs
-    if binding.name not in inputs:
-        known = ", ".join(inputs) or "none"
-        raise ConfigError(f"{place.where}: the job has no input '{binding.name}': it has {known}")
-    is_folder = isinstance(inputs[binding.name], dict)
-    if is_folder != (place.declared.type == FOLDER):
-        kind = FOLDER if is_folder else "a literal"
-        raise ConfigError(f"{place.where}: input '{binding.name}' is {kind}, should be {place.declared.type}")
-    return given.get(binding.name, None if is_folder else inputs[binding.name])
+def _given_or_written(pipeline: Pipeline, given: Mapping[str, str], name: str) -> Any:
+    written = pipeline.job.inputs[name]
+    return given.get(name, None if isinstance(written, dict) else written)
 
 
 def _check_optional(place: InputPlace, source: str) -> None:
@@ -105,24 +87,3 @@ def _folder(value: Any, source: str) -> Path:
     if not isinstance(value, str) or not Path(value).is_dir():
         raise ConfigError(f"{source}: '{value}' is not a folder: give one that exists")
     return Path(value).resolve()
-
-
-def _literal(declared: ComponentInput, value: Any, source: str) -> str:
-    """Return a value as the command line will have it."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or not _is(declared.type, str(value)):
-        raise ConfigError(f"{source}: should be {declared.type}, is {value!r}")
-    text = str(value)
-    if declared.enum and text not in [str(one) for one in declared.enum]:
-        raise ConfigError(f"{source}: should be one of {', '.join(map(str, declared.enum))}, is '{text}'")
-    low = -math.inf if declared.min is None else declared.min
-    high = math.inf if declared.max is None else declared.max
-    if declared.type != "string" and not low <= float(text) <= high:
-        raise ConfigError(f"{source}: should be between {low} and {high}, is {text}")
-    return text
-
-
-def _is(kind: str, text: str) -> bool:
-    if kind == "string":
-        return True
-    pattern = r"[+-]?\d+" if kind == "integer" else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-    return re.fullmatch(pattern, text) is not None

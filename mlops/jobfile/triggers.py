@@ -13,6 +13,7 @@ import difflib
 import re
 
 from mlops.errors import ConfigError
+from mlops.jobfile.timezones import TIME_ZONES
 
 FIELDS = ("minute", "hour", "day", "month", "weekday")
 LIMITS = {"minute": 59, "hour": 23, "weekday": 6}
@@ -34,12 +35,9 @@ def check_cron(expression: str, where: str) -> None:
 
 def check_time_zone(name: str, where: str) -> None:
     """Raise ConfigError, beginning with `where`, on a name that no time zone has in Windows."""
-    from azure.ai.ml.constants import TimeZone
-
-    known = [zone.value for zone in TimeZone]
-    if name in known:
+    if name in TIME_ZONES:
         return
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or ["UTC", "W. Europe Standard Time"]
+    near = difflib.get_close_matches(name, TIME_ZONES, n=1, cutoff=0.5) or ["UTC", "W. Europe Standard Time"]
     raise ConfigError(
         f"{where}: time_zone '{name}' is unknown: use a name that Windows gives, as {' or '.join(map(repr, near))}"
     )
