@@ -143,17 +143,20 @@ def test_a_token_that_ran_out_is_renewed(azure: Azure, package: Path) -> None:
     assert registry.versions(MODEL)[1].tags["dev"] == "approved"
 
 
-def test_a_number_that_somebody_else_was_faster_to_take_is_left_to_them(
-    azure: Azure, registry: AzureRegistry, package: Path, tmp_path: Path
+TAKEN = Answer(409, {"error": {"code": "UserError", "message": "A model with this name and version already exists"}})
+
+
+def test_a_number_that_is_taken_and_not_listed_is_passed_over(
+    azure: Azure, registry: AzureRegistry, package: Path
 ) -> None:
-    taken = Answer(
-        409, {"error": {"code": "UserError", "message": "A model with this name and version already exists"}}
-    )
-    azure.fail("PUT", "/versions/1", taken)
-    assert registry.register(MODEL, package, TAGS).version == 1
-    azure.fail("PUT", "/versions/2", *[taken] * 9)
+    azure.fail("PUT", "/versions/1", TAKEN)
+    assert registry.register(MODEL, package, TAGS).version == 2
+
+
+def test_where_others_take_each_number_first_that_is_said(azure: Azure, registry: AzureRegistry, package: Path) -> None:
+    azure.fail("PUT", f"/models/{MODEL}/versions/", *[TAKEN] * 9)
     with pytest.raises(RegistryError, match="others register at the same time"):
-        registry.register(MODEL, sealed(tmp_path / "other", "other"), TAGS)
+        registry.register(MODEL, package, TAGS)
 
 
 def test_two_that_register_at_once_get_a_version_each(azure: Azure, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops.adapters.azureml.failures import explained
+from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import ConfigError
@@ -78,7 +79,7 @@ class AzureDataStore:
             copy = Path(scratch) / name
             place_folder(folder, copy, lambda placed: expect_same(placed, folder, manifest))
             asset = Data(name=name, version=manifest.version, path=str(copy), type="uri_folder", tags=tags)
-            client_of(self.stage).data.create_or_update(asset)
+            over_leftovers(lambda: client_of(self.stage).data.create_or_update(asset))
 
 
 def open_data_store(stage: Stage) -> AzureDataStore:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.failures import explained, status_of
+from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of, registry_client_of
 from mlops.config import Stage
 from mlops.errors import RegistryError
@@ -160,7 +161,7 @@ class AzureRegistry:
         )
         with explained(f"registering {version.model} {version.version}", RegistryError):
             try:
-                self.open_client().models.create_or_update(entity)
+                over_leftovers(lambda: self.open_client().models.create_or_update(entity))
             except Exception as error:
                 if not _was_taken(error):
                     raise
