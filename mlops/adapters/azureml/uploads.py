@@ -14,7 +14,7 @@ TRIES = 4
 
 
 def over_leftovers(upload: Callable[[], T]) -> T:
-    """Return what `upload` returns, called again where files of an earlier one are in its way. Raises what it raises."""
+    """Return what `upload` returns, again where files of an earlier one are in its way. Raises what it raises."""
     from azure.core.exceptions import ResourceExistsError
 
     for _ in range(TRIES - 1):
