@@ -85,8 +85,8 @@ class Scheduler(Protocol):
     def remove(self) -> None:
         """Delete the schedule, if there is one."""
 
-    def start_once(self, job_file: Path, inputs: Mapping[str, str]) -> str | None:
-        """Start the job for the inputs' data version, without waiting; None where nothing is left to start."""
+    def start_once(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> None:
+        """Start the job for the inputs' data version without waiting, unless that was done or is paused; tell which."""
 
 
 class DataStore(Protocol):
@@ -126,7 +126,7 @@ class DeploymentStatus:
     errors: int
     url: str
     infer_path: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_online(self) -> bool:
@@ -203,7 +203,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class CheckLine:
-    """What one check before a start found: `state` is ok, warning or failure; `text` says what to do where it is not ok."""
+    """What one check before a start found: `state` is ok, warning or failure; `text` says what to do about it."""
 
     check: str
     state: str

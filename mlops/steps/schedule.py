@@ -49,8 +49,7 @@ def publish(context: Context) -> ScheduleStatus:
     record = context.scheduler.publish(REPOSITORY / JOB_FILE, inputs)
     write_record(context.run, "schedule", record)
     if retraining.on_new_data:
-        started = context.scheduler.start_once(REPOSITORY / JOB_FILE, inputs)
-        context.report(f"data version {data.version}: {f'job {started}' if started else 'nothing to start'}")
+        context.scheduler.start_once(REPOSITORY / JOB_FILE, inputs, context.report)
     return record
 
 

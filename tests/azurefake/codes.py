@@ -64,7 +64,7 @@ def define(azure: Azure, request: Request, **names: str) -> Answer:
 
 
 def _hash_of(version: dict[str, Any]) -> str | None:
-    return version["properties"]["properties"].get("hash")
+    return version["properties"]["properties"].get("hash_sha256")
 
 
 def _properties(given: dict[str, Any]) -> dict[str, Any]:

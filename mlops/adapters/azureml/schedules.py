@@ -9,7 +9,7 @@ Source: learn.microsoft.com, "Schedule machine learning pipeline jobs".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # Without a start the first job would run at once; with one that is past it waits for its time.
 STARTED = "2026-01-01T00:00:00"
-FAILED = ("Failed", "Canceled", "NotResponding")
 
 
 @dataclass(frozen=True)
@@ -73,23 +72,23 @@ class AzureScheduler:
             if self._found() is not None:
                 client_of(self.stage).schedules.begin_delete(self.name).result()
 
-    def start_once(self, job_file: Path, inputs: Mapping[str, str]) -> str | None:
-        """Start the job for the inputs' data version, without waiting; None where it was started before or is paused.
+    def start_once(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> None:
+        """Start the job for the inputs' data version, without waiting, unless that was done or is paused; tell which.
 
-        Raises JobError where Azure refuses, or the one that was started failed.
+        A job that was started and failed is not started again: `mlops train` does that. Raises JobError.
         """
         name = f"{self.stage.model}-{self.stage.name}-{inputs[TAG_DATA_VERSION]}"
         with explained(f"job {name}", JobError):
-            known = self._found()
-            started = self._job(name)
-            if started is not None:
-                _expect_no_failure(name, started)
-            if started is not None or (known is not None and not known.is_enabled):
-                return None
-            job = pipeline_job(self.stage, job_file, inputs)
-            job.name = name
-            client_of(self.stage).jobs.create_or_update(job)
-        return name
+            known, schedule = self._job(name), self._found()
+            if known is not None:
+                report(f"job {name}: was started before, and is {known.status.lower()}")
+            elif schedule is not None and not schedule.is_enabled:
+                report(f"job {name}: is not started, since {self.name} is paused")
+            else:
+                job = pipeline_job(self.stage, job_file, inputs)
+                job.name = name
+                started = client_of(self.stage).jobs.create_or_update(job)
+                report(f"job {name}: started: {started.studio_url}")
 
     def _check(self, wanted: Retraining) -> None:
         where = f"mlops/stages/{self.stage.name}.yaml: azureml.retraining"
@@ -144,8 +143,3 @@ class AzureScheduler:
 def open_scheduler(stage: Stage) -> AzureScheduler:
     """Return the scheduler of the stage's workspace."""
     return AzureScheduler(stage)
-
-
-def _expect_no_failure(name: str, job: Any) -> None:
-    if job.status in FAILED:
-        raise JobError(f"job {name}: {job.status}: see {job.studio_url}, then run `python -m mlops train` on this data")
