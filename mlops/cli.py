@@ -30,6 +30,7 @@ STEPS = (
     "score",
     "rollback",
     "status",
+    "preflight",
     "notify",
     "report",
     "demo",

@@ -13,7 +13,18 @@ from pathlib import Path
 from mlops import adapters
 from mlops.config import REPOSITORY, Stage, load_stage
 from mlops.names import stage_before
-from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Scorer, Scheduler, Secrets
+from mlops.ports import (
+    Approvals,
+    DataStore,
+    DeployTarget,
+    JobRunner,
+    Notifier,
+    Preflight,
+    Registry,
+    Scheduler,
+    Scorer,
+    Secrets,
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,14 @@ class Context:
     def notifier(self) -> Notifier:
         """Return what tells a training's end to where it was started from."""
         return adapters.notifier(self.stage)
+
+    def preflight(self, platform: str) -> Preflight:
+        """Return what looks whether a platform is ready for the stage."""
+        return adapters.preflight(self.stage, platform)
+
+    def approvals(self, host: str) -> Approvals:
+        """Return what knows who must agree at a code host: github or azure-devops."""
+        return adapters.approvals(self.stage, host)
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -87,11 +87,9 @@ class RegisterRecord:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a training was started from, so that its end can be told there.
+    """Where a training was started from: `host` is github or azure-devops, `api` its REST API, `run` CI's number.
 
-    `host` is github or azure-devops, `api` the address of its REST API, `project` Azure DevOps' alone, empty elsewhere.
-    `commit` is what people see: of a pull request its own last commit, not the merge that CI builds. `run` is CI's
-    number of the run, `link` its page.
+    `commit` is what people see: of a pull request its own last commit, not the merge that CI builds.
     """
 
     host: str

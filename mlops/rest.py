@@ -72,7 +72,8 @@ class Rest:
         """
         what = f"{method} {urlsplit(self.url).netloc}{path.partition('?')[0]}"
         try:
-            with _OPENER.open(self._request(method, path, body), timeout=TIMEOUT_SECONDS) as answer:
+            opener = urllib.request.build_opener(_StayHere)
+            with opener.open(self._request(method, path, body), timeout=TIMEOUT_SECONDS) as answer:
                 return _parsed(answer.status, answer.read(LARGEST_ANSWER), what)
         except HTTPError as error:
             raise self._refusal(error, what) from None
@@ -130,9 +131,6 @@ def field_of(answer: Any, key: str) -> Any:
 class _StayHere(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *arguments: Any) -> None:
         """Follow no redirect: the token is for this address."""
-
-
-_OPENER = urllib.request.build_opener(_StayHere)
 
 
 def _parsed(status: int, content: bytes, what: str) -> Any:

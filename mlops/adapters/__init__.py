@@ -7,7 +7,18 @@ from typing import Any, cast
 
 from mlops.config import Stage
 from mlops.errors import ConfigError
-from mlops.ports import DataStore, DeployTarget, JobRunner, Notifier, Registry, Scorer, Scheduler, Secrets
+from mlops.ports import (
+    Approvals,
+    DataStore,
+    DeployTarget,
+    JobRunner,
+    Notifier,
+    Preflight,
+    Registry,
+    Scheduler,
+    Scorer,
+    Secrets,
+)
 
 # port -> value of the stage file's key -> where the factory stands. A factory takes the Stage.
 ADAPTERS = {
@@ -38,6 +49,14 @@ ADAPTERS = {
     "secrets": {
         "local": "mlops.adapters.local.secrets:open_secrets",
         "azureml": "mlops.adapters.azureml.secrets:open_secrets",
+    },
+    "preflight": {
+        "local": "mlops.adapters.local.preflight:open_preflight",
+        "azureml": "mlops.adapters.azureml.preflight:open_preflight",
+    },
+    "approvals": {
+        "github": "mlops.adapters.github.approvals:open_approvals",
+        "azure-devops": "mlops.adapters.azuredevops.approvals:open_approvals",
     },
     "notifier": {
         "none": "mlops.adapters.local.notifier:open_notifier",
@@ -80,6 +99,16 @@ def scorer(stage: Stage) -> Scorer:
 def secrets(stage: Stage) -> Secrets:
     """Return the secrets that the stage's platform lets this process read."""
     return cast(Secrets, _make("secrets", "platform", stage.platform, stage))
+
+
+def preflight(stage: Stage, platform: str) -> Preflight:
+    """Return what looks whether a platform is ready for the stage."""
+    return cast(Preflight, _make("preflight", "platform", platform, stage))
+
+
+def approvals(stage: Stage, host: str) -> Approvals:
+    """Return what knows who must agree at a code host: github or azure-devops."""
+    return cast(Approvals, _make("approvals", "report", host, stage))
 
 
 def notifier(stage: Stage) -> Notifier:

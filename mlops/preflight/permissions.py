@@ -1,0 +1,119 @@
+"""Which of Azure's actions each step needs, and whether an identity's permissions allow them.
+
+A permission allows what its `actions` name and its own `notActions` do not; any one that allows is enough.
+
+Sources: learn.microsoft.com, "Azure permissions for AI + machine learning" (Microsoft.MachineLearningServices), "Manage
+access to Azure Machine Learning workspaces", "Azure built-in roles"; REST: Permissions - List For Resource.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mlops.config import Stage
+from mlops.ports import CheckLine
+from mlops.preflight.line import failure, ok
+
+PROVIDER = "Microsoft.MachineLearningServices"
+READ = f"{PROVIDER}/workspaces/read"
+MAKES_CLUSTERS = f"{PROVIDER}/workspaces/computes/write"
+# Step -> actions below PROVIDER/workspaces/, in the words of Azure's list.
+STEPS = {
+    "data": ("datastores/read", "datastores/listSecrets/action", "data/versions/write"),
+    "train": (
+        "jobs/write",
+        "jobs/read",
+        "components/versions/write",
+        "codes/versions/write",
+        "environments/versions/write",
+        "experiments/runs/submit/action",
+    ),
+    "promote": ("models/versions/read", "models/versions/write"),
+    "deploy": (),
+    "schedule": ("schedules/write",),
+}
+TARGETS = {
+    "azureml-online": ("onlineEndpoints/read", "onlineEndpoints/write", "onlineEndpoints/deployments/write"),
+    "azureml-batch": ("batchEndpoints/write", "batchEndpoints/deployments/write", "batchEndpoints/jobs/write"),
+}
+AUTHS = {
+    "key": ("onlineEndpoints/listKeys/action",),
+    "aml_token": ("onlineEndpoints/token/action",),
+    "aad_token": ("onlineEndpoints/score/action",),
+}
+SHARED = (f"{PROVIDER}/registries/read", f"{PROVIDER}/registries/assets/read", f"{PROVIDER}/registries/assets/write")
+ROLE = "AzureML Data Scientist"
+# Roles under which a job may register a model, and read a secret.
+WRITERS = {
+    "f6c7c914-8db3-469d-8ca1-694a8f32e121": ROLE,
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
+}
+SECRET_READERS = {
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+    "00482a5a-887f-4fb3-b363-3b7fe8e74483": "Key Vault Administrator",
+}
+
+
+def allows(permissions: Iterable[Mapping[str, Any]], action: str) -> bool:
+    """Tell whether one of the permissions allows an action."""
+    return any(
+        _named(action, one.get("actions") or ()) and not _named(action, one.get("notActions") or ())
+        for one in permissions
+    )
+
+
+def step_lines(stage: Stage, permissions: list[Mapping[str, Any]]) -> Iterator[CheckLine]:
+    """Yield for each step of the stage whether its actions are allowed in the workspace."""
+    for step, actions in steps_of(stage).items():
+        missing = [action for action in actions if not allows(permissions, f"{PROVIDER}/workspaces/{action}")]
+        if missing:
+            yield failure(f"roles: {step}", f"not allowed: {', '.join(missing)}: give the role {ROLE} on the workspace")
+        else:
+            yield ok(f"roles: {step}", f"{len(actions)} actions allowed")
+
+
+def steps_of(stage: Stage) -> dict[str, tuple[str, ...]]:
+    """Return the actions below a workspace that each step of a stage needs, for the steps that go there."""
+    on_platform = stage.platform == "azureml"
+    retraining = stage.azureml.retraining
+    auth = AUTHS[stage.azureml.online.auth] if stage.target == "azureml-online" else ()
+    needs = dict(STEPS) if on_platform else {}
+    needs["deploy"] = (*TARGETS.get(stage.target, ()), *auth)
+    if not (retraining.cron or retraining.on_new_data):
+        needs.pop("schedule", None)
+    return {step: actions for step, actions in needs.items() if actions}
+
+
+def shared_lines(registry: str, permissions: list[Mapping[str, Any]]) -> Iterator[CheckLine]:
+    """Yield whether models of a shared registry may be read and written."""
+    missing = [action for action in SHARED if not allows(permissions, action)]
+    if missing:
+        names = ", ".join(action.removeprefix(f"{PROVIDER}/") for action in missing)
+        yield failure(
+            "roles: registry", f"not allowed in {registry}: {names}: give the role AzureML Registry User there"
+        )
+    else:
+        yield ok("roles: registry", f"models of {registry} may be read and written")
+
+
+def held(assignments: Iterable[Mapping[str, Any]], roles: Mapping[str, str]) -> list[str]:
+    """Return the names of those roles that are among the assignments."""
+    ids = [
+        str((one.get("properties") or {}).get("roleDefinitionId", "")).rpartition("/")[2].lower() for one in assignments
+    ]
+    return [roles[one] for one in ids if one in roles]
+
+
+def may_read_secrets(vault: Mapping[str, Any], principal: str) -> bool:
+    """Tell whether an access policy of a vault without roles lets an identity read secrets."""
+    policies = (vault.get("properties") or {}).get("accessPolicies") or ()
+    granted = [one["permissions"].get("secrets") or () for one in policies if one.get("objectId") == principal]
+    return any(name.lower() in ("get", "all") for names in granted for name in names)
+
+
+def _named(action: str, patterns: Iterable[str]) -> bool:
+    return any(re.fullmatch(re.escape(one).replace(r"\*", ".*"), action, re.IGNORECASE) for one in patterns)
