@@ -100,6 +100,17 @@ def test_an_environment_that_could_not_be_made_is_made_by_the_next_call(azure: A
     assert len(azure.sent("PUT", "/environments/")) == 2
 
 
+@pytest.mark.parametrize("file", ["Dockerfile", "requirements.txt"])
+def test_a_build_context_that_was_cut_off_is_completed(azure: Azure, folder: Path, file: str) -> None:
+    (folder / "requirements.txt").write_text("numpy\n")
+    azure.fail("PUT", f"/{file}", FORBIDDEN)
+    with pytest.raises(StepError, match="^environment visionline-train "):
+        ensure_environment(azure_stage(), "train", folder)
+    ensure_environment(azure_stage(), "train", folder)
+    assert {key[2].rpartition("/")[2] for key in azure.blobs} == {"Dockerfile", "requirements.txt"}
+    assert len(azure.sent("PUT", "/environments/")) == 1
+
+
 def test_what_a_dockerfile_installs_stands_beside_it_and_is_pinned() -> None:
     for name in ("train", "ci"):
         text = (ENVIRONMENTS / name / "Dockerfile").read_text(encoding="utf-8")

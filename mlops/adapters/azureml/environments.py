@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from mlops.adapters.azureml.failures import explained
+from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import ConfigError
@@ -53,4 +54,4 @@ def _create(stage: Stage, name: str, manifest: Manifest, folder: Path) -> None:
             build=BuildContext(path=str(copy), dockerfile_path=DOCKERFILE),
             tags={TAG_DIGEST: manifest.digest},
         )
-        client_of(stage).environments.create_or_update(environment)
+        over_leftovers(lambda: client_of(stage).environments.create_or_update(environment))
