@@ -60,10 +60,15 @@ class Rest:
     secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError where the address would let a token be read on its way."""
+        """Raise ConfigError where the address would let a token be read on its way, or the token is none."""
         parts = urlsplit(self.url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise ConfigError(f"{self.url}: should begin with https://: no token is sent there")
+        # http.client would quote it whole in its complaint.
+        if not (self.secret.isascii() and self.secret.isprintable()):
+            raise ConfigError(
+                f"{parts.netloc}: the token holds a line break or another sign that no token has: mend it"
+            )
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request to a path below the address and return the JSON that comes back.
@@ -77,6 +82,8 @@ class Rest:
                 return _parsed(answer.status, answer.read(LARGEST_ANSWER), what)
         except HTTPError as error:
             raise self._refusal(error, what) from None
+        except UnicodeError:
+            raise Refused(f"{what}: the path is no address", 400) from None
         except (URLError, OSError, http.client.HTTPException) as error:
             said = getattr(error, "reason", None) or str(error) or type(error).__name__
             raise Unavailable(self._hidden(f"{what}: {said}")) from None

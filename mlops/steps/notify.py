@@ -84,7 +84,10 @@ def _origin(context: Context, options: argparse.Namespace) -> Origin | None:
 
 
 def _registered(context: Context, options: argparse.Namespace) -> RegisterRecord:
-    return read_record(options.registration or context.run, "register", RegisterRecord)
+    folder = options.registration or context.run
+    if not record_path(folder, "register").exists():
+        raise ConfigError(f"{folder}: holds no verdict: wait for its training to end, or name --registration")
+    return read_record(folder, "register", RegisterRecord)
 
 
 def _evaluation(context: Context, options: argparse.Namespace) -> Evaluation | None:

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from azurefake import quota
+from azurefake.stages import write_stages as write_azure_stages
+from azurefake.state import Azure
 from code_hosts import AzureDevOpsHost, CodeHost, Drop, GitHubHost, Reply
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -25,13 +28,15 @@ from mlops.adapters.azuredevops.notifier import AzureDevOpsNotifier
 from mlops.adapters.github.notifier import GitHubNotifier
 from mlops.adapters.local.jobs import LocalJobRunner
 from mlops.adapters.local.notifier import SilentNotifier
-from mlops.config import REPOSITORY
+from mlops.config import REPOSITORY, load_stage
+from mlops.context import Context
 from mlops.errors import ConfigError, StepError
 from mlops.loading import read_json, write_json
 from mlops.names import EVALUATION_FILE
-from mlops.origin import encoded
+from mlops.origin import decoded, encoded
 from mlops.ports import Notice, Notifier
 from mlops.records import NotifyRecord, Origin, RegisterRecord, RuleResult, Verdict
+from mlops.steps import train
 
 PASSED = Notice("m/dev/34", "m/dev", "promote", "version 3: passed", "| a |", "https://ml.azure.com/runs/j", "m-3")
 REJECTED = replace(PASSED, outcome="reject", title="no version: rejected: floor", tag="m-reject")
@@ -207,6 +212,44 @@ def test_an_odd_answer_is_no_defect(place: Place, answer: Reply, at: int) -> Non
         place.report()
     except StepError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"external_id": PASSED.key},
+        {"context": None, "sourceRefCommit": None},
+        {"sourceRefCommit": {"commitId": "c0ffee"}},
+        {"id": "x", "context": {"genre": "visionline", "name": PASSED.name}},
+    ],
+)
+@pytest.mark.parametrize("at", range(3))
+def test_an_odd_entry_in_an_answer_is_no_defect(place: Place, entry: dict[str, Any], at: int) -> None:
+    for body in ({"check_runs": [entry, 3], "value": [entry, 3]}, [entry, 3]):
+        place.host.faults.extend([*[None] * at, Reply(200, body)])
+        try:
+            place.report()
+        except StepError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("token", ["t0ken\nwith: more", "t0ken\x01", "t\u00f6ken"])
+def test_a_token_that_is_none_is_not_quoted(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = by_identity()
+    monkeypatch.setenv("SYSTEM_ACCESSTOKEN", token)
+    with pytest.raises(ConfigError, match="line break") as raised:
+        place.report()
+    assert "ken\n" not in str(raised.value) and place.host.calls == []
+    place.host.close()
+
+
+def test_an_origin_that_is_no_address_is_one_line(place: Place) -> None:
+    for repository in ("octo/c\u00e4mera", "octo/a b", "octo/\n"):
+        place.origin = replace(place.origin, repository=repository)
+        with pytest.raises(StepError) as raised:
+            place.report()
+        assert "\n" not in str(raised.value)
 
 
 def test_a_redirect_is_not_followed_with_the_token(place: Place) -> None:
@@ -389,10 +432,41 @@ def test_a_stage_that_reports_nowhere_says_so(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout, host.calls) == (0, "none: the stage file reports nowhere\n", [])
 
 
+def test_in_an_azure_ml_job_the_token_is_the_vaults_and_the_link_the_studios(
+    azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, folder = GitHubHost(APP_KEY.public_key()), write_training(tmp_path / "training")
+    quota.of(azure).secrets["app"] = app_secret()
+    write_azure_stages(tmp_path / "github", dev={"report": "github", "report_secret": "app"})
+    monkeypatch.setenv("AZUREML_ROOT_RUN_ID", "lucky_rice_1")
+    ended = notified(tmp_path, *in_job(folder, github_origin(host)))
+    host.close()
+    assert (ended.returncode, ended.stderr) == (0, "") and ended.stdout.startswith("github: version 3: passed")
+    assert host.checks[0]["details_url"].startswith("https://ml.azure.com/runs/lucky_rice_1?wsid=/subscriptions/1111")
+    written = (folder / "out" / "notify.json").read_text()
+    assert azure.SECRET not in ended.stdout + written and "PRIVATE KEY" not in ended.stdout + written
+
+
+def test_a_vault_that_refuses_fails_no_training(azure: Azure, tmp_path: Path) -> None:
+    folder = write_training(tmp_path / "training")
+    write_azure_stages(tmp_path / "github", dev={"report": "github", "report_secret": "absent"})
+    ended = notified(tmp_path, *in_job(folder, github_origin(GitHubHost())))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "put the secret 'absent' into key vault kv-ws" in ended.stdout
+
+
+def test_train_hands_on_where_it_was_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_REPOSITORY", "octo/camera")
+    monkeypatch.setenv("GITHUB_SHA", "c0ffee")
+    context = Context(load_stage("dev"), tmp_path)
+    word = train._origin_input(context)["origin"]
+    assert decoded(word) == read_json(Origin, tmp_path / "origin.json") and decoded(word).repository == "octo/camera"
+
+
 def test_by_hand_without_a_run_it_says_what_is_missing(tmp_path: Path) -> None:
     write_json(tmp_path / "runs" / "34" / "origin.json", github_origin(GitHubHost()))
     ended = notified(tmp_path)
-    assert ended.returncode == 1 and "register.json: is missing" in ended.stdout
+    assert ended.returncode == 1 and "holds no verdict: wait for its training to end" in ended.stdout
 
 
 def test_the_local_platform_runs_the_jobs_own_report_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

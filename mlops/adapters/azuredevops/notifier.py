@@ -80,7 +80,7 @@ def _give_status(api: Rest, notice: Notice, origin: Origin) -> None:
         **({} if iteration is None else {"iterationId": iteration}),
     }
     given = [one for one in _values(api.request("GET", f"{place}/statuses?{API}")) if _is_of(one, body)]
-    last = max(given, key=lambda one: int(one.get("id", 0)), default={})
+    last = max(given, key=_number, default={})
     if any(last.get(key) != body[key] for key in ("state", "description", "targetUrl")):
         api.request("POST", f"{place}/statuses?{API}", body)
 
@@ -94,13 +94,18 @@ def _is_of(status: dict[str, Any], body: dict[str, Any]) -> bool:
 def _iteration(api: Rest, pull: str, commit: str) -> int | None:
     """Return the iteration of a pull request whose last commit this is; None where it was pushed away since."""
     found = _values(api.request("GET", f"{pull}/iterations?{API}"))
-    numbers = [int(one["id"]) for one in found if (one.get("sourceRefCommit") or {}).get("commitId") == commit]
+    numbers = [_number(one) for one in found if (one.get("sourceRefCommit") or {}).get("commitId") == commit]
     return max(numbers, default=None)
 
 
 def _tag(api: Rest, notice: Notice, origin: Origin) -> None:
     if origin.run:
         api.request("PUT", f"/build/builds/{quote(origin.run)}/tags/{quote(notice.tag)}?{API}")
+
+
+def _number(entry: dict[str, Any]) -> int:
+    id = entry.get("id")
+    return id if isinstance(id, int) else 0
 
 
 def _values(answer: Any) -> list[dict[str, Any]]:

@@ -30,7 +30,8 @@ class VaultSecrets:
 
     def read(self, name: str) -> str:
         """Return a secret's current value. Raises ConfigError where it is not there, or not for this identity."""
-        vault = str(Arm().get(workspace_path(self.stage), WORKSPACE_API)["properties"]["keyVault"]).rpartition("/")[2]
+        workspace = Arm().get(workspace_path(self.stage), WORKSPACE_API)
+        vault = str(field_of(field_of(workspace, "properties"), "keyVault")).rpartition("/")[2]
         token = self.token(VAULT_SCOPE)
         service = Rest(f"https://{vault}.vault.azure.net", {"Authorization": f"Bearer {token}"}, token)
         path = f"/secrets/{quote(name, safe='')}?api-version={VAULT_API}"

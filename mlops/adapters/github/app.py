@@ -45,6 +45,7 @@ def _api(url: str, token: str) -> Rest:
 
 
 def _jwt(secret: str) -> str:
+    # azure-identity brings it along.
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

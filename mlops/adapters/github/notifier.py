@@ -18,7 +18,7 @@ from mlops.config import Stage
 from mlops.errors import ConfigError
 from mlops.ports import Notice, Secrets
 from mlops.records import Origin
-from mlops.rest import Refused, Rest, persistently
+from mlops.rest import Refused, Rest, field_of, persistently
 
 NAME = "visionline"
 CONCLUSIONS = {"promote": "success", "reject": "failure", "error": "failure"}
@@ -78,7 +78,7 @@ def _check(api: Rest, notice: Notice, origin: Origin) -> str | None:
     shown = api.request("GET", f"/repos/{origin.repository}/commits/{origin.commit}/check-runs?{query}&filter=all")
     same = next((one for one in _listed(shown, "check_runs") if one.get("external_id") == notice.key), None)
     if same:
-        answer = api.request("PATCH", f"{runs}/{same['id']}", body)
+        answer = api.request("PATCH", f"{runs}/{field_of(same, 'id')}", body)
     else:
         answer = api.request("POST", runs, {**body, "head_sha": origin.commit})
     return _page(answer, "html_url")
