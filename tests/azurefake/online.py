@@ -28,6 +28,10 @@ NAME = re.compile(r"(?=.{3,32}$)[a-zA-Z][a-zA-Z0-9]*(-[a-zA-Z0-9]+)*")
 LASTING = ("authMode", "compute")
 SETTLED = ("Succeeded", "Failed")
 POLLS = 2
+DEFAULTS = {
+    "scaleSettings": {"scaleType": "Default"},
+    "containerResourceRequirements": {"containerResourceRequests": {}, "containerResourceLimits": {}},
+}
 
 
 @dataclass
@@ -61,6 +65,24 @@ def online(azure: Azure) -> Online:
 def fail(azure: Azure, deployment: str, code: str, message: str, log: str = "") -> None:
     """Make the operations on a deployment end with an error."""
     online(azure).failures[deployment] = ({"code": code, "message": message}, log)
+
+
+def release(azure: Azure, endpoint: str) -> None:
+    """End at last the operations of an endpoint that is stuck."""
+    online(azure).stuck.discard(endpoint)
+    for id in [one for one in online(azure).going if one.endswith(f"/{endpoint}".lower())]:
+        online(azure).going[id].end()
+
+
+def keep_going(azure: Azure, id: str, looks: int) -> None:
+    """Show a resource as being made until so many looks at it, as if its maker had been killed meanwhile."""
+    body = azure.resources[id.lower()]
+    body["properties"]["provisioningState"] = "Creating"
+
+    def finish() -> None:
+        body["properties"]["provisioningState"] = "Succeeded"
+
+    _operation(azure, body, finish, polls=looks)
 
 
 @route("GET", ENDPOINTS)
@@ -117,7 +139,7 @@ def change_deployment(azure: Azure, request: Request, endpoint: str, deployment:
     wrong = _unfit_name(deployment) or _busy(above) or _busy(known) or _unfit_deployment(azure, above, given)
     if wrong:
         return wrong
-    properties = {"scaleSettings": {"scaleType": "Default"}, **given["properties"]}
+    properties = {**DEFAULTS, **given["properties"]}
     body = azure.put(request.path, {**_frame(known, given), "properties": properties})
     error, log = online(azure).failures.get(deployment, (None, ""))
     if error is None:

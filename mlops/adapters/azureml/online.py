@@ -30,7 +30,7 @@ from mlops.adapters.azureml.onlinespec import (
     mirrored,
 )
 from mlops.adapters.azureml.onlinestatus import shares, started, status_of, traffic_of
-from mlops.adapters.azureml.onlinewait import SUCCEEDED, finished, looked_up, settled, state_of, verdict_on
+from mlops.adapters.azureml.onlinewait import SUCCEEDED, converged, finished, looked_up, settled, state_of, verdict_on
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import StepError, TargetError
@@ -88,6 +88,21 @@ class OnlineTarget:
         Raises DeployError, with its last log lines, where the version fails, TargetError where anything else does; a
         deployment that failed is taken away.
         """
+        converged(lambda: self._deploy(deployment))
+
+    def set_traffic(self, traffic: Mapping[int, int]) -> None:
+        """Split the traffic. Raises TargetError where Azure refuses, or does not do it."""
+        wanted = {version: percent for version, percent in traffic.items() if percent}
+        converged(lambda: self._split({deployment_name(version): percent for version, percent in wanted.items()}))
+        seen = traffic_of(self._settled_endpoint())
+        if seen != wanted:
+            raise TargetError(f"{self.name}: traffic is {seen}, should be {wanted}: run the step again")
+
+    def remove(self, version: int) -> None:
+        """Take a deployment away. Raises TargetError where it still has traffic."""
+        converged(lambda: self._remove(version))
+
+    def _deploy(self, deployment: Deployment) -> None:
         self._ensure_endpoint()
         name = deployment_name(deployment.version)
         found = self._settled_deployment(name)
@@ -96,21 +111,15 @@ class OnlineTarget:
         endpoint = self._settled_endpoint()
         has_traffic = bool((endpoint.traffic or {}).get(name))
         if found is not None and not has_traffic:
-            self.remove(deployment.version)
+            self._remove(deployment.version)
         self._create(deployment, keep=has_traffic)
 
-    def set_traffic(self, traffic: Mapping[int, int]) -> None:
-        """Split the traffic. Raises TargetError where Azure refuses, or does not do it."""
-        wanted = {deployment_name(version): percent for version, percent in traffic.items() if percent}
+    def _split(self, wanted: Mapping[str, int]) -> None:
         endpoint = self._settled_endpoint()
         mirror = mirrored(endpoint.mirror_traffic or {}, wanted, set(self._deployments()))
         self._change_traffic(endpoint, wanted, mirror)
-        seen = traffic_of(self._settled_endpoint())
-        if seen != {version: percent for version, percent in traffic.items() if percent}:
-            raise TargetError(f"{self.name}: traffic is {seen}, should be {dict(traffic)}: run the step again")
 
-    def remove(self, version: int) -> None:
-        """Take a deployment away. Raises TargetError where it still has traffic."""
+    def _remove(self, version: int) -> None:
         name = deployment_name(version)
         if self._settled_deployment(name) is None:
             return

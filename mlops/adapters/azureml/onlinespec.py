@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 ENVIRONMENT = REPOSITORY / "environments" / "serve"
 SOURCE = REPOSITORY / "src"
 SCRIPT = "serving/azureml/online.py"
-UPLOADED = ("serving", "modelpackage")  # what the script imports: the vision wing stays at home
+UPLOADED = ("serving", "modelpackage")
+LEFT_OUT = ("streams", "__pycache__", ".*")  # what the script does not import, and what Python leaves behind
 DIGEST, VARIANT, VERSION = "digest", "variant", "version"
 VARIABLES = {DIGEST: "VISIONLINE_DIGEST", VARIANT: "VISIONLINE_VARIANT", VERSION: "VISIONLINE_VERSION"}
 REQUEST_MS = 10_000
@@ -92,11 +93,11 @@ def model_asset(stage: Stage, deployment: Deployment) -> str:
 
 @contextmanager
 def code_folder() -> Iterator[Path]:
-    """Yield a copy of what is uploaded, without what Python leaves behind: so the same code has the same hash."""
+    """Yield a copy of what is uploaded and no more: so the same code has the same hash, and is uploaded once."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "src"
         for name in UPLOADED:
-            shutil.copytree(SOURCE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            shutil.copytree(SOURCE / name, folder / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         yield folder
 
 

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 DEADLINE_SECONDS = 1800.0
 LONGEST_PAUSE_SECONDS = 10.0
+ATTEMPTS = 3
 SUCCEEDED = "Succeeded"
 SETTLED = (SUCCEEDED, "Failed", "Canceled")
 # The container started and the script or the model in it failed. All other errors are Azure's, the quota's or ours.
@@ -46,6 +47,10 @@ ADVICE = {
 OTHERWISE = "no version is to blame: mend that, and run the step again"
 
 
+class Conflict(TargetError):
+    """Something is being done to the endpoint already: perhaps by a request of ours whose answer got lost."""
+
+
 def settled(look: Callable[[], T | None], what: str) -> T | None:
     """Return what `look` sees once nothing is being done to it, or None where it is not there.
 
@@ -62,6 +67,16 @@ def settled(look: Callable[[], T | None], what: str) -> T | None:
     raise AssertionError("pauses have no end")
 
 
+def converged(work: Callable[[], None]) -> None:
+    """Do what begins by waiting, and is nothing where it is done already; once more after each Conflict."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return work()
+        except Conflict:
+            continue
+    work()
+
+
 def state_of(resource: Any) -> str:
     """Return the provisioning state of an endpoint or a deployment, as Azure words it."""
     state = resource.provisioning_state
@@ -69,18 +84,30 @@ def state_of(resource: Any) -> str:
 
 
 def finished(start: Callable[[], LROPoller[Any]], what: str) -> None:
-    """Start an operation and wait for its end. Raises what the SDK raises, TargetError at the deadline."""
+    """Start an operation and wait for its end.
+
+    Raises what the SDK raises, Conflict where another is going on, TargetError at the deadline.
+    """
     with quiet():
-        poller = start()
+        poller = _started(start, what)
         poller.wait(DEADLINE_SECONDS)
     if not poller.done():
         raise TargetError(f"{what} does not end: {_late()}")
     poller.result()
 
 
+def _started(start: Callable[[], LROPoller[Any]], what: str) -> LROPoller[Any]:
+    from azure.core.exceptions import ResourceExistsError
+
+    try:
+        return start()
+    except ResourceExistsError as error:
+        raise Conflict(f"{what}: {reason(error)}: {REFUSED[409]}") from None
+
+
 def verdict_on(error: HttpResponseError, what: str, logs: Callable[[], str]) -> DeployError | TargetError:
     """Return a failed deployment's error: the version's, with its own last log lines, or the target's."""
-    told = f"{reason(error)} {error.error or ''}"
+    told = f"{_said(error)} {error.error or ''}"
     if any(code in told for code in VERSION_FAULTS):
         return DeployError(f"{what} failed: {_said(error)}: {logs()}")
     advice = next((words for code, words in ADVICE.items() if code in told), None)
@@ -89,7 +116,9 @@ def verdict_on(error: HttpResponseError, what: str, logs: Callable[[], str]) -> 
 
 def _said(error: HttpResponseError) -> str:
     # An operation that failed is told by an answer of 200, which would only be confusing here.
-    return reason(error).removeprefix("200 ").rstrip(".")
+    code = getattr(error.error, "code", None)
+    said = reason(error).removeprefix("200 ")
+    return f"{code}: {said}" if code else said
 
 
 @contextlib.contextmanager
