@@ -53,6 +53,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each first answer of a connection waits 40 ms for an acknowledgement
     server: _Server
     tunnel = ""
 

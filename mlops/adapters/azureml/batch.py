@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.arm import workspace_path
 from mlops.adapters.azureml.batchjobs import start
-from mlops.adapters.azureml.batchspec import batch_deployment, batch_endpoint, serves
+from mlops.adapters.azureml.batchspec import AUTH, batch_deployment, batch_endpoint, serves
 from mlops.adapters.azureml.computes import ensure_cluster
 from mlops.adapters.azureml.environments import ensure_environment
 from mlops.adapters.azureml.failures import explained, reason
@@ -103,6 +103,7 @@ class BatchTarget:
         endpoint = self._settled_endpoint()
         if self._traffic(endpoint) == wanted:
             return
+        endpoint.auth_mode = AUTH
         endpoint.defaults.deployment_name = deployment_name(*wanted) if wanted else None
         what = f"{self.name}: traffic"
         self._change(lambda: self._client.batch_endpoints.begin_create_or_update(endpoint), what)
@@ -207,8 +208,10 @@ def _default(endpoint: BatchEndpoint) -> str:
 
 
 def _status(version: int, deployment: BatchDeployment) -> DeploymentStatus:
-    state = STATES.get(str(deployment.provisioning_state), "loading")
-    why = None if state == "ready" else f"its provisioning state is {deployment.provisioning_state}"
+    given = deployment.provisioning_state
+    said = str(getattr(given, "value", given))  # an enumeration's member where the SDK knows it
+    state = STATES.get(said, "loading")
+    why = None if state == "ready" else f"its provisioning state is {said}"
     digest = (deployment.environment_variables or {}).get(VARIABLES[DIGEST], "")
     return DeploymentStatus(version, digest, state, why, 0, 0, "", "")
 

@@ -99,7 +99,7 @@ class BatchJob:
             for child in _json(client, f"{history}/{self.name}/children").get("value", []):
                 logs = _json(client, f"{history}/{child['runId']}/details").get("logFiles", {})
                 if SCRIPT_LOG in logs:
-                    return _last_line(_read(client, logs[SCRIPT_LOG]))
+                    return _last_line(_read(logs[SCRIPT_LOG]))
         return None
 
     def _reason(self) -> str:
@@ -154,11 +154,13 @@ def _json(client: PipelineClient[Any, Any], url: str) -> dict[str, Any]:
     return dict(_call(client, "GET", url).json() or {})
 
 
-def _read(client: PipelineClient[Any, Any], url: str) -> str:
+def _read(url: str) -> str:
     from azure.core import PipelineClient
+    from azure.core.pipeline.policies import RetryPolicy
 
     # A signed address: our token is not for its host.
-    return str(_call(PipelineClient(url), "GET", url).text())
+    response = _call(PipelineClient(url, policies=[RetryPolicy(retry_total=4)]), "GET", url)
+    return bytes(response.content).decode(errors="replace")
 
 
 def _studio(job: dict[str, Any]) -> str:

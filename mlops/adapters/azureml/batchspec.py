@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import BatchDeployment, BatchEndpoint, ModelBatchDeployment
 
 SCRIPT = "serving/azureml/batch.py"
+AUTH = "AADToken"  # as Azure's schema spells the only kind there is, and the SDK does not
 RETRIES = 3
 MINI_BATCH_SECONDS = 600  # images are read over the network, and the first mini-batch mounts their storage
 
 
 def batch_endpoint(stage: Stage, name: str) -> BatchEndpoint:
-    """Return a new endpoint. Entra ID lets its clients in: nothing else does, of batch endpoints."""
+    """Return a new endpoint. Entra ID lets its clients in."""
     from azure.ai.ml.entities import BatchEndpoint
 
-    return BatchEndpoint(name=name, tags={"model": stage.model, "stage": stage.name})
+    return BatchEndpoint(name=name, auth_mode=AUTH, tags={"model": stage.model, "stage": stage.name})
 
 
 def batch_deployment(
@@ -46,7 +47,7 @@ def batch_deployment(
         error_threshold=batch.max_failed,
         retry_settings=BatchRetrySettings(max_retries=RETRIES, timeout=MINI_BATCH_SECONDS),
         environment_variables=variables(deployment),
-        logging_level="info",
+        logging_level="Info",
     )
     return ModelBatchDeployment(
         name=deployment_name(deployment.version),
