@@ -31,6 +31,7 @@ STEPS = (
     "rollback",
     "status",
     "preflight",
+    "lint",
     "notify",
     "report",
     "demo",
@@ -45,9 +46,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] | No
     except SystemExit as ended:
         return int(bool(ended.code))  # argparse says 2 of a mistyped flag, and 2 is the verdict reject
     try:
-        stage = load_stage(options.stage)
-        context = Context(stage, runs_folder() / (options.run or new_run_id()), say or _print)
-        return int(options.step(context, options))
+        return _run(options, say or _print)
     except StepError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -72,10 +71,20 @@ def parser() -> argparse.ArgumentParser:
 def _add_step(steps: argparse._SubParsersAction[argparse.ArgumentParser], name: str, module: ModuleType) -> None:
     summary = (module.__doc__ or "").splitlines()[0]
     step = steps.add_parser(name, help=summary, description=module.__doc__)
-    step.add_argument("--stage", default="dev", metavar="|".join(STAGES), help="default: dev")
-    step.add_argument("--run", metavar="RUN_ID", help="folder under runs/ that holds the records (default: a new one)")
+    needs_stage = getattr(module, "NEEDS_STAGE", True)
+    if needs_stage:
+        step.add_argument("--stage", default="dev", metavar="|".join(STAGES), help="default: dev")
+        records = "folder under runs/ that holds the records (default: a new one)"
+        step.add_argument("--run", metavar="RUN_ID", help=records)
     module.add_arguments(step)
-    step.set_defaults(step=module.run)
+    step.set_defaults(step=module.run, needs_stage=needs_stage)
+
+
+def _run(options: argparse.Namespace, say: Callable[[str], None]) -> int:
+    if not options.needs_stage:
+        return int(options.step(say, options))
+    context = Context(load_stage(options.stage), runs_folder() / (options.run or new_run_id()), say)
+    return int(options.step(context, options))
 
 
 def _print(line: str) -> None:

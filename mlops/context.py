@@ -24,6 +24,7 @@ from mlops.ports import (
     Scheduler,
     Scorer,
     Secrets,
+    Validator,
 )
 
 
@@ -112,6 +113,11 @@ def new_run_id() -> str:
     """Return the CI system's run number where there is one, else the time: it names a folder under runs/."""
     number = os.environ.get("GITHUB_RUN_ID") or os.environ.get("BUILD_BUILDID")
     return number or time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+
+
+def validator() -> Validator | None:
+    """Return what judges Azure ML's files by its SDK; None where that is not installed. It needs no stage."""
+    return adapters.validator()
 
 
 def git_commit() -> str:

@@ -52,11 +52,25 @@ class JobResult:
     outputs: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """A job that goes on by itself: its name, and the page where it is seen."""
+
+    name: str
+    link: str
+
+
 class JobRunner(Protocol):
     """Runs a pipeline job written in Azure ML's YAML."""
 
     def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
         """Run the job to its end, telling `report` a line per change. Raises JobError where a step fails."""
+
+    def submit(self, job_file: Path, inputs: Mapping[str, str]) -> Submitted:
+        """Start the job and leave it. Raises ConfigError where jobs live no longer than the process that waits."""
+
+    def result(self, job: str, report: Callable[[str], None]) -> JobResult:
+        """Wait for a job that was submitted, as `run` does. Raises ConfigError as `submit` does."""
 
 
 @dataclass(frozen=True)
@@ -239,3 +253,18 @@ class Notifier(Protocol):
 
     def report(self, notice: Notice, origin: Origin, secrets: Secrets) -> str | None:
         """Show a notice at its origin and return its address. Raises StepError where it can't be delivered."""
+
+
+@dataclass(frozen=True)
+class Objection:
+    """What a platform's own software finds wrong in a file: `keys` lead to the place, as far as it says where."""
+
+    keys: tuple[str, ...]
+    text: str
+
+
+class Validator(Protocol):
+    """Judges a platform's files by its own software, without the platform."""
+
+    def objections(self, file: Path, kind: str, type_: str | None) -> list[Objection]:
+        """Return what is wrong in a file whose $schema names `kind`, as commandJob, and which says that type."""

@@ -18,6 +18,7 @@ from mlops.ports import (
     Scheduler,
     Scorer,
     Secrets,
+    Validator,
 )
 
 # port -> value of the stage file's key -> where the factory stands. A factory takes the Stage.
@@ -114,6 +115,11 @@ def approvals(stage: Stage, host: str) -> Approvals:
 def notifier(stage: Stage) -> Notifier:
     """Return what tells a training's end to where it was started from."""
     return cast(Notifier, _make("notifier", "report", stage.report, stage))
+
+
+def validator() -> Validator | None:
+    """Return what judges Azure ML's files by its SDK; None where that is not installed."""
+    return cast("Validator | None", import_module("mlops.adapters.azureml.validation").open_validator())
 
 
 def _make(port: str, key: str, value: str, stage: Stage) -> Any:

@@ -1,6 +1,6 @@
 """How the steps of a pipeline are bound to each other, to its inputs and to its outputs: one rule a function.
 
-A type is None where it can't be known, as of an output of a component that stands in a workspace; then it is right.
+A type is UNKNOWN, and a signature None, where a component stands in a workspace or leaves it open; then all fits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from mlops.jobfile.bindings import FromInput, FromStep
 from mlops.jobfile.literals import LITERALS, ComponentInput
 
 LITERAL = "a literal"
+UNKNOWN = ""
 FILE = "uri_file"
 
 
@@ -86,6 +87,8 @@ def check_order(before: Mapping[str, Set[str]], where: str) -> None:
 
 
 def _fits(made: str, wanted: str) -> bool:
+    if UNKNOWN in (made, wanted):
+        return True
     if LITERAL in (made, wanted) or made in LITERALS or wanted in LITERALS:
         return _is_literal(made) == _is_literal(wanted)
     return (made == FILE) == (wanted == FILE)

@@ -1,0 +1,141 @@
+"""Validator by Azure ML's own SDK: whatever its load functions and _validate say of a file, without a workspace.
+
+It knows no rule of its own. load_schedule is no part of the SDK's public names, and a batch deployment has three load
+functions, of which the public one refuses the documented `type: model` with `settings`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from mlops.adapters.azureml.failures import reason
+from mlops.ports import Objection, Validator
+
+# The end of a kind's name -> the load function of what ends so; the first that fits.
+LOADERS = {
+    "modelBatchDeployment": "load_model_batch_deployment",
+    "pipelineComponentBatchDeployment": "load_pipeline_component_batch_deployment",
+    "batchDeployment": "load_batch_deployment",
+    "batchEndpoint": "load_batch_endpoint",
+    "OnlineDeployment": "load_online_deployment",
+    "OnlineEndpoint": "load_online_endpoint",
+    "Component": "load_component",
+    "Job": "load_job",
+    "Compute": "load_compute",
+    "computeInstance": "load_compute",
+    "azureBlob": "load_datastore",
+    "azureFile": "load_datastore",
+    "azureDataLakeGen1": "load_datastore",
+    "azureDataLakeGen2": "load_datastore",
+    "environment": "load_environment",
+    "data": "load_data",
+    "model": "load_model",
+    "schedule": "load_schedule",
+    "workspace": "load_workspace",
+    "registry": "load_registry",
+}
+BATCH_TYPES = {"model": "modelBatchDeployment", "pipeline": "pipelineComponentBatchDeployment"}
+LONGEST = 300
+
+
+@dataclass(frozen=True)
+class AzureValidator:
+    """Asks the SDK; its import takes seconds, once."""
+
+    def objections(self, file: Path, kind: str, type_: str | None) -> list[Objection]:
+        """Return what the SDK refuses in a file whose $schema names `kind` and which says that it is of a type."""
+        load = _loader(BATCH_TYPES.get(str(type_), kind) if kind == "batchDeployment" else kind)
+        if load is None:
+            return []
+        with _silent():
+            try:
+                return list(_validated(load(file)))
+            except Exception as error:  # whatever the SDK raises of a file, the file is to blame
+                return list(_refused(error))
+
+
+def open_validator() -> Validator | None:
+    """Return the validator, None where azure-ai-ml is not installed."""
+    return AzureValidator() if find_spec("azure") and find_spec("azure.ai") and find_spec("azure.ai.ml") else None
+
+
+def _loader(kind: str) -> Callable[[Path], Any] | None:
+    from azure.ai.ml.entities import _load_functions
+
+    name = next((name for end, name in LOADERS.items() if kind.endswith(end)), None)
+    return getattr(_load_functions, name) if name else None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what the SDK prints and logs of experiments and unknown attributes out of the findings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _validated(entity: Any) -> Iterator[Objection]:
+    validate = getattr(entity, "_validate", None)
+    result = validate() if validate else None
+    for path, message in (result.error_messages if result is not None else {}).items():
+        yield Objection(_keys(path), _one_line(message))
+
+
+def _refused(error: Exception) -> Iterator[Objection]:
+    details = _details(str(error))
+    found = details.get("errors") if isinstance(details.get("errors"), list) else None
+    if found:
+        yield from (Objection(_keys(one.get("path")), _one_line(one.get("message"))) for one in found)
+    elif details:
+        yield from (Objection(keys, _one_line(message)) for keys, message in _leaves((), details))
+    else:
+        yield Objection((), _one_line(reason(error)))
+
+
+def _details(message: str) -> dict[str, Any]:
+    """Return the JSON that the SDK puts between the lines of its message."""
+    start = message.find("{")
+    try:
+        found, _ = json.JSONDecoder().raw_decode(message[start:]) if start >= 0 else ({}, 0)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _leaves(keys: tuple[str, ...], details: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each message with the keys that lead to it; marshmallow nests lists and "_schema" between them."""
+    if isinstance(details, dict):
+        for key, value in details.items():
+            yield from _leaves(keys if key == "_schema" else (*keys, key), value)
+    elif isinstance(details, list) and all(isinstance(one, str) for one in details):
+        yield keys, "; ".join(details)
+    elif isinstance(details, list):
+        yield keys, "; ".join(dict.fromkeys(text for one in details for _, text in _leaves((), one)))
+    else:
+        yield keys, str(details)
+
+
+def _keys(path: object) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^.\[\]]+", str(path or "").replace("*", "")))
+
+
+def _one_line(message: object) -> str:
+    """Return a message's beginning; the rest is links to pages and what else might have been meant."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(message)).split())
+    inner = _details(text)
+    if inner:
+        text = "; ".join(said for _, said in _leaves((), inner))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
