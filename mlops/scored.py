@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
-from mlops.errors import JobError
+from mlops.errors import ConfigError, TargetError
 from mlops.loading import build
 from mlops.ports import ScoredFile
 
@@ -19,10 +19,12 @@ from mlops.ports import ScoredFile
 def read_rows(content: bytes, where: str) -> list[ScoredFile]:
     """Return the rows in the order of their files' names, each file once and named within what all have in common.
 
-    Rows come in any order, and whole paths differ from machine to machine. Raises JobError on anything but rows.
+    Rows come in any order, and whole paths differ from machine to machine. Raises TargetError on anything but rows: no
+    version is to blame for those.
     """
     lines = enumerate(content.decode(errors="replace").split("\n"), 1)
-    rows = {row.file: row for row in (_row(line, f"{where}: row {number}") for number, line in lines if line.strip())}
+    read = (_row(line, f"{where}: row {number}") for number, line in lines if line.strip())
+    rows = {row.file: row for row in read}
     start = _common(rows)
     return [replace(rows[file], file=file[start:]) for file in sorted(rows)]
 
@@ -36,8 +38,8 @@ def _row(line: str, where: str) -> ScoredFile:
     try:
         given: dict[str, Any] = json.loads(line)
         return build(ScoredFile, {**given, "model_version": int(given["model_version"])}, where)
-    except (ValueError, TypeError, KeyError) as error:
-        raise JobError(f"{where}: is no row of the scoring script ({error!r}): {line[:80]}") from None
+    except (ValueError, TypeError, KeyError, ConfigError):
+        raise TargetError(f"{where}: is no row of the scoring script: {line[:80]}") from None
 
 
 def _common(files: Iterable[str]) -> int:

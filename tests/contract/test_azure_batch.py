@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from azurefake.batch import batch, fail
+from azurefake.jobs import plan
 from azurefake.faults import THROTTLED, UNAVAILABLE, Drop
 from azurefake.message import refusal
 from azurefake.stages import azure_stage
@@ -19,7 +20,7 @@ from running_endpoint import picture
 from mlops.adapters.azureml import batchjobs, registry
 from mlops.adapters.azureml.batch import BatchTarget, open_target
 from mlops.context import Context
-from mlops.errors import BusyError, ConfigError, JobError, TargetError
+from mlops.errors import BusyError, ConfigError, TargetError
 from mlops.ports import Deployment
 from mlops.records import DataRecord, ModelVersion, ScoreRecord, read_record, write_record
 from mlops.steps.deploy import deploy
@@ -296,7 +297,7 @@ def test_who_stops_the_wait_stops_the_job(
     with pytest.raises(KeyboardInterrupt):
         target.score(_deployment(context, version), data)
     batch(azure).held.set()
-    assert len(batch(azure).cancelled) == 1
+    assert len(plan(azure).cancelled) == 1
 
 
 def test_a_job_that_does_not_end_is_cancelled_and_named(
@@ -310,7 +311,7 @@ def test_a_job_that_does_not_end_is_cancelled_and_named(
     with pytest.raises(TargetError, match="is Running after 0 hours, so it was cancelled"):
         target.score(_deployment(context, version), data)
     batch(azure).held.set()
-    assert len(batch(azure).cancelled) == 1
+    assert len(plan(azure).cancelled) == 1
 
 
 def test_traffic_can_be_given_to_one_version_only(azure: Azure, context: Context, tmp_path: Path) -> None:
@@ -353,13 +354,6 @@ def test_scoring_needs_a_deployment_and_data_on_azure(azure: Azure, context: Con
 def test_one_release_at_a_time(azure: Azure, context: Context) -> None:
     with _target(context).lock(), pytest.raises(BusyError, match=f"{NAME}: process"), _target(context).lock():
         pass
-
-
-def test_a_job_whose_output_is_no_rows_is_told(azure: Azure, context: Context, tmp_path: Path) -> None:
-    from mlops.scored import read_rows
-
-    with pytest.raises(JobError, match="job 1: row 2: is no row of the scoring script"):
-        read_rows(b'\n"text"\n', "job 1")
 
 
 def test_no_secret_is_in_what_is_said_and_kept(azure: Azure, context: Context, tmp_path: Path) -> None:
