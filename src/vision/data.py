@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision.errors import VisionError
+from vision.files import read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,16 +42,18 @@ FILES = {
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
+SPLIT_FILE = "split.json"
 SPLITS = ("train", "validation", "test", "calibration")
 _IDX_UNSIGNED_BYTE = 8
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images, uint8 [N,28,28], and their labels as indices into LABELS, int64 [N]."""
+    """Images, uint8 [N,height,width] or, in RGB, [N,height,width,3]; their labels, int64 [N], as indices into names."""
 
     images: np.ndarray
     labels: np.ndarray
+    names: tuple[str, ...] = LABELS
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,23 +92,29 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def load_split(data: Path, name: str) -> Split:
-    """Return one of SPLITS from the folder that `vision.prepare` wrote.
+    """Return one of SPLITS from a folder that `vision.prepare` or `vision.intake` wrote.
 
-    Raises VisionError, naming the file, where it is absent, cut, empty or holds labels that LABELS does not know.
+    Raises VisionError, naming the file, where it is absent, cut, empty or holds labels that have no name.
     """
     import numpy as np
 
     path = Path(data) / f"{name}.npz"
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            split = Split(arrays["images"], arrays["labels"].astype(np.int64))
+            split = Split(arrays["images"], arrays["labels"].astype(np.int64), _names(Path(data)))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise VisionError(f"{path}: cannot be read ({error}): run vision.prepare again") from None
     if not len(split) or len(split.images) != len(split):
         raise VisionError(f"{path}: holds {len(split.images)} images and {len(split)} labels: run vision.prepare again")
-    if split.labels.min() < 0 or split.labels.max() >= len(LABELS):
-        raise VisionError(f"{path}: a label is not in 0..{len(LABELS) - 1}: run vision.prepare again")
+    if split.labels.min() < 0 or split.labels.max() >= len(split.names):
+        raise VisionError(f"{path}: a label is not in 0..{len(split.names) - 1}: run vision.prepare again")
     return split
+
+
+def _names(data: Path) -> tuple[str, ...]:
+    """Return the labels' names as the folder says them: images that a user brought have labels of their own."""
+    path = data / SPLIT_FILE
+    return tuple(read_json(path, "run vision.prepare again")["labels"]) if path.exists() else LABELS
 
 
 def _read(path: Path) -> bytes:

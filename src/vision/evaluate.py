@@ -12,14 +12,14 @@ import argparse
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modelpackage import PackageError, digest_file, open_package, package_digest
-from vision.data import LABELS, Split, load_split
+from vision.data import Split, load_split
 from vision.errors import VisionError, exit_code
 from vision.files import read_json, write_json
 from vision.footprint import memory_mb
@@ -43,6 +43,11 @@ class Candidate:
     version: int | None = None
     digest: str | None = None
 
+    @property
+    def variants(self) -> list[str]:
+        """Return the variants that are there, fp32 always; the gates refuse a model that lacks one they ask for."""
+        return [name for name in VARIANTS if name == VARIANTS[0] or self.file(name).exists()]
+
     def file(self, variant: str) -> Path:
         """Return the path of a variant."""
         return self.folder / f"model_{variant}.onnx"
@@ -63,13 +68,13 @@ def evaluate(candidates: list[Candidate], test: Split, out: Path, context: dict[
     `context` holds data_version and device_class. Raises VisionError where a package lacks or breaks something.
     """
     (out / EVALUATION_FILE).unlink(missing_ok=True)
-    sessions = {(one.role, v): open_session(one.file(v)) for one in candidates for v in VARIANTS}
+    sessions = {(one.role, v): open_session(one.file(v)) for one in candidates for v in one.variants}
     timed = latencies({" ".join(key): one for key, one in sessions.items()}, to_frames(test.images[:1]))
     spoiled = _spoiled(test)
     with ThreadPoolExecutor() as pool:  # ONNX Runtime lets go of Python's lock: each model takes a core of its own
         results = pool.map(lambda key: _measure(key, sessions[key], test, spoiled, timed), sessions)
         measured = dict(zip(sessions, results, strict=True))
-    challenger = {variant: measured["challenger", variant].probabilities for variant in VARIANTS}
+    challenger = {variant: one.probabilities for (role, variant), one in measured.items() if role == "challenger"}
     write_json(out / "golden.json", golden(test, choose(test, challenger), challenger))
     reports = {one.role: _model_report(one, test, measured) for one in candidates}
     write_json(
@@ -86,7 +91,7 @@ def evaluate(candidates: list[Candidate], test: Split, out: Path, context: dict[
 
 def _spoiled(test: Split) -> dict[str, Split]:
     part = subset(test)
-    return {name: Split(spoil(part.images), part.labels) for name, spoil in SLICES.items()}
+    return {name: replace(part, images=spoil(part.images)) for name, spoil in SLICES.items()}
 
 
 def _measure(
@@ -115,7 +120,7 @@ def _model_report(one: Candidate, test: Split, measured: Mapping[tuple[str, str]
         "release_digest": one.digest,
         "checkpoint": parity["checkpoint"],
         "labels": read_json(one.folder / "labels.json", "run vision.export again"),
-        "variants": {v: _variant_report(one.file(v), test, measured[one.role, v]) for v in VARIANTS},
+        "variants": {v: _variant_report(one.file(v), test, measured[one.role, v]) for v in one.variants},
         "parity": parity["variants"],
     }
 
@@ -123,15 +128,15 @@ def _model_report(one: Candidate, test: Split, measured: Mapping[tuple[str, str]
 def _variant_report(path: Path, test: Split, measured: Measured) -> dict[str, Any]:
     decisions = measured.probabilities.argmax(axis=1)
     share = accuracy(test.labels, decisions)
-    recalls = recall_by_class(test.labels, decisions)
+    recalls = recall_by_class(test.labels, decisions, len(test.names))
     return {
         "sha256": digest_file(path),
         "precision": precision(path),
         "bytes": path.stat().st_size,
         "accuracy": share,
         "accuracy_interval": list(wilson_interval(share, len(test))),
-        "per_class": dict(zip(LABELS, recalls, strict=True)),
-        "confusion": confusion_matrix(test.labels, decisions).tolist(),
+        "per_class": dict(zip(test.names, recalls, strict=True)),
+        "confusion": confusion_matrix(test.labels, decisions, len(test.names)).tolist(),
         "calibration_error": calibration_error(test.labels, measured.probabilities),
         "slices": measured.slices,
         "latency_ms_p50": float(np.median(measured.milliseconds)),
@@ -140,33 +145,33 @@ def _variant_report(path: Path, test: Split, measured: Measured) -> dict[str, An
     }
 
 
-def read_champion(folder: Path, version: int) -> Candidate:
+def read_champion(folder: Path, version: int, labels: tuple[str, ...]) -> Candidate:
     """Return the champion of a sealed package, checked. Raises VisionError where it is damaged or has other labels."""
     try:
         open_package(folder)
         digest = package_digest(folder)
     except PackageError as error:
         raise VisionError(f"--champion {folder}: {error}") from None
-    _check_labels(folder, "evaluate without it, or on the data that it was trained for")
+    _check_labels(folder, labels, "evaluate without it, or on the data that it was trained for")
     return Candidate("champion", folder, version, digest)
 
 
-def read_challenger(folder: Path) -> Candidate:
+def read_challenger(folder: Path, labels: tuple[str, ...]) -> Candidate:
     """Return the challenger of an export. Raises VisionError where it has other labels than the data."""
-    _check_labels(folder, "export the model again")
+    _check_labels(folder, labels, "export the model again")
     return Candidate("challenger", folder)
 
 
-def _check_labels(folder: Path, remedy: str) -> None:
+def _check_labels(folder: Path, wanted: tuple[str, ...], remedy: str) -> None:
     labels = read_json(folder / "labels.json", "run vision.export first")
-    if labels != list(LABELS):
-        raise VisionError(f"{folder / 'labels.json'}: is {labels}, the data has {list(LABELS)}: {remedy}")
+    if labels != list(wanted):
+        raise VisionError(f"{folder / 'labels.json'}: is {labels}, the data has {list(wanted)}: {remedy}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate and return the exit code: 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m vision.evaluate", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder that vision.prepare wrote")
+    parser.add_argument("--data", type=Path, required=True, help="folder that vision.prepare or vision.intake wrote")
     parser.add_argument("--data-version", required=True, help="the data version that the folder was made from")
     parser.add_argument("--package", type=Path, required=True, help="the challenger: folder that vision.export wrote")
     parser.add_argument("--champion", type=Path, help="a sealed package to measure beside it")
@@ -179,11 +184,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _evaluate(options: argparse.Namespace) -> None:
     if (options.champion is None) != (options.champion_version is None):
         raise VisionError("--champion and --champion-version: give both or neither")
-    candidates = [read_challenger(options.package)]
+    test = load_split(options.data, "test")
+    candidates = [read_challenger(options.package, test.names)]
     if options.champion is not None:
-        candidates.append(read_champion(options.champion, options.champion_version))
+        candidates.append(read_champion(options.champion, options.champion_version, test.names))
     context = {"data_version": options.data_version, "device_class": options.device_class}
-    evaluate(candidates, load_split(options.data, "test"), options.out, context)
+    evaluate(candidates, test, options.out, context)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from vision.errors import VisionError, exit_code
 from vision.export_onnx import to_onnx
 from vision.files import write_bytes, write_json
 from vision.frames import to_frames
-from vision.parity import compare, other_frames
+from vision.parity import answers, compare, other_frames, torch_logits
 from vision.preprocess import GRAY, SIZE
 from vision.quantize import quantize
 from vision.reference import reference
@@ -82,7 +83,8 @@ def _confidence(train: Split, out: Path) -> np.ndarray:
 def _parity(model: Checkpoint, test: Split, out: Path, frame_size: int | None) -> dict[str, Any]:
     others = [] if frame_size else other_frames(test)
     sessions = {name: open_session(out / f"model_{name}.onnx") for name in ("fp32", "int8")}
-    variants = {name: compare(model.model, session, test, others) for name, session in sessions.items()}
+    expected = answers(partial(torch_logits, model.model), test, others)
+    variants = {name: compare(expected, session, test, others) for name, session in sessions.items()}
     for name, figures in variants.items():
         print(f"parity {name}: logits within {figures['max_abs_diff']:.2g}, {figures['agreement']:.2%} equal decisions")
     images = len(test) + sum(len(batch) for batch in others)

@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 
-from vision.data import LABELS
-
 CALIBRATION_BINS = 15
 Z_95 = 1.959963984540054
 
@@ -25,16 +23,16 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def confusion_matrix(labels: np.ndarray, decisions: np.ndarray) -> np.ndarray:
+def confusion_matrix(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:
     """Return counts [classes,classes]: row = true class, column = decision."""
-    counts = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
+    counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels, decisions), 1)
     return counts
 
 
-def recall_by_class(labels: np.ndarray, decisions: np.ndarray) -> list[float]:
+def recall_by_class(labels: np.ndarray, decisions: np.ndarray, classes: int) -> list[float]:
     """Return the share of each class's images that are right; 0 where a class has no image."""
-    matrix = confusion_matrix(labels, decisions)
+    matrix = confusion_matrix(labels, decisions, classes)
     return [float(row[index] / max(row.sum(), 1)) for index, row in enumerate(matrix)]
 
 

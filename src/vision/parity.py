@@ -1,8 +1,12 @@
-"""PyTorch against each ONNX variant on the same decoded bytes: logits, decisions, and the task's own metric."""
+"""The original against each ONNX variant on the same decoded bytes: logits, decisions, and the task's own metric.
+
+The original is the PyTorch model; of a model that was trained elsewhere, the file that came in.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +14,7 @@ import torch
 from PIL import Image
 
 from vision.classifier import Classifier
-from vision.data import LABELS, Split
+from vision.data import Split
 from vision.frames import to_frames
 from vision.metrics import accuracy, recall_by_class
 from vision.session import Session, run_frames
@@ -25,20 +29,24 @@ def other_frames(split: Split) -> list[np.ndarray]:
     return [np.stack([_through_jpeg(image, height, width) for image in images]) for height, width in OTHER_SIZES]
 
 
-def compare(model: Classifier, session: Session, test: Split, others: list[np.ndarray]) -> Any:
-    """Return what parity.json says of one variant. `others` are more batches of frames, compared by logits alone."""
+def answers(original: Callable[[np.ndarray], np.ndarray], test: Split, others: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the original's logits, [N,classes] each, on the test images and on `others`, more batches of frames."""
+    return [original(batch) for batch in (to_frames(test.images), *others)]
+
+
+def compare(expected: list[np.ndarray], session: Session, test: Split, others: list[np.ndarray]) -> Any:
+    """Return what parity.json says of one variant, given the original's `answers`; on `others` logits alone count."""
     batches = [to_frames(test.images), *others]
-    expected = [torch_logits(model, batch) for batch in batches]
     actual = [run_frames(session, batch) for batch in batches]
     decided = [(one.argmax(axis=1), two.argmax(axis=1)) for one, two in zip(expected, actual, strict=True)]
     before, after = (logits.argmax(axis=1) for logits in (expected[0], actual[0]))
-    recalls = (recall_by_class(test.labels, decisions) for decisions in (before, after))
+    recalls = (recall_by_class(test.labels, decisions, len(test.names)) for decisions in (before, after))
     deltas = [two - one for one, two in zip(*recalls, strict=True)]
     return {
         "max_abs_diff": max(float(np.abs(one - two).max()) for one, two in zip(expected, actual, strict=True)),
         "agreement": float(np.concatenate([one == two for one, two in decided]).mean()),
         "accuracy_delta": accuracy(test.labels, after) - accuracy(test.labels, before),
-        "per_class_delta": dict(zip(LABELS, deltas, strict=True)),
+        "per_class_delta": dict(zip(test.names, deltas, strict=True)),
     }
 
 

@@ -17,11 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vision.data import LABELS, Split, read_raw
+from vision.data import LABELS, SPLIT_FILE, Split, read_raw
 from vision.errors import VisionError, exit_code
 from vision.files import write_bytes, write_json
-
-SPLIT_FILE = "split.json"
 
 
 @dataclass(frozen=True)

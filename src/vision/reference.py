@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vision.data import LABELS, Split
+from vision.data import Split
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 THUMBNAIL = 64  # pixels: larger images are looked at in this size
@@ -19,10 +19,10 @@ CHUNK = 4096  # images
 
 def reference(train: Split, probabilities: np.ndarray) -> dict[str, Any]:
     """Return what reference.json holds. `probabilities` [M,classes] are the model's on some training images."""
-    side = min(THUMBNAIL, *train.images.shape[1:])
+    side = min(THUMBNAIL, *train.images.shape[1:3])
     chunks = [train.images[start : start + CHUNK] for start in range(0, len(train), CHUNK)]
     brightness, contrast, sharpness = np.concatenate([looks(thumbnails(chunk, side)) for chunk in chunks], axis=1)
-    shares = np.bincount(train.labels, minlength=len(LABELS)) / len(train)
+    shares = np.bincount(train.labels, minlength=len(train.names)) / len(train)
     return {
         "schema": 1,
         "images": len(train),
@@ -31,14 +31,16 @@ def reference(train: Split, probabilities: np.ndarray) -> dict[str, Any]:
         "contrast": distribution(contrast),
         "sharpness": distribution(sharpness),
         "confidence": distribution(probabilities.max(axis=1)),
-        "classes": {label: round(float(share), 6) for label, share in zip(LABELS, shares, strict=True)},
+        "classes": {label: round(float(share), 6) for label, share in zip(train.names, shares, strict=True)},
     }
 
 
 def thumbnails(images: np.ndarray, side: int) -> np.ndarray:
-    """Return gray images, uint8 [N,height,width], as float32 [N,side,side]; of that size, they stay what they are."""
-    rows, columns = (samples(length, side) for length in images.shape[1:])
+    """Return images, uint8 [N,height,width] or RGB, as gray float32 [N,side,side]; gray ones of that size stay so."""
+    rows, columns = (samples(length, side) for length in images.shape[1:3])
     sampled = images[:, rows][:, :, columns].astype(np.float32)
+    if sampled.ndim == 4:
+        sampled = sampled.mean(axis=3)
     return sampled.reshape(len(images), side, SAMPLES, side, SAMPLES).mean(axis=(2, 4))
 
 

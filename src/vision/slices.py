@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -11,11 +12,12 @@ from vision.data import Split
 
 SEED = 11
 IMAGES = 2000
-BLUR_RADIUS = 1.0  # pixels
+BLUR_RADIUS = 1.0  # pixels, of SIDE
 NOISE_SIGMA = 25.0  # of 255
 DARK_FACTOR = 0.35
-LARGEST_SHIFT = 2  # pixels
-LOW_SIDE = 14  # pixels, of 28
+LARGEST_SHIFT = 2  # pixels, of SIDE
+LOW_SHARE = 2  # pixels that become one, each way
+SIDE = 28  # pixels: larger images are spoiled in proportion
 
 
 def subset(test: Split) -> Split:
@@ -24,12 +26,12 @@ def subset(test: Split) -> Split:
         return test
     by_class = np.argsort(test.labels, kind="stable")
     chosen = np.sort(by_class[np.linspace(0, len(test) - 1, IMAGES).astype(int)])
-    return Split(test.images[chosen], test.labels[chosen])
+    return replace(test, images=test.images[chosen], labels=test.labels[chosen])
 
 
 def blur(images: np.ndarray) -> np.ndarray:
     """Out of focus."""
-    return _each(images, lambda image: image.filter(ImageFilter.GaussianBlur(BLUR_RADIUS)))
+    return _each(images, lambda image: image.filter(ImageFilter.GaussianBlur(BLUR_RADIUS * _scale(images))))
 
 
 def noise(images: np.ndarray) -> np.ndarray:
@@ -45,17 +47,18 @@ def dark(images: np.ndarray) -> np.ndarray:
 
 def shifted(images: np.ndarray) -> np.ndarray:
     """Not in the middle: moved by up to LARGEST_SHIFT pixels each way, black moving in."""
-    offsets = np.random.default_rng(SEED).integers(-LARGEST_SHIFT, LARGEST_SHIFT + 1, (len(images), 2))
-    padded = np.pad(images, ((0, 0), (LARGEST_SHIFT,) * 2, (LARGEST_SHIFT,) * 2))
-    starts = LARGEST_SHIFT + offsets
-    height, width = images.shape[1:]
+    most = round(LARGEST_SHIFT * _scale(images))
+    offsets = np.random.default_rng(SEED).integers(-most, most + 1, (len(images), 2))
+    padded = np.pad(images, ((0, 0), (most,) * 2, (most,) * 2, (0, 0))[: images.ndim])
+    starts = most + offsets
+    height, width = images.shape[1:3]
     return np.stack([image[y : y + height, x : x + width] for image, (y, x) in zip(padded, starts, strict=True)])
 
 
 def low_resolution(images: np.ndarray) -> np.ndarray:
     """Far away: half the pixels each way, enlarged again."""
     size = images.shape[2], images.shape[1]
-    small = (LOW_SIDE, LOW_SIDE)
+    small = (max(size[0] // LOW_SHARE, 1), max(size[1] // LOW_SHARE, 1))
     return _each(
         images, lambda image: image.resize(small, Image.Resampling.BOX).resize(size, Image.Resampling.BILINEAR)
     )
@@ -68,6 +71,10 @@ SLICES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "shifted": shifted,
     "low_resolution": low_resolution,
 }
+
+
+def _scale(images: np.ndarray) -> float:
+    return max(1.0, min(images.shape[1:3]) / SIDE)
 
 
 def _each(images: np.ndarray, spoil: Callable[[Image.Image], Image.Image]) -> np.ndarray:

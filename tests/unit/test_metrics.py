@@ -20,12 +20,12 @@ def test_an_interval_stays_within_shares_and_is_never_a_point(share: float) -> N
 
 
 def test_the_confusion_matrix_counts_true_classes_in_rows() -> None:
-    matrix = confusion_matrix(np.array([0, 0, 1, 9]), np.array([0, 1, 1, 9]))
+    matrix = confusion_matrix(np.array([0, 0, 1, 9]), np.array([0, 1, 1, 9]), 10)
     assert (matrix[0, 0], matrix[0, 1], matrix[1, 1], matrix[9, 9], matrix.sum()) == (1, 1, 1, 1, 4)
 
 
 def test_recall_is_by_true_class_and_zero_where_there_is_none() -> None:
-    recalls = recall_by_class(np.array([0, 0, 1]), np.array([0, 1, 1]))
+    recalls = recall_by_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 10)
     assert recalls[:3] == [0.5, 1.0, 0.0]
 
 
