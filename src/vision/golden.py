@@ -17,10 +17,11 @@ SURENESS = 0.85
 
 
 def choose(test: Split, probabilities: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the indices of FRAMES test images or one a class, up to MOST_FRAMES: rightly decided, about as surely as SURENESS.
+    """Return the indices of FRAMES test images or one a class, up to MOST_FRAMES.
 
-    Of surer ones every good model says 1.00, so that they tell no model from another; less sure ones might be flipped
-    by another processor's rounding. `probabilities` [N,classes] by variant; all variants count.
+    They are rightly decided, about as surely as SURENESS. Of surer ones every good model says 1.00, so that they tell
+    no model from another; less sure ones might be flipped by another processor's rounding. `probabilities`
+    [N,classes] by variant; all variants count.
     """
     right = np.all([rows.argmax(axis=1) == test.labels for rows in probabilities.values()], axis=0)
     distance = np.max([np.abs(rows.max(axis=1) - SURENESS) for rows in probabilities.values()], axis=0)
