@@ -36,6 +36,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class Refused(TargetError):
     """A service said no, and would say so again. `status` is HTTP's."""
 
+    status: int
+
     def __init__(self, message: str, status: int) -> None:
         """Keep the status beside the message."""
         super().__init__(message)

@@ -1,21 +1,23 @@
 """Tell a training's verdict to where it was started from. The training job does so last; by hand it is told again.
 
 In the job it exits with 0 whatever comes of it: the model is trained, judged and registered by then. notify.json says
-whether the verdict arrived. Without --registration it is read from the run that `train` recorded, and an exit code of 1
-says that it did not arrive.
+whether the verdict arrived. Without --registration it is read from the run that `train` recorded, or with --job from
+the platform's job, whose failure is told, too; an exit code of 1 then says that it did not arrive.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.context import Context
-from mlops.errors import ConfigError, StepError
+from mlops.errors import ConfigError, JobError, StepError
 from mlops.loading import read_json
 from mlops.names import EVALUATION_FILE
 from mlops.origin import decoded
+from mlops.policy import single
 from mlops.records import (
     Evaluation,
     NotifyRecord,
@@ -29,9 +31,20 @@ from mlops.records import (
 )
 from mlops.reporting import notice_of, studio_link
 
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a training ended with; `evaluation` None: the figures can't be had."""
+
+    registered: RegisterRecord
+    evaluation: Evaluation | None
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where the verdict is, and where it goes."""
+    parser.add_argument("--job", help="a job that was submitted: it is waited for, and its end told")
     parser.add_argument("--registration", type=Path, help="folder that register wrote (default: the run's)")
     parser.add_argument("--evaluation", type=Path, help="folder that evaluate wrote (default: the run's)")
     parser.add_argument("--origin", help="where the training was started from, as train wrote it (default: the run's)")
@@ -59,8 +72,9 @@ def notify(context: Context, options: argparse.Namespace) -> NotifyRecord:
         if where == "none" or origin is None:
             why = "the stage file reports nowhere" if where == "none" else "started outside CI: nobody to tell"
             return NotifyRecord(where, True, why, None)
-        registered = _registered(context, options)
-        notice = notice_of(context.stage.name, registered, _evaluation(context, options), origin, _page(context))
+        ending = _end_of_job(context, options.job, origin) if options.job else _recorded_end(context, options)
+        page = _page(context, options.job)
+        notice = notice_of(context.stage.name, ending.registered, ending.evaluation, origin, page)
         url = context.notifier.report(notice, origin, context.secrets)
     except StepError as error:
         return NotifyRecord(where, False, str(error), None)
@@ -80,30 +94,44 @@ def _origin(context: Context, options: argparse.Namespace) -> Origin | None:
     if options.origin:
         return decoded(options.origin)
     path = record_path(context.run, "origin")
+    if options.job and not path.exists():
+        raise ConfigError(f"{path}: is missing: name the training's --run, or its --origin")
     return read_json(Origin, path) if path.exists() else None
 
 
-def _registered(context: Context, options: argparse.Namespace) -> RegisterRecord:
+def _recorded_end(context: Context, options: argparse.Namespace) -> Ending:
     folder = options.registration or context.run
     if not record_path(folder, "register").exists():
-        raise ConfigError(f"{folder}: holds no verdict: wait for its training to end, or name --registration")
-    return read_record(folder, "register", RegisterRecord)
+        raise ConfigError(f"{folder}: holds no verdict: name --job, or wait for its training to end")
+    registered, trained = read_record(folder, "register", RegisterRecord), record_path(context.run, "train")
+    outputs = read_json(TrainRecord, trained).outputs if trained.exists() else {}
+    return Ending(registered, _figures(options.evaluation or outputs.get("evaluation")))
 
 
-def _evaluation(context: Context, options: argparse.Namespace) -> Evaluation | None:
-    """Return the figures, or None where they can't be had: the verdict alone is worth telling."""
+def _end_of_job(context: Context, job: str, origin: Origin) -> Ending:
+    """Return how a submitted job ended; one that failed could not judge its model, and says why."""
     try:
-        folder = options.evaluation or Path(read_record(context.run, "train", TrainRecord).outputs["evaluation"])
-        return read_json(Evaluation, folder / EVALUATION_FILE)
-    except (ConfigError, KeyError):
+        outputs = context.jobs.result(job, context.report).outputs
+    except JobError as error:
+        verdict = single("job", Outcome.ERROR, str(error))
+        return Ending(RegisterRecord(context.stage.model, None, None, UNKNOWN, origin.commit, verdict), None)
+    registered = read_json(RegisterRecord, record_path(Path(outputs["registration"]), "register"))
+    return Ending(registered, _figures(outputs.get("evaluation")))
+
+
+def _figures(folder: Path | str | None) -> Evaluation | None:
+    """Return an evaluation, or None where it can't be had: the verdict alone is worth telling."""
+    try:
+        return read_json(Evaluation, Path(folder) / EVALUATION_FILE) if folder else None
+    except ConfigError:
         return None
 
 
-def _page(context: Context) -> str | None:
-    """Return the page of the job that this is a step of, or that the run recorded."""
+def _page(context: Context, job: str | None) -> str | None:
+    """Return the page of the job that is named, that this is a step of, or that the run recorded."""
     if context.stage.platform != "azureml":
         return None
-    job = os.environ.get("AZUREML_ROOT_RUN_ID") or os.environ.get("AZUREML_RUN_ID")
+    job = job or os.environ.get("AZUREML_ROOT_RUN_ID") or os.environ.get("AZUREML_RUN_ID")
     if not job and record_path(context.run, "train").exists():
         job = read_record(context.run, "train", TrainRecord).job
     return studio_link(context.stage.azureml, job) if job else None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from evaluations import DATA_VERSION, duel
 from pipelines import make_workshop
+from submissions import options as options_of
 
 from mlops import rest
 from mlops.adapters.azuredevops.notifier import AzureDevOpsNotifier
@@ -30,13 +30,13 @@ from mlops.adapters.local.jobs import LocalJobRunner
 from mlops.adapters.local.notifier import SilentNotifier
 from mlops.config import REPOSITORY, load_stage
 from mlops.context import Context
-from mlops.errors import ConfigError, StepError
+from mlops.errors import ConfigError, JobError, StepError
 from mlops.loading import read_json, write_json
 from mlops.names import EVALUATION_FILE
 from mlops.origin import decoded, encoded
-from mlops.ports import Notice, Notifier
+from mlops.ports import JobResult, Notice, Notifier
 from mlops.records import NotifyRecord, Origin, RegisterRecord, RuleResult, Verdict
-from mlops.steps import train
+from mlops.steps import notify, train
 
 PASSED = Notice("m/dev/34", "m/dev", "promote", "version 3: passed", "| a |", "https://ml.azure.com/runs/j", "m-3")
 REJECTED = replace(PASSED, outcome="reject", title="no version: rejected: floor", tag="m-reject")
@@ -463,10 +463,55 @@ def test_train_hands_on_where_it_was_started_from(tmp_path: Path, monkeypatch: p
     assert decoded(word) == read_json(Origin, tmp_path / "origin.json") and decoded(word).repository == "octo/camera"
 
 
+class EndedJob:
+    """A job runner whose job ended: with these outputs, or in this error."""
+
+    def __init__(self, end: dict[str, str] | JobError) -> None:
+        self.end = end
+
+    def result(self, job: str, report: Callable[[str], None]) -> JobResult:
+        if isinstance(self.end, JobError):
+            raise self.end
+        return JobResult(job, {}, self.end)
+
+
+def told(host: CodeHost, tmp_path: Path, end: dict[str, str] | JobError, *flags: str) -> int:
+    """Tell how job j ended, in the run that started it."""
+    stage = replace(load_stage("dev"), report="github")
+    lines = list[str]()
+    context = Context(stage, tmp_path / "run", lines.append)
+    context.__dict__["jobs"] = EndedJob(end)
+    return notify.run(context, options_of(notify, "--job", "j", *flags))
+
+
+def test_the_end_of_a_submitted_job_is_told_by_hand(tmp_path: Path) -> None:
+    host, folder = GitHubHost(), write_training(tmp_path / "training")
+    outputs = {name: f"{folder}/{name}" for name in ("registration", "evaluation")}
+    assert told(host, tmp_path, outputs, "--origin", encoded(github_origin(host))) == 0
+    host.close()
+    assert host.shown == [("success", "version 3: passed: all rules pass")]
+    assert "| challenger | int8 | 0.9000 |" in host.checks[0]["output"]["summary"]
+
+
+def test_a_job_that_failed_and_so_could_not_tell_is_told_by_hand(tmp_path: Path) -> None:
+    host = GitHubHost()
+    write_json(tmp_path / "run" / "origin.json", github_origin(host))
+    assert told(host, tmp_path, JobError("job j: step train failed: out of memory")) == 0
+    host.close()
+    ((state, words),) = host.shown
+    assert state == "failure" and "step train failed: out of memory" in words
+
+
+def test_a_job_of_an_unknown_origin_is_not_told(tmp_path: Path) -> None:
+    assert told(GitHubHost(), tmp_path, {}) == 1
+    record = read_json(NotifyRecord, tmp_path / "run" / "notify.json")
+    assert "name the training's --run, or its --origin" in record.reason
+
+
 def test_by_hand_without_a_run_it_says_what_is_missing(tmp_path: Path) -> None:
     write_json(tmp_path / "runs" / "34" / "origin.json", github_origin(GitHubHost()))
     ended = notified(tmp_path)
-    assert ended.returncode == 1 and "holds no verdict: wait for its training to end" in ended.stdout
+    assert ended.returncode == 1 and "holds no verdict: name --job" in ended.stdout
 
 
 def test_the_local_platform_runs_the_jobs_own_report_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,11 +530,3 @@ def test_the_local_platform_runs_the_jobs_own_report_node(tmp_path: Path, monkey
     runner.run(shop.job_file, given, lines.append)
     host.close()
     assert any("started outside CI: nobody to tell" in line for line in lines) and len(host.checks) == 1
-
-
-def test_the_step_takes_what_the_component_gives() -> None:
-    from mlops.steps import notify
-
-    parser = argparse.ArgumentParser()
-    notify.add_arguments(parser)
-    assert {"--registration", "--evaluation", "--origin", "--out"} <= set(parser._option_string_actions)
