@@ -81,10 +81,11 @@ def unmentioned(text: str) -> Iterator[str]:
     yield from (f"python -m {name}" for name in mains if name not in _NOT_FOR_USERS and f"python -m {name}" not in text)
 
 
-# Run by `make stop`, by the local job runner, by vision.evaluate, by serving.endpoint, and as `python -m mlops`.
+# Run by `make stop`, by the local job runner, by vision.evaluate, by serving.endpoint, by `mlops score`, and as
+# `python -m mlops`.
 _NOT_FOR_USERS = (
     *("mlops.__main__", "mlops.adapters.local.stop", "mlops.adapters.local.guard", "vision.footprint"),
-    "serving.worker",
+    *("serving.worker", "serving.azureml.folder"),
 )
 
 
