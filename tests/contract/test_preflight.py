@@ -541,6 +541,20 @@ def test_an_action_is_allowed_where_a_role_names_it_and_does_not_take_it_back(
     assert permissions.allows([role, {"actions": [action], "notActions": []}], action)
 
 
+def test_the_built_in_role_of_data_scientists_does_all_but_make_clusters() -> None:
+    below = "Microsoft.MachineLearningServices/workspaces"
+    refused = ["delete", "write", "computes/*/write", "computes/*/delete", "computes/listKeys/action"]
+    role = {
+        "actions": [f"{below}/*/{kind}" for kind in ("read", "action", "delete", "write")],
+        "notActions": [f"{below}/{action}" for action in refused],
+    }
+    for target in ("azureml-online", "azureml-batch"):
+        stage = azure_stage(target=target, azureml={"retraining": {"on_new_data": True}})
+        assert {line.state for line in permissions.step_lines(stage, [role])} == {"ok"}
+    assert permissions.allows([role], f"{below}/read")
+    assert not permissions.allows([role], permissions.MAKES_CLUSTERS)
+
+
 @pytest.mark.parametrize("token", ["", "a", "a.b.c", "a.W10.c"])
 def test_a_token_that_tells_nothing_is_no_defect(token: str) -> None:
     assert answers.who(token) == {} and "?" in answers.login_line("cli", answers.who(token)).text
