@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 class StepError(Exception):
-    """Something a person can act on. The message is one line: what, where, what to do."""
+    """Something a person can act on. The message is one line: what, where, what to do.
+
+    `status` is the HTTP status of the service that refused, where one did.
+    """
+
+    status: int | None = None
 
 
 class ConfigError(StepError):

@@ -74,6 +74,16 @@ class TrainRecord:
 
 
 @dataclass(frozen=True)
+class SubmittedRecord:
+    """A training job that was started and not waited for, and the page where it is seen."""
+
+    job: str
+    link: str
+    data_version: str
+    champion: int | None
+
+
+@dataclass(frozen=True)
 class RegisterRecord:
     """A registered model version, or the verdict alone where the gates held it back (version is None)."""
 

@@ -13,10 +13,13 @@ from mlops.loading import read_json
 from mlops.names import JOB_FILE
 from mlops.origin import encoded, here
 from mlops.policy import exit_code
+from mlops.ports import JobResult
 from mlops.records import (
     DataRecord,
     ModelVersion,
+    Outcome,
     RegisterRecord,
+    SubmittedRecord,
     TrainRecord,
     highest_approved,
     read_record,
@@ -37,16 +40,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=f"an input of {JOB_FILE} in place of the stage file's (may be repeated)",
     )
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--wait", action="store_true", help="follow the job to its end (default)")
+    waiting.add_argument("--no-wait", action="store_true", help="start the job, print where it is seen, and end")
+    waiting.add_argument("--job", metavar="NAME", help="take the verdict of a job that was not waited for")
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """Train on the run's data, and exit by the verdict on the model."""
-    record = train(context, read_record(context.run, "data", DataRecord), read_overrides(options.set))
-    registered = read_json(RegisterRecord, record_path(Path(record.outputs["registration"]), "register"))
-    write_record(context.run, "register", registered)
-    outcome = f"version {registered.version}" if registered.version else "nothing registered"
-    context.report(f"{registered.model}: {outcome}: {registered.verdict.reason}")
-    return exit_code(registered.verdict)
+    """Train on the run's data, and exit by the verdict on the model; without waiting, by whether the job was started."""
+    if options.job:
+        record = collect(context, options.job)
+    else:
+        data, overrides = read_record(context.run, "data", DataRecord), read_overrides(options.set)
+        if options.no_wait:
+            submitted = submit(context, data, overrides)
+            context.report(f"job {submitted.job}: goes on by itself: {submitted.link}")
+            context.report(f"its verdict: `python -m mlops train --stage {context.stage.name} --job {submitted.job}`")
+            return Outcome.PROMOTE
+        record = train(context, data, overrides)
+    return _exit_by_verdict(context, record)
 
 
 def train(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> TrainRecord:
@@ -56,11 +68,46 @@ def train(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> T
     """
     inputs = {**job_inputs(context, data, overrides), **_origin_input(context)}
     result = context.jobs.run(REPOSITORY / JOB_FILE, inputs, context.report)
-    champion = inputs.get("champion_version")
-    number = int(champion) if champion else None
-    record = TrainRecord(result.name, data.version, number, result.steps, result.outputs)
+    return _record(context, result, data.version, _champion_of(inputs))
+
+
+def submit(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> SubmittedRecord:
+    """Start the training job as `train` does, and leave it. Raises ConfigError where the platform can't."""
+    inputs = {**job_inputs(context, data, overrides), **_origin_input(context)}
+    submitted = context.jobs.submit(REPOSITORY / JOB_FILE, inputs)
+    record = SubmittedRecord(submitted.name, submitted.link, data.version, _champion_of(inputs))
+    write_record(context.run, "submitted", record)
+    return record
+
+
+def collect(context: Context, job: str) -> TrainRecord:
+    """Wait for a job that was started before, in this run or in another, and record it. Raises JobError."""
+    result = context.jobs.result(job, context.report)
+    path = record_path(context.run, "submitted")
+    known = read_json(SubmittedRecord, path) if path.exists() else None
+    if known is not None and known.job == job:
+        return _record(context, result, known.data_version, known.champion)
+    registered = read_json(RegisterRecord, record_path(Path(result.outputs["registration"]), "register"))
+    return _record(context, result, registered.data_version, None)
+
+
+def _record(context: Context, result: JobResult, data_version: str, champion: int | None) -> TrainRecord:
+    record = TrainRecord(result.name, data_version, champion, result.steps, result.outputs)
     write_record(context.run, "train", record)
     return record
+
+
+def _exit_by_verdict(context: Context, record: TrainRecord) -> int:
+    registered = read_json(RegisterRecord, record_path(Path(record.outputs["registration"]), "register"))
+    write_record(context.run, "register", registered)
+    outcome = f"version {registered.version}" if registered.version else "nothing registered"
+    context.report(f"{registered.model}: {outcome}: {registered.verdict.reason}")
+    return exit_code(registered.verdict)
+
+
+def _champion_of(inputs: Mapping[str, str]) -> int | None:
+    champion = inputs.get("champion_version")
+    return int(champion) if champion else None
 
 
 def job_inputs(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azurefake import scoring
+from azurefake import history, scoring
 from azurefake.blobs import url_of
 from azurefake.message import Answer, Request, refusal
 from azurefake.routes import WS, route
@@ -29,7 +29,6 @@ ENDPOINT = ENDPOINTS + "/{endpoint}"
 DEPLOYMENTS = ENDPOINT + "/deployments"
 DEPLOYMENT = DEPLOYMENTS + "/{deployment}"
 DOMAIN = "westeurope.inference.ml.azure.com"
-HISTORY_HOST = "westeurope.api.azureml.ms"
 STUDIO = "https://ml.azure.com/runs/"
 STAMP = {"createdBy": "someone", "createdByType": "Application", "createdAt": "2026-01-01T00:00:00Z"}
 POLLS = 2
@@ -47,8 +46,6 @@ class Batch:
     broken: list[str] = field(default_factory=list)
     held: threading.Event | None = None
     threads: list[threading.Thread] = field(default_factory=list)
-    errors: dict[str, str] = field(default_factory=dict)
-    cancelled: list[str] = field(default_factory=list)
 
 
 def batch(azure: Azure) -> Batch:
@@ -144,24 +141,6 @@ def invoke(azure: Azure, request: Request) -> Answer:
     return Answer(201, _job(azure, endpoint["id"].rpartition("/batchEndpoints/")[0], deployment, data, out["Uri"]))
 
 
-@route("GET", WS + "/jobs/{job}")
-def job(azure: Azure, request: Request, **names: str) -> Answer:
-    """Answer a job as it stands."""
-    found = azure.get(request.path)
-    return Answer(body=found) if found else _absent(request.path)
-
-
-@route("POST", WS + "/jobs/{job}/cancel")
-def cancel(azure: Azure, request: Request, job: str, **names: str) -> Answer:
-    """Cancel a job."""
-    found = azure.get(request.path.rpartition("/")[0])
-    if found is None:
-        return _absent(request.path)
-    found["properties"]["status"] = "Canceled"
-    batch(azure).cancelled.append(job)
-    return Answer(200)
-
-
 def _started(
     azure: Azure, request: Request, name: str, properties: dict[str, Any], known: dict[str, Any] | None
 ) -> Answer:
@@ -220,14 +199,16 @@ class Work:
                 self._end(outcome, broken)
 
     def _end(self, outcome: Outcome, broken: str | None) -> None:
+        step = f"{self.body['name']}-batchscoring"
+        history.children_of(self.azure, self.body["name"])[:] = [{"runId": step, "parentRunId": self.body["name"]}]
         account, container, path = _place(self.azure, self.output)
         if outcome.is_completed:
             self.azure.blobs[account, container, path] = "".join(f"{line}\n" for line in outcome.lines).encode()
         elif not broken:
-            log = (account, "azureml", f"ExperimentRun/dcid.{self.body['name']}/logs/user/error.txt")
+            log = (account, "azureml", f"ExperimentRun/dcid.{step}/logs/user/error.txt")
             self.azure.blobs[log] = f"Errors of the entry script:\n{outcome.errors[-1]}\n\n".encode()
         message = broken or "Execution failed. User process 'amlbi_main' exited with status code 42."
-        batch(self.azure).errors[self.body["name"]] = "" if outcome.is_completed else message
+        history.reasons(self.azure)[self.body["name"]] = "" if outcome.is_completed else message
         self.body["properties"]["status"] = "Completed" if outcome.is_completed else "Failed"
 
     def _scored(self) -> Outcome:
@@ -241,23 +222,6 @@ class Work:
             own = {**given["environmentVariables"], "AZUREML_MODEL_DIR": str(Path(scratch) / "model")}
             paths = [str(Path(scratch) / "wd" / "INPUT_files" / name) for name in sorted(self.files)]
             return run_batch(script, paths, own, _settings(given))
-
-
-@route("GET", "/history/v1.0" + WS + "/runs/{job}/children", HISTORY_HOST)
-def children(azure: Azure, request: Request, job: str, **names: str) -> Answer:
-    """Answer the one step of a batch job."""
-    return Answer(body={"value": [{"runId": f"{job}-batchscoring", "parentRunId": job}]})
-
-
-@route("GET", "/history/v1.0" + WS + "/runs/{job}/details", HISTORY_HOST)
-def details(azure: Azure, request: Request, job: str, **names: str) -> Answer:
-    """Answer why a job failed, and the signed addresses of its logs; a step's where the step is asked for."""
-    name = job.removesuffix("-batchscoring")
-    message = batch(azure).errors.get(name, "")
-    end = f"ExperimentRun/dcid.{name}/logs/user/error.txt"
-    logs = {"logs/user/error.txt": f"{url_of(key)}?sig={SECRET}" for key in azure.blobs if key[2] == end}
-    error = {"error": {"code": "UserError", "message": message}} if message else None
-    return Answer(body={"runId": job, "error": error, "logFiles": logs if job != name else {}})
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from azurefake.batch import batch, fail
 from azurefake.jobs import plan
 from azurefake.faults import THROTTLED, UNAVAILABLE, Drop
 from azurefake.message import refusal
-from azurefake.stages import azure_stage
+from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
 from model_packages import MODEL, make_package
 from running_endpoint import picture
@@ -363,3 +366,21 @@ def test_no_secret_is_in_what_is_said_and_kept(azure: Azure, context: Context, t
     score(context, data.version)
     kept = [path.read_text(encoding="utf-8") for path in context.run.rglob("*") if path.is_file()]
     assert kept and not any(Azure.SECRET in text for text in kept)
+
+
+def test_the_steps_run_as_processes_of_their_own(azure: Azure, context: Context, tmp_path: Path) -> None:
+    _approve(context, tmp_path / "package")
+    data = _publish(context, tmp_path / "data", {"a.png": picture(RED), "b.png": picture(GREEN)})
+    stages = write_stages(tmp_path / "stages", dev={"target": "azureml-batch"})
+    environment = {**os.environ, "VISIONLINE_STAGES": str(stages)}
+
+    def step(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "mlops", *words, "--stage", "dev", "--run", "first"]
+        return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120)
+
+    seen = [step("deploy"), step("verify"), step("score", "--data", data.version)]
+    assert [one.returncode for one in seen] == [0, 0, 0], [one.stderr for one in seen]
+    assert "dev: served, serving version 1" in seen[0].stdout
+    assert "version 1 scored 2 of 2 files" in seen[2].stdout
+    said = "".join(one.stdout + one.stderr for one in seen)
+    assert Azure.SECRET not in said and "Traceback" not in said

@@ -14,7 +14,7 @@ import yaml
 
 from mlops.adapters.local.pipeline import load_component
 from mlops.adapters.local.plan import make_plan
-from mlops.adapters.local.snapshot import take_snapshot
+from mlops.snapshot import take_snapshot
 from mlops.cli import parser
 from mlops.config import REPOSITORY, load_stage
 from mlops.names import JOB_FILE, STAGES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters.local.snapshot import take_snapshot
+from mlops.snapshot import take_snapshot
 from mlops.errors import ConfigError
 
 

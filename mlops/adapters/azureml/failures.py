@@ -33,7 +33,9 @@ def explained(what: str, error: type[StepError] = StepError) -> Iterator[None]:
     except Exception as raised:
         if not _is_azures(raised):
             raise
-        raise error(f"{what}: {reason(raised)}: {ADVICE.get(status_of(raised) or 0, AGAIN)}") from None
+        failure = error(f"{what}: {reason(raised)}: {ADVICE.get(status_of(raised) or 0, AGAIN)}")
+        failure.status = status_of(raised)
+        raise failure from None
 
 
 def reason(raised: BaseException) -> str:

@@ -25,10 +25,10 @@ from mlops.adapters.local.commands import fill
 from mlops.adapters.local.plan import Plan, Step, make_plan
 from mlops.adapters.local.reuse import StepMemo, StepStore, Stopped, made_from, since, step_key
 from mlops.adapters.local.schedule import run_graph
-from mlops.adapters.local.snapshot import Snapshot, take_snapshot
+from mlops.snapshot import Snapshot, take_snapshot
 from mlops.config import REPOSITORY, Stage
 from mlops.errors import ConfigError, JobError
-from mlops.ports import JobResult
+from mlops.ports import JobResult, Submitted
 from mlops.records import JobStep
 
 LOG_FILE = "log.txt"
@@ -55,6 +55,14 @@ class LocalJobRunner:
         done = run_graph(plan.before(), job.run_step, self.workers, job.stop)
         outputs = {name: str(done[source.step].output(source.output)) for name, source in plan.outputs.items()}
         return JobResult(name, {step: done[step].step for step in plan.steps}, outputs)
+
+    def submit(self, job_file: Path, inputs: Mapping[str, str]) -> Submitted:
+        """Refuse: a job here ends with the process that waits for it. Raises ConfigError."""
+        raise ConfigError(f"{job_file.name}: on this machine a job is waited for: leave --no-wait out")
+
+    def result(self, job: str, report: Callable[[str], None]) -> JobResult:
+        """Refuse: no job here outlives the process that waits for it. Raises ConfigError."""
+        raise ConfigError(f"--job {job}: on this machine a job is waited for: run `python -m mlops train` without it")
 
 
 @dataclass(frozen=True)

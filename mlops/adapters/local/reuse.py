@@ -20,7 +20,7 @@ from threading import Event
 from typing import Any
 
 from mlops.adapters.local.plan import Step
-from mlops.adapters.local.snapshot import Snapshot
+from mlops.snapshot import Snapshot
 from mlops.loading import read_json, write_json
 from modelpackage import digest_file, digest_json
 

@@ -1,0 +1,110 @@
+"""What Azure ML remembers of a job while it goes on and afterwards: its steps, why one failed, its logs.
+
+Source: learn.microsoft.com/rest/api/azureml, "Run History" (runs/{id}/children, runs/{id}/details).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mlops.adapters.azureml.arm import workspace_path
+from mlops.adapters.azureml.credentials import credential
+from mlops.adapters.azureml.failures import SECRETS, explained
+from mlops.adapters.azureml.workspace import client_of
+from mlops.config import Stage
+
+if TYPE_CHECKING:
+    from azure.core import PipelineClient
+
+SCOPE = "https://management.azure.com/.default"
+LOGS = "user_logs/"  # what the step itself wrote; one file a process where it has several
+REUSED = "azureml.isreused"
+
+
+@dataclass(frozen=True)
+class Child:
+    """A step of a job: the name that the job file gives it, its run, its status, and when it began and ended."""
+
+    name: str
+    run: str
+    status: str
+    started: str | None
+    ended: str | None
+
+
+@dataclass(frozen=True)
+class History:
+    """The run history of the stage's workspace. Each call raises StepError where Azure does not answer well."""
+
+    stage: Stage
+
+    def children(self, job: str) -> list[Child]:
+        """Return the steps that a job has begun or plans."""
+        found = self._get(f"{self._runs}/{job}/children")["value"]
+        return [_child(one) for one in found]
+
+    def reason(self, run: str) -> str:
+        """Return what Azure says of why a run failed; empty where it says nothing."""
+        error = (self._details(run).get("error") or {}).get("error") or {}
+        return " ".join(SECRETS.sub("[hidden]", str(error.get("message") or "")).split())
+
+    def last_lines(self, run: str, count: int) -> list[str]:
+        """Return the last lines that a step wrote, of its first process; nothing where it wrote nothing."""
+        logs = self._details(run).get("logFiles") or {}
+        names = sorted(name for name in logs if name.startswith(LOGS))
+        if not names:
+            return []
+        with explained("a step's log"):
+            text = _sent(_anonymous(), logs[names[0]]).content.decode(errors="replace")
+        return [SECRETS.sub("[hidden]", line.rstrip()) for line in text.splitlines() if line.strip()][-count:]
+
+    def _details(self, run: str) -> dict[str, Any]:
+        return self._get(f"{self._runs}/{run}/details")
+
+    @cached_property
+    def _runs(self) -> str:
+        with explained("workspace"):
+            workspace = client_of(self.stage).workspaces.get(self.stage.azureml.workspace)
+        host = urlsplit(str(workspace.discovery_url)).netloc
+        return f"https://{host}/history/v1.0{workspace_path(self.stage)}/runs"
+
+    @cached_property
+    def _client(self) -> PipelineClient[Any, Any]:
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+
+        bearer = BearerTokenCredentialPolicy(credential(), SCOPE)
+        return PipelineClient(SCOPE, policies=[RetryPolicy(retry_total=4), bearer])
+
+    def _get(self, url: str) -> dict[str, Any]:
+        with explained("the job's history"):
+            return dict(_sent(self._client, url).json() or {})
+
+
+def _child(run: dict[str, Any]) -> Child:
+    is_reused = (run.get("properties") or {}).get(REUSED) == "true"
+    status = "Reused" if is_reused else str(run.get("status"))
+    return Child(
+        run.get("displayName") or run["runId"], run["runId"], status, run.get("startTimeUtc"), run.get("endTimeUtc")
+    )
+
+
+def _anonymous() -> PipelineClient[Any, Any]:
+    from azure.core import PipelineClient
+    from azure.core.pipeline.policies import RetryPolicy
+
+    return PipelineClient(SCOPE, policies=[RetryPolicy(retry_total=4)])  # a signed address: our token is not for it
+
+
+def _sent(client: PipelineClient[Any, Any], url: str) -> Any:
+    from azure.core.exceptions import map_error
+    from azure.core.rest import HttpRequest
+
+    response = client.send_request(HttpRequest("GET", url))
+    if response.status_code >= 400:
+        map_error(response.status_code, response, {})
+    response.raise_for_status()
+    return response

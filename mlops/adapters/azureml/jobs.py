@@ -1,0 +1,221 @@
+"""JobRunner on Azure ML: submits a job file with the stage's overrides, follows it, and fetches what steps read of it.
+
+The wait survives throttling, an hour of outage and a token that runs out. Whoever stops the wait stops the job.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mlops.adapters.azureml.arm import Arm, workspace_path
+from mlops.adapters.azureml.defaultstore import default_address, fetch_folder
+from mlops.adapters.azureml.failures import explained
+from mlops.adapters.azureml.history import Child, History
+from mlops.adapters.azureml.pipelinejob import pipeline_job
+from mlops.adapters.azureml.uploads import over_leftovers
+from mlops.adapters.azureml.workspace import client_of
+from mlops.config import Stage
+from mlops.errors import JobError, StepError
+from mlops.ports import JobResult, Submitted
+from mlops.records import JobStep
+from mlops.snapshot import take_snapshot
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import PipelineJob
+
+__all__ = ["AzureJobRunner", "open_job_runner", "pipeline_job"]
+
+API = "2024-01-01-preview"
+ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
+GOOD = ("Completed", "Reused")
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 20.0
+OUTAGE_SECONDS = 3600.0
+REFUSALS = (400, 401, 403, 404)  # asked again, the answer would be the same
+FETCHED = ("registration", "evaluation")  # of a job's outputs, what steps read; the rest stays where it is
+LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class AzureJobRunner:
+    """Runs jobs in the stage's workspace."""
+
+    stage: Stage
+    arm: Arm = field(default_factory=Arm)
+
+    def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
+        """Run a job to its end, a line to `report` for each change.
+
+        Raises ConfigError, before anything is sent, where file or inputs are wrong; JobError where a step fails, or
+        where somebody cancels the job. A signal that ends the wait cancels the job.
+        """
+        name = _new_name(job_file)
+        with self._cancelled_with_us(name, report):
+            report(f"job {name}: {self._submit(job_file, inputs, name).link}")
+            return self._result(name, report)
+
+    def submit(self, job_file: Path, inputs: Mapping[str, str]) -> Submitted:
+        """Start a job and leave it. Raises ConfigError and JobError as `run` does."""
+        name = _new_name(job_file)
+        with self._cancelled_with_us(name, lambda line: None):
+            return self._submit(job_file, inputs, name)
+
+    def result(self, job: str, report: Callable[[str], None]) -> JobResult:
+        """Wait for a job that was submitted, as `run` does; to stop this wait leaves the job alone."""
+        return self._result(job, report)
+
+    def _submit(self, job_file: Path, inputs: Mapping[str, str], name: str) -> Submitted:
+        job = pipeline_job(self.stage, job_file, inputs)
+        job.name = name
+        with explained(f"job {name}", JobError):
+            for output, one in job.outputs.items():  # where the name tells: there they are fetched from
+                one.path = default_address(self.stage, f"{_folder(name)}/{output}")
+            for step, node in job.jobs.items():
+                node.display_name = step  # by which its history calls it
+            with _with_snapshots(job):
+                known = over_leftovers(lambda: client_of(self.stage).jobs.create_or_update(job))
+        return Submitted(name, known.studio_url or "see Azure ML studio")
+
+    def _result(self, name: str, report: Callable[[str], None]) -> JobResult:
+        history, told = History(self.stage), dict[str, str]()
+        job = self._ended(name, history, told, report)
+        children = history.children(name)
+        _tell(children, told, report)
+        if job["status"] != "Completed":
+            raise self._failure(name, job, children, history, report)
+        outputs = {output: str(value.get("uri", "")) for output, value in (job.get("outputs") or {}).items()}
+        fetched = {output: str(self._fetch(name, output)) for output in FETCHED if output in outputs}
+        return JobResult(name, {child.name: _step(child) for child in children}, {**outputs, **fetched})
+
+    def _ended(
+        self, name: str, history: History, told: dict[str, str], report: Callable[[str], None]
+    ) -> dict[str, Any]:
+        pause, answered = FIRST_PAUSE_SECONDS, time.monotonic()
+        while True:
+            try:
+                job: dict[str, Any] = self.arm.get(f"{workspace_path(self.stage)}/jobs/{name}", API)["properties"]
+                _tell(history.children(name), told, report)
+                answered = time.monotonic()
+                if job["status"] in ENDED:
+                    return job
+            except StepError as error:
+                if error.status in REFUSALS or time.monotonic() - answered > OUTAGE_SECONDS:
+                    raise JobError(f"job {name}: {error}") from None
+                report(f"job {name}: asked in vain, asking again: {error}")
+            time.sleep(pause)
+            pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _failure(
+        self, name: str, job: Mapping[str, Any], children: list[Child], history: History, report: Callable[[str], None]
+    ) -> JobError:
+        link = _studio(job)
+        if job["status"] == "Canceled":
+            return JobError(f"job {name}: was cancelled: see {link}")
+        failed = next((child for child in children if child.status == "Failed"), None)
+        if failed is None:
+            return JobError(f"job {name}: {history.reason(name) or job['status'].lower()}: see {link}")
+        lines = history.last_lines(failed.run, LOG_LINES)
+        for line in lines:
+            report(f"{failed.name} | {line}")
+        why = lines[-1] if lines else history.reason(failed.run) or "it wrote nothing"
+        return JobError(f"job {name}: step {failed.name} failed: {why}: see {link}")
+
+    def _fetch(self, name: str, output: str) -> Path:
+        target = self.stage.home / "jobs" / name / output
+        with explained(f"job {name}: output {output}", JobError):
+            fetch_folder(self.stage, f"{_folder(name)}/{output}/", target)
+        return target
+
+    @contextmanager
+    def _cancelled_with_us(self, name: str, report: Callable[[str], None]) -> Iterator[None]:
+        try:
+            with _signals_raise():
+                yield
+        except KeyboardInterrupt:
+            report(f"job {name}: cancelling it")
+            try:
+                self.arm.post(f"{workspace_path(self.stage)}/jobs/{name}/cancel", API)
+            except StepError as error:
+                if error.status != 404:  # else it was stopped before it was submitted
+                    report(f"job {name}: may go on: {error}")
+            raise
+
+
+@contextmanager
+def _with_snapshots(job: PipelineJob) -> Iterator[None]:
+    """Let the steps upload a copy of their code, which is read here.
+
+    The SDK, left to itself, looks at each file below the folder, those of a virtual environment too, for minutes.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        copies: dict[Path, Path] = {}
+        for node in job.jobs.values():
+            code = (Path(node.component.base_path) / str(node.component.code)).resolve()
+            if code not in copies:
+                copies[code] = Path(scratch) / str(len(copies)) / "code"
+                take_snapshot(code).write(copies[code])
+            node.component.code = str(copies[code])
+        yield
+
+
+def open_job_runner(stage: Stage) -> AzureJobRunner:
+    """Return the job runner of the stage's workspace."""
+    return AzureJobRunner(stage)
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Let SIGTERM, by which CI stops a step, raise KeyboardInterrupt as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _new_name(job_file: Path) -> str:
+    # Ours, so that a job whose submission was interrupted can be cancelled too.
+    return f"{job_file.stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def _folder(job: str) -> str:
+    return f"visionline/jobs/{job}"
+
+
+def _tell(children: list[Child], told: dict[str, str], report: Callable[[str], None]) -> None:
+    for child in children:
+        if told.get(child.name) != child.status:
+            told[child.name] = child.status
+            report(f"{child.name}: {child.status.lower()}")
+
+
+def _step(child: Child) -> JobStep:
+    status = child.status.lower() if child.status in GOOD else "failed"
+    return JobStep(status, _seconds(child.started, child.ended), child.run)
+
+
+def _seconds(started: str | None, ended: str | None) -> float:
+    if not started or not ended:
+        return 0.0
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
+
+
+def _studio(job: Mapping[str, Any]) -> str:
+    return str(((job.get("services") or {}).get("Studio") or {}).get("endpoint") or "Azure ML studio")

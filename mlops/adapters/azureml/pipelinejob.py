@@ -1,0 +1,60 @@
+"""A pipeline job file as azure-ai-ml's job, with what it needs in the workspace: its clusters and its environments."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from mlops.adapters.azureml.computes import ensure_cluster
+from mlops.adapters.azureml.environments import ensure_environment
+from mlops.adapters.azureml.failures import explained
+from mlops.adapters.azureml.jobspec import JobFile, job_spec, read_job_file
+from mlops.config import REPOSITORY, Stage
+from mlops.errors import ConfigError
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import PipelineJob
+
+RUNTIME = re.compile(r"azureml:visionline-([a-z][a-z0-9-]*):\d+")
+
+
+def pipeline_job(stage: Stage, job_file: Path, inputs: Mapping[str, str]) -> PipelineJob:
+    """Return the job, ready to be submitted or scheduled; its clusters and environments are in the workspace then.
+
+    Raises ConfigError where files or inputs are wrong, before anything is sent; StepError where Azure refuses.
+    """
+    file = read_job_file(job_file)
+    spec = job_spec(file, stage.azureml.training, inputs)
+    runtimes = {step: _runtime(file, step) for step in file.components}
+    from azure.ai.ml import load_job
+
+    for cluster in _clusters(stage, file):
+        ensure_cluster(stage, cluster)
+    made = {one: ensure_environment(stage, one, REPOSITORY / "environments" / one) for one in set(runtimes.values())}
+    with explained(str(job_file), ConfigError):
+        job: PipelineJob = load_job(io.StringIO(yaml.safe_dump(spec)), relative_origin=str(job_file))
+    for step, runtime in runtimes.items():
+        # On a step Azure ML takes no environment in place of its component's, so the component gets it.
+        job.jobs[step].component.environment = made[runtime]
+    return job
+
+
+def _clusters(stage: Stage, file: JobFile) -> list[str]:
+    training = stage.azureml.training
+    return sorted({training.default_cluster} | ({training.cluster} if file.distributed else set()))
+
+
+def _runtime(file: JobFile, step: str) -> str:
+    written = str(file.components[step].get("environment"))
+    found = RUNTIME.fullmatch(written)
+    if found is None:
+        raise ConfigError(
+            f"{file.path}: jobs.{step}: environment '{written}' should be azureml:visionline-<folder under "
+            "environments/>:<number>, never a label"
+        )
+    return found[1]
