@@ -33,19 +33,26 @@ STRIDE = 37  # prime to 100: each hundred requests are split exactly, and each t
 class Scoring:
     """Models by deployment's id; answers that a deployment gives instead of its own; how many were given, by minute.
 
-    `broken`: deployment -> status that its container answers. `is_late`: whether the metrics are not there yet.
+    `broken`: deployment -> each how many requests its container fails, and with which status. `is_late`: no metric is
+    there yet.
     """
 
     served: dict[str, ServedModel] = field(default_factory=dict)
-    broken: dict[str, int] = field(default_factory=dict)
+    broken: dict[str, tuple[int, int]] = field(default_factory=dict)
     is_late: bool = False
     routed: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
     counts: Counter[tuple[str, str, str, str, str]] = field(default_factory=Counter)
 
 
 def scoring(azure: Azure) -> Scoring:
     """Return what is kept of this Azure's scoring."""
     return azure.more.setdefault("scoring", Scoring())
+
+
+def break_down(azure: Azure, deployment: str, every: int = 1, status: int = 500) -> None:
+    """Have each so many requests to a deployment answered by an error of its container."""
+    scoring(azure).broken[deployment] = (every, status)
 
 
 def key_of(endpoint: str) -> str:
@@ -181,8 +188,10 @@ def _scored(azure: Azure, endpoint: dict[str, Any], name: str, request: Request)
     state, id = scoring(azure), f"{endpoint['id']}/deployments/{name}".lower()
     headers = {key: value for key, value in request.headers.items() if key != "authorization"}
     question = Question("POST", "/score", "", headers, request.body, time.monotonic())
-    status, body = state.broken.get(name, 0), b'{"error": "broken on purpose"}'
-    if not status:
+    every, status = state.broken.get(name, (0, 0))
+    state.answered[name] += 1
+    body = b'{"error": "broken on purpose"}'
+    if not every or state.answered[name] % every:
         given = answer(question, state.served[id])
         status, body = given.status, bytes(given.body)
     seen = 200 if status == 200 else 424

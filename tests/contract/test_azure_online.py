@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 from azurefake import online, scoring
 from azurefake.faults import FORBIDDEN, THROTTLED, UNAVAILABLE, Drop
+from azurefake.message import Answer
 from azurefake.registries import add_registry
 from azurefake.routes import WS
 from azurefake.state import GROUP, SUBSCRIPTION, WORKSPACE, Azure
 from online_endpoints import ID, NAME, Served, changing, registered
 
-from mlops.adapters.azureml import onlinewait
+from mlops.adapters.azureml import onlinereach, onlinewait
 from mlops.client import JsonClient
 from mlops.errors import DeployError, TargetError
 from mlops.probe import predict, read_golden
 from modelpackage import package_digest
 
 WORKSPACE_ID = WS.format(subscription=SUBSCRIPTION, group=GROUP, workspace=WORKSPACE)
+SMOKE = 1  # the request by which a new deployment is found to be reachable
 FRAMES = {"inputs": [{"name": "frames", "shape": [1, 1, 1, 3], "datatype": "UINT8", "data": [9, 0, 0]}]}
 
 
@@ -162,11 +164,11 @@ def test_live_requests_and_the_models_errors_are_counted_by_deployment(served: S
     with JsonClient(seen.url) as client:
         for body in (FRAMES, FRAMES, {"inputs": "nonsense"}):
             client.request("POST", "/score", body, seen.headers)
-        scoring.scoring(served.azure).broken["v01"] = 500
+        scoring.break_down(served.azure, "v01")
         assert client.request("POST", "/score", FRAMES, seen.headers).status == 424
         assert client.request("POST", "/score", FRAMES, {}).status == 401
     seen = target.status().deployments[1]
-    assert (seen.requests, seen.errors) == (4, 1), "bad input is the client's fault"
+    assert (seen.requests, seen.errors) == (4 + SMOKE, 1), "bad input is the client's fault"
 
 
 def test_a_metric_that_is_not_there_yet_counts_0_and_one_that_is_forbidden_is_an_error(served: Served) -> None:
@@ -200,7 +202,7 @@ def test_mirrored_traffic_stays_while_it_is_valid(served: Served) -> None:
     only_key = {key: value for key, value in seen.headers.items() if key == "Authorization"}
     with JsonClient(seen.url) as client:
         assert client.request("POST", "/score", FRAMES, only_key).body["model_version"] == "1"
-    assert target.status().deployments[2].requests == 1
+    assert target.status().deployments[2].requests == 1 + SMOKE
     target.set_traffic({1: 90, 2: 10})
     assert served.resource()["properties"]["mirrorTraffic"] == {}
 
@@ -335,6 +337,21 @@ def test_a_forbidden_change_is_told_in_one_line_and_a_rerun_does_the_rest(
     assert sum(served.target.status().traffic.values()) == 100
     release()
     assert (served.target.status().traffic, list(served.target.status().deployments)) == ({2: 100}, [2])
+
+
+def test_a_deployment_that_this_machine_cannot_reach_is_not_the_versions_fault(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = served.serve(1)
+    monkeypatch.setattr(onlinereach, "WAIT_SECONDS", 0.0)
+    for answer, advice in ((Drop(), "network access"), (Answer(401), "auth"), (Answer(403), "preflight")):
+        served.azure.fail("POST", "/score", answer, answer)
+        with pytest.raises(TargetError, match=f"version 2 on {NAME} runs, and https://.*{advice}"):
+            target.deploy(served.deployment(2))
+        served.azure.faults.clear()
+    served.azure.fail("POST", "/score", Answer(503), Answer(404))
+    monkeypatch.setattr(onlinereach, "WAIT_SECONDS", 30.0)
+    target.deploy(served.deployment(2))
 
 
 def test_traffic_to_a_version_that_is_not_deployed_is_refused_and_stays(served: Served) -> None:

@@ -20,6 +20,7 @@ from mlops.adapters.azureml.failures import SECRETS, explained
 from mlops.adapters.azureml.onlineauth import Authorization
 from mlops.adapters.azureml.onlinelock import Lease, held
 from mlops.adapters.azureml.onlinemetrics import LONGEST, count
+from mlops.adapters.azureml.onlinereach import expect_reachable
 from mlops.adapters.azureml.onlinespec import (
     ENVIRONMENT,
     code_folder,
@@ -89,6 +90,7 @@ class OnlineTarget:
         deployment that failed is taken away.
         """
         converged(lambda: self._deploy(deployment))
+        expect_reachable(self.status().deployments[deployment.version], self.name)
 
     def set_traffic(self, traffic: Mapping[int, int]) -> None:
         """Split the traffic. Raises TargetError where Azure refuses, or does not do it."""

@@ -14,11 +14,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlops.adapters.azureml.credentials import credential
+from mlops.adapters.azureml.defaultstore import default_blob
 from mlops.adapters.azureml.failures import explained, status_of
-from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import BusyError, TargetError
 
@@ -72,7 +71,7 @@ class Lease:
 def held(stage: Stage, endpoint: str) -> Iterator[Lease]:
     """Hold the lock of an endpoint. Raises BusyError, naming the holder, where it is held already."""
     with explained(f"{endpoint}: lock", TargetError):
-        blob = _blob(stage, f"{FOLDER}/{endpoint}")
+        blob = default_blob(stage, f"{FOLDER}/{endpoint}")
         taken = _acquired(blob, endpoint)
     lease = Lease(endpoint, taken)
     try:
@@ -93,26 +92,6 @@ def holder() -> str:
         where = f"{given('SYSTEM_TEAMFOUNDATIONCOLLECTIONURI', '')}{given('SYSTEM_TEAMPROJECT', '')}"
         return f"{where}/_build/results?buildId={given('BUILD_BUILDID')}"
     return f"process {os.getpid()} on {socket.gethostname()}"
-
-
-def _blob(stage: Stage, name: str) -> BlobClient:
-    from azure.storage.blob import BlobClient
-
-    store = client_of(stage).datastores.get_default()
-    address = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
-    secret = _secret(stage, store) or credential()
-    # Its own first pause is 15 seconds: as long as half a lease.
-    return BlobClient(address, store.container_name, name, credential=secret, initial_backoff=1, increment_base=2)
-
-
-def _secret(stage: Stage, store: Any) -> str | None:
-    """Return the datastore's own key or signature; None where it has none, and identities alone are let in."""
-    from azure.ai.ml.entities import NoneCredentialConfiguration
-
-    if isinstance(store.credentials, NoneCredentialConfiguration):
-        return None
-    given = client_of(stage).datastores.get_default(include_secrets=True).credentials
-    return getattr(given, "account_key", None) or getattr(given, "sas_token", None)
 
 
 def _acquired(blob: BlobClient, endpoint: str) -> BlobLeaseClient:

@@ -57,7 +57,7 @@ def settled(look: Callable[[], T | None], what: str) -> T | None:
     Raises TargetError where that does not come to be within DEADLINE_SECONDS.
     """
     deadline = time.monotonic() + DEADLINE_SECONDS
-    for pause in _pauses():
+    for pause in pauses():
         found = look()
         if found is None or state_of(found) in SETTLED:
             return found
@@ -123,9 +123,8 @@ def _said(error: HttpResponseError) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the SDK's dots, one a poll, and its bars, one a file, from the step's own output."""
-    nowhere = io.StringIO()
-    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    """Keep the SDK's dots, one a poll, from the step's own output."""
+    with contextlib.redirect_stdout(io.StringIO()):
         yield
 
 
@@ -145,7 +144,8 @@ def _late() -> str:
     return f"Azure did not end it within {minutes}: see its page in Azure ML studio, and run the step again"
 
 
-def _pauses() -> Iterator[float]:
+def pauses() -> Iterator[float]:
+    """Yield how many seconds to wait before each next look, without an end."""
     seconds = 0.1
     while True:
         yield seconds

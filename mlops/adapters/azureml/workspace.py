@@ -53,13 +53,14 @@ def _registry_client(registry: str) -> MLClient:
 
 
 def _client(*names: str, **more: str) -> MLClient:
-    _quiet()
     from azure.ai.ml import MLClient
 
-    return MLClient(credential(), *names, **more, enable_telemetry=False)  # type: ignore[arg-type]
+    _quiet()
+    return MLClient(credential(), *names, **more, enable_telemetry=False, show_progress=False)  # type: ignore[arg-type]
 
 
 def _quiet() -> None:
-    # Its experimental classes announce themselves at each use.
-    for name in ("azure", "azure.ai.ml", "azure.identity", "msrest"):
+    # Its experimental classes announce themselves at each use, and some of its modules print what they do.
+    own = (name for name in logging.root.manager.loggerDict if name.startswith("azure."))
+    for name in ("azure", "azure.ai.ml", "azure.identity", "msrest", *own):
         logging.getLogger(name).setLevel(logging.ERROR)
