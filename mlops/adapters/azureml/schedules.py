@@ -9,6 +9,8 @@ Source: learn.microsoft.com, "Schedule machine learning pipeline jobs".
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.failures import explained, status_of
 from mlops.adapters.azureml.jobs import pipeline_job
+from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Retraining, Stage
 from mlops.errors import JobError
@@ -25,6 +28,7 @@ from mlops.ports import ScheduleStatus
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import JobSchedule
+    from azure.core.polling import LROPoller
 
 # Without a start the first job would run at once; with one that is past it waits for its time.
 STARTED = "2026-01-01T00:00:00"
@@ -56,7 +60,8 @@ class AzureScheduler:
             known = self._found()
             schedule = self._schedule(wanted, job_file, inputs)
             schedule._is_enabled = known is None or known.is_enabled
-            return self._record(client_of(self.stage).schedules.begin_create_or_update(schedule).result())
+            begin = client_of(self.stage).schedules.begin_create_or_update
+            return self._record(_waited(lambda: over_leftovers(lambda: begin(schedule))))
 
     def pause(self) -> ScheduleStatus:
         """Let the schedule start nothing until it is resumed. Raises JobError where there is none."""
@@ -70,7 +75,7 @@ class AzureScheduler:
         """Delete the schedule, if there is one; the jobs that it started stay. Raises JobError."""
         with explained(f"schedule {self.name}", JobError):
             if self._found() is not None:
-                client_of(self.stage).schedules.begin_delete(self.name).result()
+                _waited(lambda: client_of(self.stage).schedules.begin_delete(self.name))
 
     def start_once(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> None:
         """Start the job for the inputs' data version, without waiting, unless that was done or is paused; tell which.
@@ -87,7 +92,7 @@ class AzureScheduler:
             else:
                 job = pipeline_job(self.stage, job_file, inputs)
                 job.name = name
-                started = client_of(self.stage).jobs.create_or_update(job)
+                started = over_leftovers(lambda: client_of(self.stage).jobs.create_or_update(job))
                 report(f"job {name}: started: {started.studio_url}")
 
     def _check(self, wanted: Retraining) -> None:
@@ -114,7 +119,7 @@ class AzureScheduler:
             if known.is_enabled != is_enabled:
                 schedules = client_of(self.stage).schedules
                 switch = schedules.begin_enable if is_enabled else schedules.begin_disable
-                known = switch(self.name).result()
+                known = _waited(lambda: switch(self.name))
             return self._record(known)
 
     def _found(self) -> Any:
@@ -143,3 +148,9 @@ class AzureScheduler:
 def open_scheduler(stage: Stage) -> AzureScheduler:
     """Return the scheduler of the stage's workspace."""
     return AzureScheduler(stage)
+
+
+def _waited(begin: Callable[[], LROPoller[Any]]) -> Any:
+    # The SDK prints a dot for each poll, into what the step says.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return begin().result()
