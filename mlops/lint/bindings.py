@@ -23,8 +23,8 @@ from mlops.jobfile.wiring import (
 )
 from mlops.lint.document import Keys
 from mlops.lint.finding import Finding, refusals
-from mlops.lint.parts import Part, as_mapping
-from mlops.lint.signatures import signature
+from mlops.lint.parts import Part, as_mapping, steps_of
+from mlops.lint.signatures import declared, signature, type_of
 from mlops.lint.surroundings import Surroundings
 
 
@@ -39,7 +39,9 @@ class Wires:
 
 
 def findings(part: Part, around: Surroundings) -> Iterator[Finding]:
-    """Yield what is wrong in how the steps of a pipeline are bound."""
+    """Yield what is wrong in how the steps of a pipeline are bound, and defaults that a component would not take."""
+    if part.role.endswith("Component"):
+        yield from _defaults(part)
     if not part.mapping("jobs"):
         return
     wires = _wires(part, around)
@@ -52,17 +54,12 @@ def findings(part: Part, around: Surroundings) -> Iterator[Finding]:
 
 
 def _wires(part: Part, around: Surroundings) -> Wires:
-    jobs = {name: step for name, step in part.mapping("jobs").items() if isinstance(step, Mapping)}
-    steps = {
-        name: Part(part.document, (*part.keys, "jobs", name), f"{step.get('type', 'command')}Step", step, part)
-        for name, step in jobs.items()
+    steps = steps_of(part)
+    inputs = {
+        name: type_of(value) if isinstance(value, Mapping) else LITERAL
+        for name, value in part.mapping("inputs").items()
     }
-    inputs = {name: _type_of(value) for name, value in part.mapping("inputs").items()}
     return Wires(part, steps, {name: signature(step, around) for name, step in steps.items()}, inputs)
-
-
-def _type_of(value: Any) -> str:
-    return str(value.get("type", UNKNOWN)) if isinstance(value, Mapping) else LITERAL
 
 
 def bound(value: Any) -> Any:
@@ -103,6 +100,13 @@ def _default(pipeline: Part, name: str, wanted: ComponentInput) -> Iterator[Find
         value = value.get("default")
     if value not in (None, "") and wanted.type in LITERALS:
         yield from _found(pipeline, ("inputs", name), literal_text, wanted, value, pipeline.where("inputs", name))
+
+
+def _defaults(component: Part) -> Iterator[Finding]:
+    for name, wanted in declared(component.content, "").inputs.items():
+        if wanted.default is not None and wanted.type in LITERALS:
+            keys = ("inputs", name, "default")
+            yield from _found(component, keys, literal_text, wanted, wanted.default, component.where(*keys))
 
 
 def _left_out(wires: Wires, name: str) -> Iterator[Finding]:

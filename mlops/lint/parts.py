@@ -47,6 +47,11 @@ def parts(document: Document) -> Iterator[Part]:
     yield from _within(Part(document, (), document.kind, document.content))
 
 
+def steps_of(pipeline: Part) -> dict[str, Part]:
+    """Return the steps of a pipeline by name."""
+    return {str(step.keys[-1]): step for step in _children(pipeline) if step.is_step}
+
+
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """Return a mapping as it is, anything else as an empty one."""
     return value if isinstance(value, Mapping) else {}
@@ -54,9 +59,14 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
 
 def _within(part: Part) -> Iterator[Part]:
     yield part
+    for child in _children(part):
+        yield from _within(child)
+
+
+def _children(part: Part) -> Iterator[Part]:
     for keys, role, content in _inner(part):
         if isinstance(content, Mapping):
-            yield from _within(Part(part.document, (*part.keys, *keys), role, content, part))
+            yield Part(part.document, (*part.keys, *keys), role, content, part)
 
 
 def _inner(part: Part) -> Iterator[tuple[Keys, str, Any]]:

@@ -23,6 +23,7 @@ PATHS: tuple[Keys, ...] = (
     ("create_job",),
 )
 PATHS += (("job",), ("code_configuration", "code"), ("model", "path"), ("task", "code"))
+PATHS += (("environment", "conda_file"), ("environment", "build", "path"))
 # Assets that are made of a local path: theirs alone is called just that.
 ASSETS = ("data", "model")
 OURS = "visionline-"
@@ -74,9 +75,9 @@ def _environment(part: Part, around: Surroundings) -> Iterator[Finding]:
 def _labels(part: Part) -> Iterator[Finding]:
     for key in REFERENCES:
         named = asset(part.content.get(key))
-        if named and named.label:
-            text = f"'{named.name}@{named.label}' is another version every time: name one, as azureml:{named.name}:1"
-            yield part.finding((key,), f"{part.where(key)}: {text}")
+        if named and not named.version:
+            said = f"'{named.name}@{named.label}' is another version every time" if named.label else "names no version"
+            yield part.finding((key,), f"{part.where(key)}: {said}: name one, as azureml:{named.name}:1")
 
 
 def _value(part: Part, keys: Keys) -> Any:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 ELSEWHERE = re.compile(r"(azureml:|git\+|[a-z][a-z0-9+.-]*://|/subscriptions/|\$\{\{)", re.IGNORECASE)
-ASSET = re.compile(r"azureml:(?P<name>[^/:@]+)(?P<version>[:@].+)?")
+ASSET = re.compile(r"azureml:(?P<name>[^/:@]+)(?::(?P<version>.+)|@(?P<label>.+))?")
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class Asset:
     """`azureml:NAME:VERSION` or `azureml:NAME@LABEL`, in the workspace that a job is sent to."""
 
     name: str
+    version: str | None
     label: str | None
 
 
@@ -26,7 +27,4 @@ def local_path(value: str) -> str | None:
 def asset(value: object) -> Asset | None:
     """Return the asset of the workspace that a value names, or None."""
     found = ASSET.fullmatch(value) if isinstance(value, str) else None
-    if not found:
-        return None
-    version = found["version"] or ""
-    return Asset(found["name"], version[1:] if version.startswith("@") else None)
+    return Asset(found["name"], found["version"], found["label"]) if found else None

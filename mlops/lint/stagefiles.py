@@ -39,6 +39,7 @@ LEAST = {
 }
 TIMES = {"azureml.retraining.cron": check_cron, "azureml.retraining.time_zone": check_time_zone}
 SHM_SIZE = "azureml.training.shm_size"
+MISSING = "is missing"
 UNKNOWN_KEY = re.compile(r"unknown key '([^']+)'")
 
 
@@ -52,13 +53,14 @@ def findings(root: Path) -> Iterator[Finding]:
     folder = root / FOLDER
     if not folder.is_dir():
         return
-    found: set[Finding] = set()
-    for name in STAGES:
-        found |= set(_wrong_keys(name, folder))
-    for path in sorted(folder.glob("*.yaml")):
-        document = read_document(path, _name(path), path.read_text(encoding="utf-8"))
-        found |= set(_values(document)) if isinstance(document, Document) else set()
-    yield from sorted(found)
+    read = {path.stem: read_document(path, _name(path), path.read_text()) for path in folder.glob("*.yaml")}
+    found = {one for one in read.values() if isinstance(one, Finding)}
+    yield from found
+    if not found:
+        yield from {one for name in STAGES for one in _wrong_keys(name, folder)}
+    for document in read.values():
+        if isinstance(document, Document):
+            yield from _values(document)
 
 
 def _load(name: str, folder: Path) -> Stage | ConfigError:
@@ -77,7 +79,8 @@ def _wrong_keys(name: str, folder: Path) -> Iterator[Finding]:
             original = _read(folder / place[0].name)
             line = original.line(place[1]) if original else 1
             yield Finding(_name(place[0]), line, said)
-            if not _take_out(*place):
+            is_ours = place[0].stem == name or UNKNOWN_KEY.search(said)
+            if MISSING in said or not is_ours or not _take_out(*place):
                 return
 
 

@@ -13,8 +13,9 @@ from mlops.lint.finding import Finding
 
 SUFFIXES = (".yml", ".yaml")
 JOBS = "mlops/jobs"
-# What is no source of the repository: version control, state, caches, and what was installed.
-SKIPPED = {".git", ".visionline", "runs", "build", "node_modules", "__pycache__", "site-packages"}
+# What is no source of the repository: version control and what was installed, anywhere; state and builds, at its top.
+SKIPPED = {".git", "node_modules", "__pycache__", "site-packages"}
+STATE = {".visionline", "runs", "build"}
 INSTALLED = "pyvenv.cfg"
 
 
@@ -71,7 +72,8 @@ def survey(root: Path, clusters: frozenset[str] | None) -> Surroundings:
 
 def _files(root: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(root):
-        folders[:] = sorted(one for one in folders if one not in SKIPPED and not Path(place, one, INSTALLED).exists())
+        skipped = SKIPPED | STATE if Path(place) == root else SKIPPED
+        folders[:] = sorted(one for one in folders if one not in skipped and not Path(place, one, INSTALLED).exists())
         yield from (Path(place, name) for name in sorted(files) if name.endswith(SUFFIXES))
 
 

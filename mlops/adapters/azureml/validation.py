@@ -45,6 +45,8 @@ LOADERS = {
 }
 BATCH_TYPES = {"model": "modelBatchDeployment", "pipeline": "pipelineComponentBatchDeployment"}
 LONGEST = 300
+# After what is wrong with a path the SDK says of all else that the value might have been why it is none.
+OTHER_TRIES = re.compile(r"; (Not a valid URL|In order to specify).*")
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,7 @@ def _keys(path: object) -> tuple[str, ...]:
 
 def _one_line(message: object) -> str:
     """Return a message's beginning; the rest is links to pages and what else might have been meant."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(message)).split())
-    inner = _details(text)
-    if inner:
-        text = "; ".join(said for _, said in _leaves((), inner))
+    inner = _details(str(message))
+    plain = "; ".join(said for _, said in _leaves((), inner)) if inner else str(message)
+    text = OTHER_TRIES.sub("", " ".join(plain.split()))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
