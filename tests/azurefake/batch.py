@@ -1,6 +1,7 @@
 """Batch endpoints, their deployments and their jobs, which really score: the uploaded script, by tests/batch_driver.py.
 
-A job runs in a thread and goes on whether or not anybody looks. Its history and logs are here too. Sources:
+A job runs in a thread and goes on whether or not anybody looks. The routes of jobs and their history ask here for
+what is not a pipeline's. Sources:
 learn.microsoft.com/rest/api/azureml, "Batch Endpoints", "Batch Deployments"; "Create jobs and input data for batch
 endpoints" (REST); "Troubleshoot batch endpoints" (logs).
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azurefake import history, scoring
+from azurefake import scoring
 from azurefake.blobs import url_of
 from azurefake.message import Answer, Request, refusal
 from azurefake.routes import WS, route
@@ -31,6 +32,8 @@ DEPLOYMENT = DEPLOYMENTS + "/{deployment}"
 DOMAIN = "westeurope.inference.ml.azure.com"
 STUDIO = "https://ml.azure.com/runs/"
 STAMP = {"createdBy": "someone", "createdByType": "Application", "createdAt": "2026-01-01T00:00:00Z"}
+STEP = "-batchscoring"
+ERROR_LOG = "logs/user/error.txt"
 POLLS = 2
 
 
@@ -46,6 +49,8 @@ class Batch:
     broken: list[str] = field(default_factory=list)
     held: threading.Event | None = None
     threads: list[threading.Thread] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
 
 
 def batch(azure: Azure) -> Batch:
@@ -141,6 +146,31 @@ def invoke(azure: Azure, request: Request) -> Answer:
     return Answer(201, _job(azure, endpoint["id"].rpartition("/batchEndpoints/")[0], deployment, data, out["Uri"]))
 
 
+def cancel(azure: Azure, request: Request, job: str, **names: str) -> Answer:
+    """Cancel a batch job."""
+    found = azure.get(request.path.rpartition("/")[0])
+    if found is None:
+        return _absent(request.path)
+    found["properties"]["status"] = "Canceled"
+    batch(azure).cancelled.append(job)
+    return Answer(200)
+
+
+def children(azure: Azure, request: Request, run: str, **names: str) -> Answer:
+    """Answer the one step of a batch job."""
+    step = {"runId": f"{run}{STEP}", "parentRunId": run, "displayName": STEP.strip("-"), "status": "Failed"}
+    return Answer(body={"value": [step]})
+
+
+def details(azure: Azure, request: Request, run: str, **names: str) -> Answer:
+    """Answer why a batch job failed; of its step the signed addresses of its logs, too."""
+    name = run.removesuffix(STEP)
+    message = batch(azure).errors.get(name, "")
+    logs = {ERROR_LOG: f"{url_of(key)}?sig={SECRET}" for key in azure.blobs if key[2] == _error_log(name)}
+    error = {"error": {"code": "UserError", "message": message}} if message else None
+    return Answer(body={"runId": run, "error": error, "logFiles": logs if run != name else {}})
+
+
 def _started(
     azure: Azure, request: Request, name: str, properties: dict[str, Any], known: dict[str, Any] | None
 ) -> Answer:
@@ -199,16 +229,14 @@ class Work:
                 self._end(outcome, broken)
 
     def _end(self, outcome: Outcome, broken: str | None) -> None:
-        step = f"{self.body['name']}-batchscoring"
-        history.children_of(self.azure, self.body["name"])[:] = [{"runId": step, "parentRunId": self.body["name"]}]
         account, container, path = _place(self.azure, self.output)
         if outcome.is_completed:
             self.azure.blobs[account, container, path] = "".join(f"{line}\n" for line in outcome.lines).encode()
         elif not broken:
-            log = (account, "azureml", f"ExperimentRun/dcid.{step}/logs/user/error.txt")
+            log = (account, "azureml", _error_log(self.body["name"]))
             self.azure.blobs[log] = f"Errors of the entry script:\n{outcome.errors[-1]}\n\n".encode()
         message = broken or "Execution failed. User process 'amlbi_main' exited with status code 42."
-        history.reasons(self.azure)[self.body["name"]] = "" if outcome.is_completed else message
+        batch(self.azure).errors[self.body["name"]] = "" if outcome.is_completed else message
         self.body["properties"]["status"] = "Completed" if outcome.is_completed else "Failed"
 
     def _scored(self) -> Outcome:
@@ -249,6 +277,10 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def _error_log(job: str) -> str:
+    return f"ExperimentRun/dcid.{job}{STEP}/{ERROR_LOG}"
 
 
 def _absent(id: str) -> Answer:
