@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mlops.adapters.azureml.online import OnlineTarget, open_target
 from mlops.adapters.azureml.registry import open_registry
 from mlops.config import Stage
 from mlops.ports import Deployment
-from modelpackage import package_digest
+from modelpackage import package_digest, read_release, seal_package
 
 NAME = "fashion-classifier-production"
 ID = ENDPOINT.format(subscription=SUBSCRIPTION, group=GROUP, workspace=WORKSPACE, endpoint=NAME)
@@ -59,11 +60,16 @@ class Served:
         return found
 
 
-def registered(azure: Azure, folder: Path, versions: int = 2, **changes: Any) -> Served:
-    """Register versions 1, 2, ... and return the stage production, changed so, that is to serve them."""
+def registered(azure: Azure, folder: Path, versions: int = 2, spoiled: int = 0, **changes: Any) -> Served:
+    """Register versions 1, 2, ... and return the stage production, changed so, that is to serve them.
+
+    The golden predictions of the version `spoiled` are not those that its model makes.
+    """
     stage = azure_stage("production", target="azureml-online", **changes)
     packages = {one: make_package(folder / str(one), version_bias=one / 10) for one in range(1, versions + 1)}
-    for package in packages.values():
+    for version, package in packages.items():
+        if version == spoiled:
+            _spoil_golden(package)
         open_registry(stage).register(stage.model, package, {})
     return Served(azure, stage, packages)
 
@@ -72,6 +78,14 @@ def changing(azure: Azure) -> list[Request]:
     """Return the requests that change an online endpoint or a deployment of one, in order."""
     sent = azure.sent("*", "/onlineendpoints/")
     return [one for one in sent if one.method in ("PUT", "DELETE")]
+
+
+def _spoil_golden(package: Path) -> None:
+    golden = json.loads((package / "golden.json").read_text())
+    golden["variants"]["int8"]["labels"].reverse()
+    (package / "golden.json").write_text(json.dumps(golden))
+    release = read_release(package)
+    seal_package(package, release.model, release.git_commit, release.data_version, release.checkpoint)
 
 
 def _below(request: Request) -> str:

@@ -108,6 +108,29 @@ def test_another_digest_under_the_same_version_is_deployed_anew(served: Served) 
     assert target.status().deployments[1].digest == package_digest(served.packages[1])
 
 
+def test_an_endpoint_whose_last_change_failed_is_mended_with_its_traffic_as_it_is(served: Served) -> None:
+    served.serve(1)
+    served.resource()["properties"]["provisioningState"] = "Failed"
+    served.target.deploy(served.deployment(2))
+    assert [one.json["properties"]["traffic"] for one in changing(served.azure) if one.path.endswith(NAME)][-1] == {
+        "v01": 100
+    }
+    assert served.target.status().traffic == {1: 100}
+
+
+def test_a_deployment_that_failed_is_made_anew_and_one_with_traffic_in_its_place(served: Served) -> None:
+    target = served.serve(1, 2)
+    for name in ("v01", "v02"):
+        served.resource(name)["properties"]["provisioningState"] = "Failed"
+    assert {one.state for one in target.status().deployments.values()} == {"failed"}
+    before = len(served.changes())
+    target.deploy(served.deployment(2))
+    assert served.changes()[before:] == ["DELETE /deployments/v02", "PUT /deployments/v02"]
+    target.deploy(served.deployment(1))
+    assert served.changes()[before + 2 :] == ["PUT /deployments/v01"], "the endpoint never serves nothing"
+    assert {one.state for one in target.status().deployments.values()} == {"ready"}
+
+
 # How a client is let in
 
 
