@@ -1,0 +1,9 @@
+"""A model that is not taken in. It is no fault of the program and none of the contract file's form: a verdict."""
+
+from __future__ import annotations
+
+from vision.errors import VisionError
+
+
+class Refused(VisionError):
+    """The model can't be taken: the reason, and a way out for whoever brought it. One line."""
