@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from azurefake.batch import batch, fail
-from azurefake.jobs import plan
 from azurefake.faults import THROTTLED, UNAVAILABLE, Drop
 from azurefake.message import refusal
 from azurefake.stages import azure_stage, write_stages
@@ -300,7 +299,7 @@ def test_who_stops_the_wait_stops_the_job(
     with pytest.raises(KeyboardInterrupt):
         target.score(_deployment(context, version), data)
     batch(azure).held.set()
-    assert len(plan(azure).cancelled) == 1
+    assert len(batch(azure).cancelled) == 1
 
 
 def test_a_job_that_does_not_end_is_cancelled_and_named(
@@ -311,10 +310,10 @@ def test_a_job_that_does_not_end_is_cancelled_and_named(
     data = _publish(context, tmp_path / "data", {"a.png": picture(RED)})
     batch(azure).held = threading.Event()
     monkeypatch.setattr(batchjobs, "DEADLINE_SECONDS", 0.0)
-    with pytest.raises(TargetError, match="is Running after 0 hours, so it was cancelled"):
+    with pytest.raises(TargetError, match="did not end in 0 hours: it is cancelled"):
         target.score(_deployment(context, version), data)
     batch(azure).held.set()
-    assert len(plan(azure).cancelled) == 1
+    assert len(batch(azure).cancelled) == 1
 
 
 def test_traffic_can_be_given_to_one_version_only(azure: Azure, context: Context, tmp_path: Path) -> None:

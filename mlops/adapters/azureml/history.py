@@ -53,13 +53,17 @@ class History:
 
     def last_lines(self, run: str, count: int) -> list[str]:
         """Return the last lines that a step wrote, of its first process; nothing where it wrote nothing."""
-        logs = self._details(run).get("logFiles") or {}
+        logs = self._logs(run)
         names = sorted(name for name in logs if name.startswith(LOGS))
-        if not names:
-            return []
-        with explained("a step's log"):
-            text = _sent(_anonymous(), logs[names[0]]).content.decode(errors="replace")
-        return [SECRETS.sub("[hidden]", line.rstrip()) for line in text.splitlines() if line.strip()][-count:]
+        return _lines(logs[names[0]])[-count:] if names else []
+
+    def lines_of(self, run: str, log: str) -> list[str]:
+        """Return the lines of one log of a run; nothing where it did not write that."""
+        logs = self._logs(run)
+        return _lines(logs[log]) if log in logs else []
+
+    def _logs(self, run: str) -> dict[str, str]:
+        return dict(self._details(run).get("logFiles") or {})
 
     def _details(self, run: str) -> dict[str, Any]:
         return self._get(f"{self._runs}/{run}/details")
@@ -90,6 +94,12 @@ def _child(run: dict[str, Any]) -> Child:
     return Child(
         run.get("displayName") or run["runId"], run["runId"], status, run.get("startTimeUtc"), run.get("endTimeUtc")
     )
+
+
+def _lines(url: str) -> list[str]:
+    with explained("a step's log"):
+        text = _sent(_anonymous(), url).content.decode(errors="replace")
+    return [SECRETS.sub("[hidden]", line.rstrip()) for line in text.splitlines() if line.strip()]
 
 
 def _anonymous() -> PipelineClient[Any, Any]:
