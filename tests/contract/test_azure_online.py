@@ -12,12 +12,17 @@ from azurefake.message import Answer
 from azurefake.registries import add_registry
 from azurefake.routes import WS
 from azurefake.state import GROUP, SUBSCRIPTION, WORKSPACE, Azure
+from azureml_servers import inference_server, variables
+from model_packages import make_package
 from online_endpoints import ID, NAME, Served, changing, registered
 
 from mlops.adapters.azureml import onlinereach, onlinewait
+from mlops.adapters.azureml.onlinereach import expect_reachable
 from mlops.client import JsonClient
 from mlops.errors import DeployError, TargetError
-from mlops.probe import predict, read_golden
+from mlops.ports import DeploymentStatus
+from mlops.probe import predict, probe_in_turn, read_golden
+from mlops.verification import judge_golden
 from modelpackage import package_digest
 
 WORKSPACE_ID = WS.format(subscription=SUBSCRIPTION, group=GROUP, workspace=WORKSPACE)
@@ -382,3 +387,15 @@ def test_traffic_to_a_version_that_is_not_deployed_is_refused_and_stays(served: 
     with pytest.raises(TargetError, match="traffic: 400.*v07"):
         target.set_traffic({1: 50, 7: 50})
     assert target.status().traffic == {1: 100}
+
+
+def test_the_verification_reads_what_azures_own_scoring_server_answers(tmp_path: Path) -> None:
+    package = make_package(tmp_path / "models" / "7")
+    with inference_server(package.parent, variables(package), tmp_path / "server.log") as server:
+        digest = package_digest(package)
+        headers = {"Authorization": "Bearer key", "azureml-model-deployment": "v07"}
+        seen = DeploymentStatus(7, digest, "ready", None, 0, 0, str(server.base_url), "/score", headers)
+        golden = read_golden(package)
+        assert judge_golden(golden, "int8", predict(seen, golden), 1e-5).outcome == "promote"
+        assert probe_in_turn([seen], golden, 3)[0].failures == ()
+        expect_reachable(seen, NAME)
