@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops.config import Stage
 from mlops.lint import bindings, commands, computes, fields, kinds, paths, resources, schedules, sdk, stagefiles
 from mlops.lint.finding import Finding
 from mlops.lint.parts import Part, parts
@@ -36,12 +37,16 @@ class Report:
 
 def check(root: Path, validator: Validator | None) -> Report:
     """Check a repository. Without a validator the SDK's half is left out."""
-    stages = stagefiles.stages(root)
-    clusters = frozenset(name for stage in stages for name in stage.azureml.clusters) if stages else None
-    around = survey(root, clusters)
-    ours = {*around.unreadable, *stagefiles.findings(root), *_by_rules(around)}
+    stages = stagefiles.load_stages(root)
+    around = survey(root, _clusters(stages))
+    ours = {*around.unreadable, *stagefiles.findings(root, stages), *_by_rules(around)}
     theirs = sdk.findings(tuple(around.documents.values()), validator, tuple(ours)) if validator else ()
     return Report(tuple(sorted({*ours, *theirs})), len(around.documents), validator is not None)
+
+
+def _clusters(stages: Mapping[str, Stage | None]) -> frozenset[str] | None:
+    loaded = [stage for stage in stages.values() if stage]
+    return frozenset(name for stage in loaded for name in stage.azureml.clusters) if loaded else None
 
 
 def _by_rules(around: Surroundings) -> Iterator[Finding]:

@@ -49,5 +49,5 @@ def _known(part: Part) -> Iterator[str]:
 def _at(part: Part, keys: Keys) -> object:
     value: object = part.content
     for key in keys:
-        value = as_mapping(value).get(str(key))
+        value = as_mapping(value).get(key)
     return value

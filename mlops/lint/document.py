@@ -14,7 +14,8 @@ from mlops.lint.finding import Finding
 SCHEMA = re.compile(r"https://azureml[a-z0-9.]*/[^\s\"']*?(?P<kind>\w+)\.schema\.json")
 SCHEMA_LINE = re.compile(rf"^[\"']?\$schema[\"']?\s*:\s*[\"']?{SCHEMA.pattern}", re.MULTILINE)
 
-Keys = tuple[str | int, ...]
+Keys = tuple[str, ...]
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast where it was built
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ def kind_in(text: str) -> str:
 def read_document(path: Path, name: str, text: str) -> Document | Finding:
     """Return a YAML file's text as a document, or what is wrong where it is none."""
     try:
-        node = yaml.compose(text, yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        loader = LOADER(text)
+        node = loader.get_single_node()
+        content = _named(loader.construct_document(node)) if node else None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that there is not; an alias of itself
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not readable"
         return Finding(name, mark.line + 1 if mark else 1, f"is not YAML ({problem}): mend this line")
@@ -69,11 +71,18 @@ def read_document(path: Path, name: str, text: str) -> Document | Finding:
     return Document(path, name, kind_in(text), text, content, node)
 
 
-def _entry(node: yaml.Node, key: str | int) -> tuple[int, yaml.Node] | None:
+def _named(value: Any) -> Any:
+    """Return a value with text for each key: what YAML reads as a number or a truth, Azure ML reads as a name."""
+    if isinstance(value, dict):
+        return {str(key): _named(inner) for key, inner in value.items()}
+    return [_named(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _entry(node: yaml.Node, key: str) -> tuple[int, yaml.Node] | None:
     """Return the line, from 0, and the value of a mapping's key or of a sequence's item."""
     if isinstance(node, yaml.MappingNode):
-        return next(((k.start_mark.line, v) for k, v in node.value if k.value == str(key)), None)
-    if isinstance(node, yaml.SequenceNode) and str(key).isdecimal() and int(key) < len(node.value):
+        return next(((k.start_mark.line, v) for k, v in node.value if k.value == key), None)
+    if isinstance(node, yaml.SequenceNode) and key.isdecimal() and int(key) < len(node.value):
         item = node.value[int(key)]
         return item.start_mark.line, item
     return None

@@ -62,10 +62,10 @@ def findings(part: Part, around: Surroundings) -> Iterator[Finding]:
 
 def _unknown(part: Part, keys: Keys, listed: str) -> Iterator[Finding]:
     known = listed.split()
-    content = part.mapping(str(keys[0])) if keys else as_mapping(part.content)
+    content = part.mapping(keys[0]) if keys else as_mapping(part.content)
     for key in content:
         if key not in known:
-            yield part.finding((*keys, key), f"{part.where(*keys, key)}: {_advice(part.role, str(key), known)}")
+            yield part.finding((*keys, key), f"{part.where(*keys, key)}: {_advice(part.role, key, known)}")
 
 
 def _advice(role: str, key: str, known: list[str]) -> str:

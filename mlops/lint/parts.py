@@ -28,9 +28,9 @@ class Part:
         """Return a finding at keys of this part, or at a part of their value."""
         return self.document.finding((*self.keys, *keys), text, part)
 
-    def where(self, *keys: str | int) -> str:
+    def where(self, *keys: str) -> str:
         """Return the dotted name of keys of this part, for messages."""
-        return ".".join(map(str, (*self.keys, *keys)))
+        return ".".join((*self.keys, *keys))
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         """Return the mapping under a key; an empty one where something else, or nothing, is there."""
@@ -49,7 +49,7 @@ def parts(document: Document) -> Iterator[Part]:
 
 def steps_of(pipeline: Part) -> dict[str, Part]:
     """Return the steps of a pipeline by name."""
-    return {str(step.keys[-1]): step for step in _children(pipeline) if step.is_step}
+    return {step.keys[-1]: step for step in _children(pipeline) if step.is_step}
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:

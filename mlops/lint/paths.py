@@ -83,7 +83,7 @@ def _labels(part: Part) -> Iterator[Finding]:
 def _value(part: Part, keys: Keys) -> Any:
     value: Any = part.content
     for key in keys:
-        value = as_mapping(value).get(str(key))
+        value = as_mapping(value).get(key)
     return value
 
 

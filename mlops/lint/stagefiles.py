@@ -43,21 +43,21 @@ MISSING = "is missing"
 UNKNOWN_KEY = re.compile(r"unknown key '([^']+)'")
 
 
-def stages(root: Path) -> list[Stage]:
-    """Return the stages of a repository whose files load."""
-    return [stage for name in STAGES if isinstance(stage := _load(name, root / FOLDER), Stage)]
-
-
-def findings(root: Path) -> Iterator[Finding]:
-    """Yield what is wrong in a repository's stage files; nothing where it has none."""
+def load_stages(root: Path) -> dict[str, Stage | None]:
+    """Return the stages of a repository by name, None for one whose file does not load; nothing where it has none."""
     folder = root / FOLDER
-    if not folder.is_dir():
-        return
+    loaded = {name: _load(name, folder) for name in STAGES} if folder.is_dir() else {}
+    return {name: stage if isinstance(stage, Stage) else None for name, stage in loaded.items()}
+
+
+def findings(root: Path, stages: Mapping[str, Stage | None]) -> Iterator[Finding]:
+    """Yield what is wrong in a repository's stage files, of which `stages` tells those that load."""
+    folder = root / FOLDER
     read = {path.stem: read_document(path, _name(path), path.read_text()) for path in folder.glob("*.yaml")}
     found = {one for one in read.values() if isinstance(one, Finding)}
     yield from found
     if not found:
-        yield from {one for name in STAGES for one in _wrong_keys(name, folder)}
+        yield from {one for name, stage in stages.items() if stage is None for one in _wrong_keys(name, folder)}
     for document in read.values():
         if isinstance(document, Document):
             yield from _values(document)
@@ -138,7 +138,7 @@ def _name(path: Path) -> str:
 
 def _values(document: Document) -> Iterator[Finding]:
     for keys, value in _leaves((), document.content):
-        dotted = ".".join(map(str, keys))
+        dotted = ".".join(keys)
         least = next((least for pattern, least in LEAST.items() if fnmatchcase(dotted, pattern)), None)
         if least is not None and too_small(value, least):
             yield document.finding(keys, f"{dotted}: is {value}: write {least} or more")

@@ -1,0 +1,90 @@
+"""Lint finds what is wrong in the stage files: each wrong key in its own line, numbers and times that can't be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azureml_files import Place, make_staged_place
+
+DEV, BASE = "mlops/stages/dev.yaml", "mlops/stages/base.yaml"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return make_staged_place(tmp_path)
+
+
+def test_each_wrong_key_is_found_not_only_the_first(place: Place) -> None:
+    text = "gates:\n  min_accuracy: high\n  colour: red\nreport: pigeon\nlocal:\n  port: any\n"
+    (place.folder / DEV).write_text(text)
+    assert [(one.file, one.line, one.text.partition(": ")[0]) for one in place.findings()] == [
+        (DEV, 2, "gates"),
+        (DEV, 3, "gates"),
+        (DEV, 4, "report"),
+        (DEV, 6, "local"),
+    ]
+
+
+def test_a_wrong_key_of_the_base_is_shown_once_and_there(place: Place) -> None:
+    place.change(BASE, "release", "variant", value=8)
+    (one,) = place.findings()
+    assert (one.file, one.line) == (BASE, place.line(BASE, "variant: 8"))
+
+
+@pytest.mark.parametrize("file", [DEV, BASE])
+def test_an_unknown_key_is_shown_in_the_file_that_has_it(place: Place, file: str) -> None:
+    place.change(file, "gates", "colour", value="red")
+    assert place.refusal(file, "unknown key 'colour'").line == place.line(file, "colour: red")
+
+
+def test_a_missing_key_a_missing_file_and_what_is_no_yaml_are_found(place: Place) -> None:
+    place.change(BASE, "model", value=None)
+    assert {one.text for one in place.findings()} == {"model is missing"}
+    (place.folder / DEV).unlink()
+    place.refusal(DEV, "cannot be read")
+    (place.folder / DEV).write_text("gates: {\n")
+    place.refusal(DEV, "is not YAML")
+
+
+NUMBERS: list[tuple[str, Any]] = [
+    ("azureml.clusters.cpu-cluster.min_nodes", -1),
+    ("azureml.clusters.gpu-cluster.max_nodes", 0),
+    ("azureml.training.nodes", -1),
+    ("azureml.training.processes_per_node", 0),
+    ("azureml.online.instances", -1),
+    ("azureml.batch.nodes", 0),
+    ("azureml.batch.mini_batch_size", -1),
+    ("azureml.batch.max_failed", -2),
+]
+
+
+@pytest.mark.parametrize("dotted, value", NUMBERS)
+def test_a_number_that_can_not_be_is_found(place: Place, dotted: str, value: int) -> None:
+    place.change(BASE, *dotted.split("."), value=value)
+    place.refusal(BASE, f"{dotted}: is {value}: write ")
+
+
+@pytest.mark.parametrize(
+    "key, value, says",
+    [
+        ("cron", "0 99 * * *", "azureml.retraining: cron '0 99 * * *': hour '99' is not in 0-23"),
+        ("time_zone", "Europe/Berlin", "azureml.retraining: time_zone 'Europe/Berlin' is unknown"),
+    ],
+)
+def test_a_time_that_can_not_be_is_found(place: Place, key: str, value: str, says: str) -> None:
+    place.change(DEV, "azureml", "retraining", key, value=value)
+    place.refusal(DEV, says)
+
+
+def test_a_size_that_is_none_is_found(place: Place) -> None:
+    place.change(DEV, "azureml", "training", "shm_size", value="much")
+    place.refusal(DEV, "azureml.training.shm_size: 'much' is no size")
+
+
+def test_the_cluster_of_a_stage_of_its_own_may_be_named_by_jobs(place: Place) -> None:
+    cluster = {"size": "Standard_D4s_v5", "min_nodes": 0, "max_nodes": 1, "idle_seconds": 60, "low_priority": True}
+    place.change(DEV, "azureml", "clusters", "extra", value=cluster)
+    place.change("command.yml", "compute", value="azureml:extra")
+    assert place.findings() == []
