@@ -103,20 +103,36 @@ def test_a_script_that_fails_is_the_versions_fault_and_nothing_else_is(golden: G
         predict_files(Rows(error=TargetError("no quota")), Store(), DEPLOYMENT, golden)
 
 
-def test_rows_are_named_within_what_they_have_in_common_and_sorted() -> None:
-    rows = [_row(f"/mnt/data/{name}") for name in ("b/2.png", "a/1.png", "b/1\u2028.png")]
-    assert [row.file for row in read_rows(rows_text(rows).encode(), "job")] == ["a/1.png", "b/1\u2028.png", "b/2.png"]
-    assert [row.file for row in read_rows(rows_text([_row("/mnt/x.png")]).encode(), "job")] == ["x.png"]
-    assert [row.file for row in read_rows(rows_text([_row("x.png")]).encode(), "job")] == ["x.png"]
+def _read(rows: list[ScoredFile], *names: str) -> list[ScoredFile]:
+    return read_rows(rows_text(rows).encode(), "job 1", names, DEPLOYMENT)
 
 
-def test_a_file_that_was_scored_again_has_one_row() -> None:
-    rows = [_row("/a/1.png", None, error="cut"), _row("/a/1.png"), _row("/b/1.png")]
-    assert [row.label for row in read_rows(rows_text(rows).encode(), "job")] == ["red", "red"]
+def test_each_file_has_one_row_under_its_own_name_in_order() -> None:
+    names = ["b/2.png", "a/1.png", "b/1\u2028.png", "1.png"]
+    rows = [_row(f"/mnt/data/wd/{name}", label) for name, label in zip(names, "wxyz", strict=True)]
+    seen = [(row.file, row.label) for row in _read(rows, *names)]
+    assert seen == [("1.png", "z"), ("a/1.png", "x"), ("b/1\u2028.png", "y"), ("b/2.png", "w")]
+
+
+def test_a_file_that_was_scored_again_has_its_last_row() -> None:
+    rows = [_row("/a/1.png", None, error="cut"), _row("/a/1.png"), _row("/a/b/1.png")]
+    assert [row.label for row in _read(rows, "a/1.png", "b/1.png")] == ["red", "red"]
+
+
+def test_a_file_that_was_lost_with_its_mini_batch_has_a_row_that_says_so() -> None:
+    kept, lost = _read([_row("/a/1.png")], "1.png", "2.png")
+    assert kept.error is None
+    assert (lost.file, lost.error) == ("2.png", "has no row: its mini-batch failed")
+    assert (lost.model_version, lost.digest) == (7, "sha256:7")
+
+
+def test_a_row_of_another_file_is_named() -> None:
+    with pytest.raises(TargetError, match="job 1: row 1: /a/3.png: is no file of the data"):
+        _read([_row("/a/3.png")], "1.png", "2.png")
 
 
 @pytest.mark.parametrize("line", ["no JSON", "[]", "{}", '{"model_version": "7"}', '{"model_version": "seven"}'])
 def test_what_is_no_row_is_named(line: str) -> None:
     good = rows_text([_row("a.png")])
     with pytest.raises(TargetError, match="^job 1: row 2: is no row"):
-        read_rows(f"{good}{line}\n".encode(), "job 1")
+        read_rows(f"{good}{line}\n".encode(), "job 1", ["a.png"], DEPLOYMENT)

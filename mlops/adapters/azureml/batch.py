@@ -18,6 +18,7 @@ from mlops.adapters.azureml.arm import workspace_path
 from mlops.adapters.azureml.batchjobs import start
 from mlops.adapters.azureml.batchspec import AUTH, batch_deployment, batch_endpoint, serves
 from mlops.adapters.azureml.computes import ensure_cluster
+from mlops.adapters.azureml.defaultstore import names_below
 from mlops.adapters.azureml.environments import ensure_environment
 from mlops.adapters.azureml.failures import explained, reason
 from mlops.adapters.azureml.onlinelock import Lease, held
@@ -127,6 +128,7 @@ class BatchTarget:
         TargetError where anything else fails.
         """
         address = _address(self.stage, data)
+        names = self._files(data)
         endpoint, found = self._settled_endpoint(), self._settled_deployment(deployment.version)
         if found is None or not serves(found, deployment):
             raise TargetError(
@@ -134,7 +136,12 @@ class BatchTarget:
             )
         job = start(self.stage, str(endpoint.scoring_uri), self.name, str(found.name), address)
         job.wait()
-        return read_rows(job.rows(), f"job {job.name}")
+        return read_rows(job.rows(), f"job {job.name}", names, deployment)
+
+    def _files(self, data: DataRecord) -> list[str]:
+        with explained(f"data {data.name} {data.version}", TargetError):
+            asset = self._client.data.get(name=data.name, version=data.version)
+            return names_below(self.stage, f"{str(asset.path).partition('/paths/')[2].rstrip('/')}/")
 
     @property
     def _client(self) -> MLClient:

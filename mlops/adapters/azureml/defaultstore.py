@@ -15,7 +15,7 @@ from mlops.config import Stage
 from mlops.storage import place_folder
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobClient
+    from azure.storage.blob import BlobClient, ContainerClient
 
 
 def default_blob(stage: Stage, name: str) -> BlobClient:
@@ -30,12 +30,8 @@ def default_blob(stage: Stage, name: str) -> BlobClient:
 
 
 def fetch_folder(stage: Stage, prefix: str, target: Path) -> None:
-    """Put the blobs below a prefix (with its last slash) at `target`, whole or not at all. Raises what the SDK raises."""
-    from azure.storage.blob import ContainerClient
-
-    store = client_of(stage).datastores.get_default()
-    address = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
-    container = ContainerClient(address, store.container_name, credential=_secret(stage, store) or credential())
+    """Put the blobs below a prefix (with its slash) at `target`, whole or not at all. Raises what the SDK raises."""
+    container = _container(stage)
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "copy"
         copy.mkdir()
@@ -46,9 +42,22 @@ def fetch_folder(stage: Stage, prefix: str, target: Path) -> None:
         place_folder(copy, target, lambda placed: None)
 
 
+def names_below(stage: Stage, prefix: str) -> list[str]:
+    """Return the names of the blobs below a prefix (with its last slash), without it. Raises what the SDK raises."""
+    return [name.removeprefix(prefix) for name in _container(stage).list_blob_names(name_starts_with=prefix)]
+
+
 def default_address(stage: Stage, name: str) -> str:
     """Return what a job calls a blob. Raises what the SDK raises."""
     return f"azureml://datastores/{client_of(stage).datastores.get_default().name}/paths/{name}"
+
+
+def _container(stage: Stage) -> ContainerClient:
+    from azure.storage.blob import ContainerClient
+
+    store = client_of(stage).datastores.get_default()
+    address = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
+    return ContainerClient(address, store.container_name, credential=_secret(stage, store) or credential())
 
 
 def _secret(stage: Stage, store: Any) -> str | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mlops.config import REPOSITORY, Stage
 from mlops.errors import JobError
+from mlops.manifest import manifest_of
 from mlops.ports import Deployment, ScoredFile
 from mlops.records import DataRecord
 from mlops.scored import read_rows
@@ -35,7 +36,8 @@ class LocalScorer:
             if done.returncode:
                 said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
                 raise JobError(f"{data.name} {data.version}: the scoring script failed: {said[-1]}")
-            return read_rows(out.read_bytes(), f"{data.name} {data.version}")
+            names = manifest_of(Path(data.path)).files
+            return read_rows(out.read_bytes(), f"{data.name} {data.version}", names, deployment)
 
 
 def open_scorer(stage: Stage) -> LocalScorer:
