@@ -21,6 +21,7 @@ from mlops.names import STAGES
 STEPS = (
     "data",
     "train",
+    "intake",
     "schedule",
     "gate",
     "register",

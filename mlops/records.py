@@ -84,6 +84,26 @@ class SubmittedRecord:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """What was changed of a foreign model, and by how much its answers differ since, as a share of the largest."""
+
+    what: str
+    difference: float | None
+
+
+@dataclass(frozen=True)
+class IntakeRecord:
+    """A model that was trained elsewhere, as it came in: what was changed, why it has no int8, why it was refused."""
+
+    file: str
+    sha256: str
+    repairs: tuple[Repair, ...]
+    int8: str | None
+    refused: str | None
+    schema: int = 1
+
+
+@dataclass(frozen=True)
 class RegisterRecord:
     """A registered model version, or the verdict alone where the gates held it back (version is None)."""
 

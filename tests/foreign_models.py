@@ -19,7 +19,6 @@ from PIL import Image
 LABELS = ("blue", "green", "red")
 SIDE = 8
 MEAN, STD = 127.0, 128.0
-SHARPNESS = 4.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Foreign:
     reshape: str = "Flatten"
     labels: tuple[str, ...] = LABELS
     quantizable: bool = True
+    sharpness: float = 4.0
 
 
 def make_foreign(path: Path, made: Foreign = Foreign(), **changes: Any) -> Path:
@@ -64,7 +64,7 @@ def _network(made: Foreign) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]
     order = (0, 1, 2) if made.channels == "BGR" else (2, 1, 0)
     head = np.zeros((3, len(made.labels)), np.float32)
     for index, label in enumerate(made.labels):
-        head[:, index] = SHARPNESS * np.eye(3)[order[LABELS.index(label)]] if label in LABELS else -SHARPNESS
+        head[:, index] = made.sharpness * np.eye(3)[order[LABELS.index(label)]] if label in LABELS else -made.sharpness
     constants: dict[str, np.ndarray] = {"head": head}
     nodes, current = [], "image"
     if made.layout == "NHWC":
@@ -87,7 +87,7 @@ def _network(made: Foreign) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]
         del constants["head"]
         nodes += _columns(len(made.labels))
     last = {"Softmax": {"axis": 1}, "Sigmoid": {}, "Identity": {}}[made.ending]
-    nodes.append(helper.make_node(made.ending, ["logits"], ["scores"], **last))
+    nodes.append(helper.make_node(made.ending, ["logits"], ["scores"], **last))  # type: ignore[arg-type]
     return nodes, constants
 
 
