@@ -1,10 +1,11 @@
-"""vision.train as a user runs it: alone, under torchrun, and killed with SIGKILL in the middle."""
+"""vision.train as it is run: alone, under torchrun, as Azure ML starts it, and killed with SIGKILL in the middle."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +165,51 @@ def test_two_processes_give_the_gradient_that_one_gives_with_the_same_global_bat
 def test_two_processes_killed_and_resumed_reach_what_one_reaches_undisturbed(two: Path, whole: Path) -> None:
     assert "goes on from step 8 of 15" in (two / "log").read_text()
     torch.testing.assert_close(weights(two / "out"), weights(whole), atol=1e-3, rtol=1e-3)
+
+
+def start_nodes(arguments: list[str]) -> list[subprocess.CompletedProcess[str]]:
+    """Run two nodes of a process each to their end, with the variables that Azure ML sets and no launcher."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env=environment(**shared, RANK=rank, NODE_RANK=rank),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    ended = [(node, *node.communicate(timeout=240)) for node in nodes]
+    return [subprocess.CompletedProcess(node.args, node.returncode, out, error) for node, out, error in ended]
+
+
+def test_azure_mls_nodes_that_are_taken_away_go_on_over_the_same_output(
+    data: Path, whole: Path, tmp_path: Path
+) -> None:
+    script, notes = tmp_path / "killed.py", tmp_path / "notes"
+    script.write_text(KILLED)
+    notes.mkdir()
+    taken = start_nodes([str(script), "in-an-epoch", str(notes), *train_arguments(data, tmp_path / "out")])
+    assert [node.returncode != 0 for node in taken] == [True, True]
+    first, second = start_nodes(["-m", "vision.train", *train_arguments(data, tmp_path / "out")])
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "goes on from step 8 of 15" in first.stdout and second.stdout == ""
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["processes"] == 2
+    torch.testing.assert_close(weights(tmp_path / "out"), weights(whole), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("absent", ["RANK", "MASTER_ADDR", "MASTER_PORT"])
+def test_a_variable_that_is_not_set_among_several_processes_is_named(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], absent: str
+) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv(absent)
+    assert main(train_arguments(data, tmp_path / "out")) == 1
+    assert f"environment variable {absent}: is absent though WORLD_SIZE is 2" in capsys.readouterr().err
 
 
 def test_progress_is_told_once_with_percent_loss_and_speed(two: Path) -> None:
