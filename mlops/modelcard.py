@@ -1,7 +1,8 @@
 """MODEL_CARD.md from the record: every field filled, or no card.
 
-The prose stands in mlops/modelcard.md, for its users to edit; what was measured comes in through its placeholders. The
-same record gives the same bytes, so a card holds no time. `python -m mlops register` puts it into the package.
+The prose stands in mlops/modelcard.md and modelcard-intake.md, for users to edit; what was measured comes in through
+their placeholders. The same record gives the same bytes, so a card holds no time. `python -m mlops register` puts it
+into the package.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mlops.policy import in_words
 from mlops.records import Evaluation, ModelReport, Verdict
 
 TEMPLATE = Path(__file__).with_name("modelcard.md")
+INTAKE_TEMPLATE = Path(__file__).with_name("modelcard-intake.md")  # of a model that was trained elsewhere
 
 
 @dataclass(frozen=True)

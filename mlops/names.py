@@ -8,6 +8,7 @@ REVOKED = "revoked"
 JOB_FILE = "mlops/jobs/training.yml"
 EVALUATION_FILE = "evaluation.json"
 GOLDEN_FILE = "golden.json"
+INTAKE_FILE = "intake.json"  # in the package of a model that was trained elsewhere
 MODEL_CARD_FILE = "MODEL_CARD.md"
 TAG_DIGEST = "digest"
 TAG_DATA_VERSION = "data_version"

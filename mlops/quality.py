@@ -57,7 +57,7 @@ def int8_loss(case: Case) -> Finding:
 
 
 def parity(case: Case) -> Finding:
-    """Each variant answers as the PyTorch model does."""
+    """Each variant answers as the original does: the PyTorch model, or the file that came in."""
     problems = []
     for name, limits in case.gates.parity.items():
         measured = case.challenger.parity[name]
@@ -66,7 +66,7 @@ def parity(case: Case) -> Finding:
         if not measured.agreement >= limits.min_agreement:
             problems.append(f"{name} decides alike in {measured.agreement:.4f}, less than {limits.min_agreement}")
     agreements = ", ".join(f"{name} {case.challenger.parity[name].agreement:.4f}" for name in case.gates.parity)
-    return reject_if(problems, f"share of equal decisions with PyTorch: {agreements}")
+    return reject_if(problems, f"share of equal decisions with the original: {agreements}")
 
 
 def latency(case: Case) -> Finding:

@@ -256,7 +256,7 @@ class VariantReport:
 
 @dataclass(frozen=True)
 class Parity:
-    """A variant against the PyTorch model on the same decoded bytes."""
+    """A variant against the original (the PyTorch model, or the file that came in) on the same decoded bytes."""
 
     max_abs_diff: float
     agreement: float

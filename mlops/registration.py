@@ -14,8 +14,8 @@ from pathlib import Path
 from mlops.errors import ConfigError
 from mlops.judging import read_package, variant_tag
 from mlops.loading import write_text
-from mlops.modelcard import CardSource, model_card
-from mlops.names import EVALUATION_FILE, GOLDEN_FILE, MODEL_CARD_FILE, TAG_DATA_VERSION, TAG_GIT_COMMIT
+from mlops.modelcard import INTAKE_TEMPLATE, TEMPLATE, CardSource, model_card
+from mlops.names import EVALUATION_FILE, GOLDEN_FILE, INTAKE_FILE, MODEL_CARD_FILE, TAG_DATA_VERSION, TAG_GIT_COMMIT
 from modelpackage import digest_json, seal_package
 from modelpackage.release import RELEASE_FILE
 
@@ -62,7 +62,8 @@ def source_digest(submission: Submission, model: str, draft: Path) -> str:
 
 def seal(draft: Path, card: CardSource) -> None:
     """Add the model card and release.json. Raises ConfigError where the card can't be filled."""
-    write_text(draft / MODEL_CARD_FILE, model_card(card))
+    template = INTAKE_TEMPLATE if (draft / INTAKE_FILE).exists() else TEMPLATE
+    write_text(draft / MODEL_CARD_FILE, model_card(card, template))
     seal_package(draft, card.model, card.git_commit, card.data_version, card.challenger.checkpoint)
 
 
