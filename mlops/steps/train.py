@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """Train on the run's data, and exit by the verdict on the model; without waiting, by whether the job was started."""
+    """Train on the run's data, and exit by the verdict on the model; without waiting, 0 where the job was started."""
     if options.job:
         record = collect(context, options.job)
     else:

@@ -1,7 +1,7 @@
 """Pipeline jobs, which a test makes go as it wants: which step fails, with which log, what a step leaves behind.
 
 A job moves on by one step each time that it is looked at, so no test waits for a clock. What the service refuses is
-refused: an input without a value, a component, a compute or a data asset that is not there, another job of the same name.
+refused: an input without a value, a component, a compute or a data asset that is not there, another job of its name.
 
 Source: learn.microsoft.com/rest/api/azureml, "Jobs".
 """
@@ -38,6 +38,7 @@ class Step:
     status: str = "NotStarted"
     logs: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    places: dict[str, str] = field(default_factory=dict)
     looks: int = 0
     started: float = 0.0
     ended: float = 0.0
@@ -48,8 +49,10 @@ class Step:
         return f"{self.job}.{self.name}"
 
     def folder(self, output: str) -> str:
-        """Return where an output is, in the default datastore."""
-        return f"azureml/{self.run}/{output}/"
+        """Return where an output is, in the default datastore: where the job wants it, else by the step's run."""
+        bound = BINDING.fullmatch(str((self.node.get("outputs") or {}).get(output, {}).get("value", "")))
+        wanted = self.places.get(bound[2]) if bound else None
+        return f"{wanted}/" if wanted else f"azureml/{self.run}/{output}/"
 
 
 Work = Callable[["Azure", Step], str | None]
@@ -112,6 +115,9 @@ def submit(azure: Azure, request: Request, job: str, **names: str) -> Answer:
         return refusal(409, "UserError", f"A job with the name {job} is there already.")
     services = {"Studio": {"jobServiceType": "Studio", "endpoint": f"{STUDIO}{job}?wsid={request.path}"}}
     plan(azure).steps[job] = _steps(azure, job, given["jobs"])
+    places = {name: str(one.get("uri") or "").partition("/paths/")[2] for name, one in given["outputs"].items()}
+    for step in plan(azure).steps[job]:
+        step.places = places
     body = {"properties": {**given, "status": "NotStarted", "services": services}, "systemData": STAMP}
     return Answer(201, azure.put(request.path, body))
 

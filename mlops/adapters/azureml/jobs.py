@@ -78,7 +78,8 @@ class AzureJobRunner:
         job = pipeline_job(self.stage, job_file, inputs)
         job.name = name
         with explained(f"job {name}", JobError):
-            for output, one in job.outputs.items():  # where the name tells: there they are fetched from
+            outputs: Mapping[str, Any] = job.outputs
+            for output, one in outputs.items():  # where the name tells: there they are fetched from
                 one.path = default_address(self.stage, f"{_folder(name)}/{output}")
             for step, node in job.jobs.items():
                 node.display_name = step  # by which its history calls it

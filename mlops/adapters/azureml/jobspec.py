@@ -1,4 +1,4 @@
-"""What a pipeline job file becomes for one run on Azure ML: its inputs' values, and what the stage file says of compute.
+"""What a pipeline job file becomes for a run on Azure ML: its inputs' values, and what the stage file says of compute.
 
 Azure ML pipelines know no optional input, so one without a value goes, and with it what is bound to it. All that can be
 wrong with the inputs is found here, before anything is sent. It is pure but for reading files, and knows no SDK.

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import yaml
 
@@ -37,7 +37,7 @@ def pipeline_job(stage: Stage, job_file: Path, inputs: Mapping[str, str]) -> Pip
         ensure_cluster(stage, cluster)
     made = {one: ensure_environment(stage, one, REPOSITORY / "environments" / one) for one in set(runtimes.values())}
     with explained(str(job_file), ConfigError):
-        job: PipelineJob = load_job(io.StringIO(yaml.safe_dump(spec)), relative_origin=str(job_file))
+        job = cast("PipelineJob", load_job(io.StringIO(yaml.safe_dump(spec)), relative_origin=str(job_file)))
     for step, runtime in runtimes.items():
         # On a step Azure ML takes no environment in place of its component's, so the component gets it.
         job.jobs[step].component.environment = made[runtime]
