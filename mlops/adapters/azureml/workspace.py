@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -53,10 +54,13 @@ def _registry_client(registry: str) -> MLClient:
 
 
 def _client(*names: str, **more: str) -> MLClient:
+    # Read when its bars are imported. Not show_progress=False: then the SDK does not look at what a file's upload
+    # raised, and waits for it without end.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     from azure.ai.ml import MLClient
 
     _quiet()
-    return MLClient(credential(), *names, **more, enable_telemetry=False, show_progress=False)  # type: ignore[arg-type]
+    return MLClient(credential(), *names, **more, enable_telemetry=False)  # type: ignore[arg-type]
 
 
 def _quiet() -> None:
