@@ -10,11 +10,14 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops.config import REPOSITORY
 from mlops.context import validator
 from mlops.errors import ConfigError
-from mlops.lint.checking import Report, check
+
+if TYPE_CHECKING:
+    from mlops.lint.checking import Report
 
 # It judges the stage files, so it can't ask one of them how to go about it.
 NEEDS_STAGE = False
@@ -32,6 +35,9 @@ def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
     root = options.root.resolve()
     if not root.is_dir():
         raise ConfigError(f"--root {options.root}: there is no such folder: name a repository")
+    # Imported here: every command imports every step, and only this one reads all files.
+    from mlops.lint.checking import check
+
     report = check(root, validator())
     for line in [_as_json(report)] if options.json else _lines(report):
         say(line)

@@ -97,14 +97,20 @@ def _validated(entity: Any) -> Iterator[Objection]:
 
 
 def _refused(error: Exception) -> Iterator[Objection]:
-    details = _details(str(error))
-    found = details.get("errors") if isinstance(details.get("errors"), list) else None
-    if found:
-        yield from (Objection(_keys(one.get("path")), _one_line(one.get("message"))) for one in found)
+    said = str(error)
+    yield from _parsed((), said if _details(said) else reason(error))
+
+
+def _parsed(keys: tuple[str, ...], message: str) -> Iterator[Objection]:
+    """Yield what a message says: a line, or JSON of which each part may hold another such message."""
+    details = _details(message)
+    if isinstance(details.get("errors"), list):
+        for one in details["errors"]:
+            yield from _parsed((*keys, *_keys(one.get("path"))), str(one.get("message")))
     elif details:
-        yield from (Objection(keys, _one_line(message)) for keys, message in _leaves((), details))
+        yield from (Objection((*keys, *inner), _one_line(text)) for inner, text in _leaves((), details))
     else:
-        yield Objection((), _one_line(reason(error)))
+        yield Objection(keys, _one_line(message))
 
 
 def _details(message: str) -> dict[str, Any]:
@@ -134,9 +140,6 @@ def _keys(path: object) -> tuple[str, ...]:
     return tuple(re.findall(r"[^.\[\]]+", str(path or "").replace("*", "")))
 
 
-def _one_line(message: object) -> str:
-    """Return a message's beginning; the rest is links to pages and what else might have been meant."""
-    inner = _details(str(message))
-    plain = "; ".join(said for _, said in _leaves((), inner)) if inner else str(message)
-    text = OTHER_TRIES.sub("", " ".join(plain.split()))
+def _one_line(message: str) -> str:
+    text = OTHER_TRIES.sub("", " ".join(message.split()))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
