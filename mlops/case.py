@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mlops.config import Gates
-from mlops.records import Evaluation, ModelReport, ModelVersion, Outcome, VariantReport
+from mlops.evaluation import Evaluation, ModelReport, VariantReport
+from mlops.records import ModelVersion, Outcome
 
 MANDATORY_FILES = ("contract.json", "labels.json", "parity.json", "reference.json")
 

@@ -218,7 +218,8 @@ class Stage:
 def load_stage(name: str, folder: Path | None = None) -> Stage:
     """Read base.yaml and <name>.yaml of a folder; VISIONLINE_STAGES names another one than mlops/stages.
 
-    A folder without a base.yaml is laid over that of mlops/stages. Raises ConfigError with the file and the key of whatever is wrong.
+    A folder without a base.yaml is laid over that of mlops/stages. Raises ConfigError with the file and the key of
+    whatever is wrong.
     """
     folder = folder or REPOSITORY / os.environ.get("VISIONLINE_STAGES", STAGES_FOLDER)
     if name not in STAGES:

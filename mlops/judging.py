@@ -12,11 +12,12 @@ from pathlib import Path
 
 from mlops.case import Case, Package
 from mlops.context import Context
+from mlops.evaluation import Evaluation
 from mlops.errors import ConfigError
 from mlops.loading import read_json
 from mlops.names import EVALUATION_FILE, REVOKED
 from mlops.policy import in_words
-from mlops.records import Evaluation, ModelVersion, Verdict, highest_approved, stage_tag
+from mlops.records import ModelVersion, Verdict, highest_approved, stage_tag
 from modelpackage import digest_file
 from modelpackage.release import RELEASE_FILE
 

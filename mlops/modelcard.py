@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from mlops.evaluation import Evaluation, ModelReport
 from mlops.errors import ConfigError
 from mlops.policy import in_words
-from mlops.records import Evaluation, ModelReport, Verdict
+from mlops.records import Verdict
 
 TEMPLATE = Path(__file__).with_name("modelcard.md")
 INTAKE_TEMPLATE = Path(__file__).with_name("modelcard-intake.md")  # of a model that was trained elsewhere

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from mlops import quality, soundness
 from mlops.case import Case, Finding
+from mlops.evaluation import Evaluation
 from mlops.errors import ConfigError
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
-from mlops.records import Evaluation, ModelVersion, Outcome, RuleResult, Verdict, stage_tag
+from mlops.records import ModelVersion, Outcome, RuleResult, Verdict, stage_tag
 
 Rule = Callable[[Case], Finding]
 

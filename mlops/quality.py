@@ -7,7 +7,7 @@ are written so that NaN fails them, and 0.0 is a measured value like any other.
 from __future__ import annotations
 
 from mlops.case import Case, Finding, reject_if
-from mlops.records import VariantReport
+from mlops.evaluation import VariantReport
 
 EXACTLY = 1e-9  # a loss of just the limit passes, whatever floating point makes of the difference
 NO_CHAMPION = "no champion to compare with"

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from mlops.config import AzureML
 from mlops.policy import in_words
 from mlops.ports import Notice
-from mlops.records import Evaluation, ModelReport, Origin, RegisterRecord, Verdict
+from mlops.evaluation import Evaluation, ModelReport
+from mlops.records import Origin, RegisterRecord, Verdict
 
 STUDIO = "https://ml.azure.com/runs"
 LONGEST_TITLE = 140  # of a commit status' description on GitHub

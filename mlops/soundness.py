@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mlops.case import MANDATORY_FILES, Case, Finding, error_if, variant_file
-from mlops.records import ModelReport, VariantReport
+from mlops.evaluation import ModelReport, VariantReport
 
 NO_CHAMPION = "no champion: only absolute rules apply"
 

@@ -10,7 +10,8 @@ from mlops.case import MANDATORY_FILES, Case, Package, variant_file
 from mlops.config import DeviceGates, Gates, ParityGates, Regression
 from mlops.loading import write_json
 from mlops.names import EVALUATION_FILE, GOLDEN_FILE
-from mlops.records import Evaluation, ModelReport, ModelVersion, Parity, TestSet, VariantReport
+from mlops.evaluation import Evaluation, ModelReport, Parity, TestSet, VariantReport
+from mlops.records import ModelVersion
 from modelpackage import digest_bytes, digest_file
 
 # Of the tests' own, so that whoever edits a stage file breaks none.

@@ -17,7 +17,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from mlops.records import Evaluation, ModelReport, Parity, TestSet, VariantReport
+from mlops.evaluation import Evaluation, ModelReport, Parity, TestSet, VariantReport
 from modelpackage import digest_bytes, digest_file, package_digest, seal_package
 
 MODEL = "fashion-classifier"

@@ -13,21 +13,17 @@ from PIL import Image, ImageDraw
 
 from mlops.demo.acts import life
 from mlops.loading import write_json
+from mlops.evaluation import Evaluation, ModelReport, Parity, TestSet, VariantReport
 from mlops.records import (
     DataRecord,
     DeployRecord,
-    Evaluation,
     JobStep,
-    ModelReport,
-    Parity,
     PromoteRecord,
     RegisterRecord,
     RollbackRecord,
     RuleResult,
-    TestSet,
     TrafficEvent,
     TrainRecord,
-    VariantReport,
     Verdict,
     VerifyRecord,
     write_record,

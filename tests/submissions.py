@@ -12,7 +12,8 @@ from evaluations import DATA_VERSION, GATES, write_export
 from mlops.config import load_stage
 from mlops.context import Context
 from mlops.loading import read_json
-from mlops.records import Evaluation, ModelReport, ModelVersion
+from mlops.evaluation import Evaluation, ModelReport
+from mlops.records import ModelVersion
 from mlops.registration import Submission
 from mlops.steps import register
 from registries import give_database

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from mlops.loading import build, read_json
 from mlops.names import EVALUATION_FILE, MODEL_CARD_FILE, STAGES, stage_record
+from mlops.evaluation import Evaluation
 from mlops.records import (
     DataRecord,
     DemoRecord,
     DeployRecord,
-    Evaluation,
     PromoteRecord,
     RegisterRecord,
     RollbackRecord,

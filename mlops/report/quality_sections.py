@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from math import sqrt
 
-from mlops.records import ModelReport, VariantReport
+from mlops.evaluation import ModelReport, VariantReport
 from mlops.report import words
 from mlops.report.charts import Bar, BarGroup, Mark, Row, bars, heatmap, shares
 from mlops.report.layout import chart, legend, section

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlops.records import Evaluation, ModelReport, VariantReport
+from mlops.evaluation import Evaluation, ModelReport, VariantReport
 from mlops.report import words
 from mlops.report.collect import ModelRun, Run
 from mlops.report.story import shown_model

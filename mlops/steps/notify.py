@@ -18,8 +18,8 @@ from mlops.loading import read_json
 from mlops.names import EVALUATION_FILE
 from mlops.origin import decoded
 from mlops.policy import single
+from mlops.evaluation import Evaluation
 from mlops.records import (
-    Evaluation,
     NotifyRecord,
     Origin,
     Outcome,

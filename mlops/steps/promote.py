@@ -12,8 +12,8 @@ from mlops.judging import build_case, read_evaluation, read_package, report_verd
 from mlops.loading import read_json
 from mlops.names import APPROVED, is_tag_of, stage_before, stage_record
 from mlops.policy import against, exit_code, judge, standing_of_candidate
+from mlops.evaluation import Evaluation
 from mlops.records import (
-    Evaluation,
     ModelVersion,
     PromoteRecord,
     RegisterRecord,

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from mlops.loading import read_json
 from mlops.probe import read_golden
-from mlops.records import Evaluation
+from mlops.evaluation import Evaluation
 from modelpackage import digest_file, package_digest, seal_package
 from vision import checkpoint, evaluate, export
 from vision.checkpoint import ModelMeta

@@ -18,7 +18,8 @@ from mlops.cli import main
 from mlops.config import load_stage
 from mlops.context import Context
 from mlops.loading import read_json
-from mlops.records import Evaluation, IntakeRecord, RegisterRecord, read_record
+from mlops.evaluation import Evaluation
+from mlops.records import IntakeRecord, RegisterRecord, read_record
 from modelpackage import digest_file, open_package
 
 OLD = Foreign(opset=9, batch=1, weights_are_inputs=True, reshape="Reshape")

@@ -20,7 +20,8 @@ from mlops.context import Context
 from mlops.errors import ConfigError
 from mlops.loading import read_json
 from mlops.names import JOB_FILE
-from mlops.records import DataRecord, Evaluation, ModelReport, RegisterRecord, TrainRecord, read_record, write_record
+from mlops.evaluation import Evaluation, ModelReport
+from mlops.records import DataRecord, RegisterRecord, TrainRecord, read_record, write_record
 from mlops.steps import train
 from modelpackage import open_package
 

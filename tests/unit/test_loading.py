@@ -11,7 +11,7 @@ import pytest
 from evaluations import duel
 from mlops.errors import ConfigError
 from mlops.loading import build, read_json, write_json, write_text
-from mlops.records import Evaluation
+from mlops.evaluation import Evaluation
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from evaluations import CHAMPION, DATA_VERSION, case, duel, evaluation, model, w
 from mlops.errors import ConfigError
 from mlops.modelcard import FIELDS, TEMPLATE, CardSource, model_card
 from mlops.policy import judge
-from mlops.records import Evaluation
+from mlops.evaluation import Evaluation
 
 
 def source(judged: Evaluation | None = None, **changes: object) -> CardSource:

@@ -22,7 +22,8 @@ from evaluations import (
 )
 from mlops.config import DeviceGates, Gates, ParityGates
 from mlops.policy import judge
-from mlops.records import Evaluation, ModelReport, highest_approved
+from mlops.evaluation import Evaluation, ModelReport
+from mlops.records import highest_approved
 
 
 def test_a_loss_of_just_the_limit_passes() -> None:

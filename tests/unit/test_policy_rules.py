@@ -23,7 +23,7 @@ from evaluations import (
 from mlops.case import Case, Package
 from mlops.config import DeviceGates
 from mlops.policy import RULES, exit_code, judge
-from mlops.records import Evaluation, ModelReport, Parity, TestSet
+from mlops.evaluation import Evaluation, ModelReport, Parity, TestSet
 
 ERROR, REJECT = "error", "reject"
 SLOW = replace(GATES, devices={"cpu": DeviceGates(1.5, 1.2, 0.1)})

@@ -75,13 +75,15 @@ def _check_finite(answers: tuple[np.ndarray, ...], signature: Signature) -> None
 
 
 def _check_same(mended: Mended, fed: np.ndarray, what: str) -> float:
-    actual = run(open_original(mended.model.SerializeToString()), mended.signature, fed)
+    way = "export it so that this repair is not needed"
+    try:
+        actual = run(open_original(mended.model.SerializeToString()), mended.signature, fed)
+    except Refused as refusal:
+        raise Refused(f"{what}: then {refusal}; {way}") from None
     difference = max(largest_difference(one, two) for one, two in zip(mended.answers, actual, strict=True))
     if not difference <= mended.close:
-        way = "export it so that this repair is not needed"
-        raise Refused(
-            f"{what}: the answers then differ by {difference:.2g} of the largest, more than {mended.close}: {way}"
-        )
+        reason = f"the answers then differ by {difference:.2g} of the largest, more than {mended.close}"
+        raise Refused(f"{what}: {reason}: {way}")
     return difference
 
 

@@ -68,7 +68,9 @@ def run(session: onnxruntime.InferenceSession, signature: Signature, fed: np.nda
         raise
     except Exception as error:  # as above
         size = "x".join(map(str, fed.shape))
-        raise Refused(f"the model does not run on {size} ({one_line(error)}): correct input in the contract") from None
+        raise Refused(
+            f"the model does not run on {size} ({one_line(error)}): correct input, or export it with a dynamic batch"
+        ) from None
     return [np.concatenate([part[index] for part in answers]) for index in range(len(signature.outputs))]
 
 

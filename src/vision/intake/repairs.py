@@ -90,17 +90,18 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
-    """Where a Reshape of something computed names the batch first, let it keep what is there (0)."""
+    """Where a Reshape of something computed names the batch first, let it take what is left, or keep what is there."""
     constants = {one.name: one for one in graph.initializer}
     constants |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
     for node in [node for node in graph.node if node.op_type == "Reshape" and node.input[0] not in constants]:
         shape = constants.get(node.input[1])
         values = numpy_helper.to_array(shape).tolist() if shape is not None and shape.dims else []
-        keeps_zero = any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
-        if len(values) > 1 and values[0] == batch and not keeps_zero:
+        if len(values) > 1 and values[0] == batch and 0 not in values:
+            values[0] = 0 if -1 in values else -1
             name = f"{node.input[1]}/any_batch/{node.output[0]}"
-            graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], [0, *values[1:]]))
+            graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
             node.input[1] = name
+            del node.attribute[:]  # allowzero, its only one: without, 0 keeps what is there
 
 
 def _widened(graph: onnx.GraphProto) -> int:
