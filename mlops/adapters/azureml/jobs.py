@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,23 +15,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from mlops.adapters.azureml.arm import Arm, workspace_path
 from mlops.adapters.azureml.defaultstore import default_address, fetch_folder
 from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.history import Child, History
-from mlops.adapters.azureml.pipelinejob import pipeline_job
+from mlops.adapters.azureml.pipelinejob import pipeline_job, snapshots
 from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import JobError, StepError
 from mlops.ports import JobResult, Submitted
 from mlops.records import JobStep
-from mlops.snapshot import take_snapshot
-
-if TYPE_CHECKING:
-    from azure.ai.ml.entities import PipelineJob
 
 __all__ = ["AzureJobRunner", "open_job_runner", "pipeline_job"]
 
@@ -83,7 +78,7 @@ class AzureJobRunner:
                 one.path = default_address(self.stage, f"{_folder(name)}/{output}")
             for step, node in job.jobs.items():
                 node.display_name = step  # by which its history calls it
-            with _with_snapshots(job):
+            with snapshots(job):
                 known = over_leftovers(lambda: client_of(self.stage).jobs.create_or_update(job))
         return Submitted(name, known.studio_url or "see Azure ML studio")
 
@@ -150,23 +145,6 @@ class AzureJobRunner:
                 if error.status != 404:  # else it was stopped before it was submitted
                     report(f"job {name}: may go on: {error}")
             raise
-
-
-@contextmanager
-def _with_snapshots(job: PipelineJob) -> Iterator[None]:
-    """Let the steps upload a copy of their code, which is read here.
-
-    The SDK, left to itself, looks at each file below the folder, those of a virtual environment too, for minutes.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        copies: dict[Path, Path] = {}
-        for node in job.jobs.values():
-            code = (Path(node.component.base_path) / str(node.component.code)).resolve()
-            if code not in copies:
-                copies[code] = Path(scratch) / str(len(copies)) / "code"
-                take_snapshot(code).write(copies[code])
-            node.component.code = str(copies[code])
-        yield
 
 
 def open_job_runner(stage: Stage) -> AzureJobRunner:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +18,7 @@ from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.jobspec import JobFile, job_spec, read_job_file
 from mlops.config import REPOSITORY, Stage
 from mlops.errors import ConfigError
+from mlops.snapshot import take_snapshot
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import PipelineJob
@@ -42,6 +45,23 @@ def pipeline_job(stage: Stage, job_file: Path, inputs: Mapping[str, str]) -> Pip
         # On a step Azure ML takes no environment in place of its component's, so the component gets it.
         job.jobs[step].component.environment = made[runtime]
     return job
+
+
+@contextmanager
+def snapshots(job: PipelineJob) -> Iterator[None]:
+    """Let the steps upload a copy of their code, which is read here.
+
+    The SDK, left to itself, looks at each file below the folder, those of a virtual environment too, for minutes.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        copies: dict[Path, Path] = {}
+        for node in job.jobs.values():
+            code = (Path(node.component.base_path) / str(node.component.code)).resolve()
+            if code not in copies:
+                copies[code] = Path(scratch) / str(len(copies)) / "code"
+                take_snapshot(code).write(copies[code])
+            node.component.code = str(copies[code])
+        yield
 
 
 def _clusters(stage: Stage, file: JobFile) -> list[str]:

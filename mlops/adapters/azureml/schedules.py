@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.failures import explained, status_of
-from mlops.adapters.azureml.jobs import pipeline_job
+from mlops.adapters.azureml.pipelinejob import pipeline_job, snapshots
 from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Retraining, Stage
@@ -61,7 +61,8 @@ class AzureScheduler:
             schedule = self._schedule(wanted, job_file, inputs)
             schedule._is_enabled = known is None or known.is_enabled
             begin = client_of(self.stage).schedules.begin_create_or_update
-            return self._record(_waited(lambda: over_leftovers(lambda: begin(schedule))))
+            with snapshots(schedule.create_job):
+                return self._record(_waited(lambda: over_leftovers(lambda: begin(schedule))))
 
     def pause(self) -> ScheduleStatus:
         """Let the schedule start nothing until it is resumed. Raises JobError where there is none."""
@@ -92,7 +93,8 @@ class AzureScheduler:
             else:
                 job = pipeline_job(self.stage, job_file, inputs)
                 job.name = name
-                started = over_leftovers(lambda: client_of(self.stage).jobs.create_or_update(job))
+                with snapshots(job):
+                    started = over_leftovers(lambda: client_of(self.stage).jobs.create_or_update(job))
                 report(f"job {name}: started: {started.studio_url}")
 
     def _check(self, wanted: Retraining) -> None:
