@@ -6,7 +6,7 @@ A repair that changes what the model says is refused, never kept: a model that a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,8 @@ def mend(path: Path, contract: Contract, probe: np.ndarray, note: Note) -> tuple
         repaired = repair(mended.model, mended.signature)
         if repaired is not None:
             close = CLOSE_TO_HALF if repair is widen_half else mended.close
-            mended = Mended(repaired[0], read_signature(repaired[0], contract), answers, close)
-            note(repaired[1], _check_same(mended, fed, repaired[1]))
+            mended, difference = _checked(Mended(repaired[0], came, answers, close), contract, fed, repaired[1])
+            note(repaired[1], difference)
     _check_batches(mended, fed)
     return came, mended
 
@@ -74,9 +74,11 @@ def _check_finite(answers: tuple[np.ndarray, ...], signature: Signature) -> None
             raise Refused(f"output {name} is NaN or infinity on the data's images: correct input.mean and std")
 
 
-def _check_same(mended: Mended, fed: np.ndarray, what: str) -> float:
+def _checked(mended: Mended, contract: Contract, fed: np.ndarray, what: str) -> tuple[Mended, float]:
+    """Return the repaired model with its own signature, and how far its answers are off."""
     way = "export it so that this repair is not needed"
     try:
+        mended = replace(mended, signature=read_signature(mended.model, contract))
         actual = run(open_original(mended.model.SerializeToString()), mended.signature, fed)
     except Refused as refusal:
         raise Refused(f"{what}: then {refusal}; {way}") from None
@@ -84,7 +86,7 @@ def _check_same(mended: Mended, fed: np.ndarray, what: str) -> float:
     if not difference <= mended.close:
         reason = f"the answers then differ by {difference:.2g} of the largest, more than {mended.close}"
         raise Refused(f"{what}: {reason}: {way}")
-    return difference
+    return mended, difference
 
 
 def _check_batches(mended: Mended, fed: np.ndarray) -> None:

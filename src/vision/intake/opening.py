@@ -16,6 +16,7 @@ from vision.errors import VisionError
 from vision.intake.refusal import Refused
 
 LARGEST_MODEL = 1 << 30  # bytes, with the files that hold its weights; protobuf itself ends at 2 GiB
+KNOWN_OPSET = 18  # each runtime since 2022 takes it
 STANDARD_DOMAINS = ("", "ai.onnx")
 FATAL_ONLY = 4
 # How files begin that hold a model in another format, what that is, and how it becomes ONNX.
@@ -94,13 +95,13 @@ def _check_runtime(path: Path, model: onnx.ModelProto) -> None:
     opset = max((one.version for one in model.opset_import if one.domain in STANDARD_DOMAINS), default=0)
     if opset < 1:
         raise Refused(f"{path}: says no opset of standard ONNX: export it to ONNX again")
-    if not _runs(opset, 8):
-        newest = next(version for version in range(opset - 1, 0, -1) if _runs(version, 8))
+    if opset > KNOWN_OPSET and not _runs(opset, 8):
+        newest = next(version for version in range(opset - 1, KNOWN_OPSET - 1, -1) if _runs(version, 8))
         way = f"export it with opset_version={newest}"
         raise Refused(
             f"{path}: opset {opset} is newer than ONNX Runtime {onnxruntime.__version__} takes ({newest}): {way}"
         )
-    if not _runs(18, model.ir_version):
+    if not _runs(KNOWN_OPSET, model.ir_version):
         reason = f"IR version {model.ir_version} is not one that ONNX Runtime {onnxruntime.__version__} takes"
         raise Refused(f"{path}: {reason}: export it with the onnx package that environments/train names")
 

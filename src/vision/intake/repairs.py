@@ -18,6 +18,7 @@ from vision.intake.refusal import Refused
 from vision.intake.signature import Signature, weights_among_inputs
 
 OPSET = 18  # the first whose Resize takes antialias, which the preprocessing needs
+FIRST_WITH_COORDINATES = 11  # before it, Upsample and Resize knew one way to count pixels: from their corners
 TYPE_ATTRIBUTES = ("to", "dtype")
 
 Repaired = tuple[onnx.ModelProto, str] | None
@@ -56,6 +57,8 @@ def raise_opset(model: onnx.ModelProto, signature: Signature) -> Repaired:
         reason = f"opset {old} can't be converted to {OPSET} ({one_line(error)})"
         raise Refused(f"{reason}: export it with opset_version={OPSET}") from None
     copy.ir_version = max(copy.ir_version, 8)
+    if old < FIRST_WITH_COORDINATES:
+        _keep_coordinates(copy.graph)
     return copy, f"opset {old} converted to {OPSET}"
 
 
@@ -87,6 +90,14 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     return copy
+
+
+def _keep_coordinates(graph: onnx.GraphProto) -> None:
+    """Say of each Resize what went without saying before; the converter leaves it to a default that is another."""
+    for node in [node for node in graph.node if node.op_type == "Resize"]:
+        said = {attribute.name for attribute in node.attribute}
+        meant = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in meant.items() if key not in said)
 
 
 def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
