@@ -5,14 +5,11 @@ Source: learn.microsoft.com, "Datastores" (azureml://datastores/NAME/paths/PATH)
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.credentials import credential
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
-from mlops.storage import place_folder
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
@@ -27,19 +24,6 @@ def default_blob(stage: Stage, name: str) -> BlobClient:
     secret = _secret(stage, store) or credential()
     # Its own first pause is 15 seconds.
     return BlobClient(address, store.container_name, name, credential=secret, initial_backoff=1, increment_base=2)
-
-
-def fetch_folder(stage: Stage, prefix: str, target: Path) -> None:
-    """Put the blobs below a prefix (with its slash) at `target`, whole or not at all. Raises what the SDK raises."""
-    container = _container(stage)
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "copy"
-        copy.mkdir()
-        for name in container.list_blob_names(name_starts_with=prefix):
-            path = copy / name.removeprefix(prefix)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(container.download_blob(name).readall())
-        place_folder(copy, target, lambda placed: None)
 
 
 def names_below(stage: Stage, prefix: str) -> list[str]:

@@ -6,21 +6,18 @@ The wait survives throttling, an hour of outage and a token that runs out. Whoev
 from __future__ import annotations
 
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.arm import Arm, workspace_path
-from mlops.adapters.azureml.defaultstore import default_address, fetch_folder
 from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.history import Child, History
+from mlops.adapters.azureml.jobcancel import Job, cancelled_with_us
+from mlops.adapters.azureml.joboutputs import fetch_output
 from mlops.adapters.azureml.pipelinejob import pipeline_job, snapshots
 from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
@@ -28,6 +25,9 @@ from mlops.config import Stage
 from mlops.errors import JobError, StepError
 from mlops.ports import JobResult, Submitted
 from mlops.records import JobStep
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import PipelineJob
 
 __all__ = ["AzureJobRunner", "open_job_runner", "pipeline_job"]
 
@@ -55,14 +55,14 @@ class AzureJobRunner:
         where somebody cancels the job. A signal that ends the wait cancels the job.
         """
         name = _new_name(job_file)
-        with self._cancelled_with_us(name, report):
+        with cancelled_with_us(self._job(name), report):
             report(f"job {name}: {self._submit(job_file, inputs, name).link}")
             return self._result(name, report)
 
     def submit(self, job_file: Path, inputs: Mapping[str, str]) -> Submitted:
         """Start a job and leave it. Raises ConfigError and JobError as `run` does."""
         name = _new_name(job_file)
-        with self._cancelled_with_us(name, lambda line: None):
+        with cancelled_with_us(self._job(name), lambda line: None):
             return self._submit(job_file, inputs, name)
 
     def result(self, job: str, report: Callable[[str], None]) -> JobResult:
@@ -73,13 +73,10 @@ class AzureJobRunner:
         job = pipeline_job(self.stage, job_file, inputs)
         job.name = name
         with explained(f"job {name}", JobError):
-            outputs: Mapping[str, Any] = job.outputs
-            for output, one in outputs.items():  # where the name tells: there they are fetched from
-                one.path = default_address(self.stage, f"{_folder(name)}/{output}")
             for step, node in job.jobs.items():
                 node.display_name = step  # by which its history calls it
             with snapshots(job):
-                known = over_leftovers(lambda: client_of(self.stage).jobs.create_or_update(job))
+                known = self._started(job)
         return Submitted(name, known.studio_url or "see Azure ML studio")
 
     def _result(self, name: str, report: Callable[[str], None]) -> JobResult:
@@ -128,23 +125,25 @@ class AzureJobRunner:
 
     def _fetch(self, name: str, output: str) -> Path:
         target = self.stage.home / "jobs" / name / output
-        with explained(f"job {name}: output {output}", JobError):
-            fetch_folder(self.stage, f"{_folder(name)}/{output}/", target)
+        fetch_output(self.stage, name, output, target)
         return target
 
-    @contextmanager
-    def _cancelled_with_us(self, name: str, report: Callable[[str], None]) -> Iterator[None]:
+    def _started(self, job: PipelineJob) -> Any:
+        """Return the job once it is submitted; where the answer was lost on its way, the one that is there."""
+        from azure.core.exceptions import AzureError
+
+        jobs = client_of(self.stage).jobs
         try:
-            with _signals_raise():
-                yield
-        except KeyboardInterrupt:
-            report(f"job {name}: cancelling it")
+            return over_leftovers(lambda: jobs.create_or_update(job))
+        except AzureError:
             try:
-                self.arm.post(f"{workspace_path(self.stage)}/jobs/{name}/cancel", API)
-            except StepError as error:
-                if error.status != 404:  # else it was stopped before it was submitted
-                    report(f"job {name}: may go on: {error}")
+                return jobs.get(str(job.name))  # the name is ours alone
+            except AzureError:
+                pass
             raise
+
+    def _job(self, name: str) -> Job:
+        return Job(name, f"{workspace_path(self.stage)}/jobs/{name}", API)
 
 
 def open_job_runner(stage: Stage) -> AzureJobRunner:
@@ -152,30 +151,9 @@ def open_job_runner(stage: Stage) -> AzureJobRunner:
     return AzureJobRunner(stage)
 
 
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Let SIGTERM, by which CI stops a step, raise KeyboardInterrupt as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _new_name(job_file: Path) -> str:
     # Ours, so that a job whose submission was interrupted can be cancelled too.
     return f"{job_file.stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
-
-
-def _folder(job: str) -> str:
-    return f"visionline/jobs/{job}"
 
 
 def _tell(children: list[Child], told: dict[str, str], report: Callable[[str], None]) -> None:
