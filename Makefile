@@ -10,7 +10,7 @@ RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt 
 TESTS := environments/test/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format benchmark benchmark-serving fuzz lock stop clean
+.PHONY: help demo test unit lint format benchmark benchmark-serving fuzz intake-foreign lock stop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ benchmark-serving: $(VENV)/.runtime ## the edge runtime against bare ONNX Runtim
 
 fuzz: $(VENV)/.fuzz ## a million hostile inputs for all that reads bytes from strangers; minutes
 	@PYTHONPATH=tests $(RUN) -m fuzz.run
+
+intake-foreign: $(VENV)/.tests ## take in two models that strangers published, and that it downloads (24 MB); minutes
+	@VISIONLINE_FOREIGN=1 $(RUN) -m pytest -rs tests/integration/test_intake_foreign.py
 
 lock: $(VENV)/.tests ## write environments/constraints.txt from what is installed
 	@(echo '# Every package that the requirements files bring in, at the version tested together. Made by `make lock`.'; \
