@@ -48,7 +48,7 @@ def test_the_first_release_makes_the_endpoint_the_deployment_and_then_the_traffi
     assert properties["properties"] == said
     assert properties["environmentVariables"] == {f"VISIONLINE_{key.upper()}": one for key, one in said.items()}
     assert properties["model"] == f"{WORKSPACE_ID}/models/fashion-classifier/versions/1"
-    assert properties["environmentId"].startswith(f"{WORKSPACE_ID}/environments/visionline-serve/versions/")
+    assert properties["environmentId"].startswith(f"{WORKSPACE_ID}/environments/visionline-score/versions/")
     assert properties["codeConfiguration"]["scoringScript"] == "serving/azureml/online.py"
     assert properties["requestSettings"] == {"maxConcurrentRequestsPerInstance": 8, "requestTimeout": "PT10S"}
     assert properties["endpointComputeType"] == "Managed" and deployment["sku"] == {"name": "Default", "capacity": 1}
@@ -274,7 +274,7 @@ AZURES_FAULTS = {
     "OutOfQuota": "quota",
     "OutOfCapacity": "instance_type",
     "PodUnschedulable": "nodes",
-    "ImageBuildFailure": "environments/serve",
+    "ImageBuildFailure": "environments/score",
     "InternalServerError": "no version is to blame",
 }
 

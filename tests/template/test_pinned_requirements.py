@@ -16,13 +16,14 @@ TORCH = "2.13.0"
 REFUSED = {
     "ci": ("torch", "mlflow", "onnx", "opencv"),
     "serve": ("torch", "mlflow", "azure", "onnx", "opencv", "fastapi"),
+    "score": ("torch", "mlflow", "azure-", "onnx", "opencv"),
     "train": ("azure", "kubernetes", "torchvision"),
     "test": ("torchvision",),
     "fuzz": ("torch",),
 }
 # What an edge device installs beside its requirements.txt, for one sink, engine or kind of token each.
 OPTIONS = sorted((ROOT / "environments/serve/options").glob("*.txt"))
-EXCEPTIONS = {"ci": ("mlflow-skinny",), "serve": ("onnxruntime",)}
+EXCEPTIONS = {"ci": ("mlflow-skinny",), "serve": ("onnxruntime",), "score": ("onnxruntime",)}
 # Hosts of package registries, and the options that name one.
 HOSTS = re.compile(
     r"pypi\.(?:org|io)|pythonhosted\.org|registry\.npmjs|npmjs\.(?:org|com)|(?:deb|ftp)\.debian\.org"
@@ -80,6 +81,11 @@ def test_requirements_are_pinned_constrained_and_in_place(environment: str) -> N
     assert pins and loose == []
     assert unconstrained(pins, _constraints()) == []
     assert out_of_place(environment, pins) == []
+
+
+def test_azures_endpoints_score_with_what_the_edge_scores_with() -> None:
+    edge, score = (read_pins(_environments()[name].read_text(encoding="utf-8"))[0] for name in ("serve", "score"))
+    assert {name: score.get(name) for name in edge} == edge
 
 
 @pytest.mark.parametrize("path", OPTIONS, ids=lambda path: path.stem)

@@ -1,7 +1,7 @@
 """What a batch endpoint and a deployment of it are made of, as the SDK's entities.
 
 A deployment runs serving/azureml/batch.py on the registered model, on a cluster of the stage file, in the image of
-environments/serve. Which package and variant it serves is said by the variables that the script checks.
+environments/score. Which package and variant it serves is said by the variables that the script checks.
 
 Source: learn.microsoft.com, "CLI (v2) batch deployment YAML schema".
 """

@@ -20,6 +20,12 @@ from mlops.names import TAG_DIGEST
 from mlops.storage import place_folder
 
 DOCKERFILE = "Dockerfile"
+# Where Azure ML asks the scoring server of an image that is not its own, by the name of the environment's folder.
+# Source: learn.microsoft.com, "Use a custom container to deploy a model to an online endpoint".
+PORT = 5001
+HEALTH = "/?health"  # the server's `/`: Azure's published schema wants a letter or a digit in each path
+ROUTES = {"liveness_route": HEALTH, "readiness_route": HEALTH, "scoring_route": "/score"}
+INFERENCE = {"visionline-score": {route: {"port": PORT, "path": path} for route, path in ROUTES.items()}}
 
 
 def ensure_environment(stage: Stage, name: str, folder: Path) -> str:
@@ -53,5 +59,6 @@ def _create(stage: Stage, name: str, manifest: Manifest, folder: Path) -> None:
             version=manifest.version,
             build=BuildContext(path=str(copy), dockerfile_path=DOCKERFILE),
             tags={TAG_DIGEST: manifest.digest},
+            inference_config=INFERENCE.get(name),
         )
         over_leftovers(lambda: client_of(stage).environments.create_or_update(environment))

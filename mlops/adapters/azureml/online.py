@@ -184,7 +184,7 @@ class OnlineTarget:
         from azure.core.exceptions import HttpResponseError
 
         what = f"version {deployment.version} on {self.name}"
-        environment = ensure_environment(self.stage, "serve", ENVIRONMENT)
+        environment = ensure_environment(self.stage, "score", ENVIRONMENT)
         with code_folder() as code, explained(what, TargetError):
             entity = deployment_entity(self.stage, self.name, deployment, environment, code)
             self._check()

@@ -1,6 +1,6 @@
 """What an online endpoint and a deployment of it are made of, as the SDK's entities.
 
-A deployment runs serving/azureml/online.py on the registered model in the image of environments/serve. Its properties,
+A deployment runs serving/azureml/online.py on the registered model in the image of environments/score. Its properties,
 which Azure ML never lets change, declare which package and which variant it serves; the same go to the script, which
 refuses another package.
 
@@ -22,7 +22,7 @@ from mlops.ports import Deployment
 if TYPE_CHECKING:
     from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
 
-ENVIRONMENT = REPOSITORY / "environments" / "serve"
+ENVIRONMENT = REPOSITORY / "environments" / "score"
 SOURCE = REPOSITORY / "src"
 SCRIPT = "serving/azureml/online.py"
 UPLOADED = ("serving", "modelpackage")

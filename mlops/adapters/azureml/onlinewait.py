@@ -42,7 +42,7 @@ ADVICE = {
     "OutOfQuota": "ask for more quota, or name another azureml.online.instance_type in the stage file",
     "OutOfCapacity": "name another azureml.online.instance_type in the stage file, or run the step again later",
     "PodUnschedulable": "give the cluster more nodes, or name a smaller azureml.online.instance_type",
-    "ImageBuildFailure": "read the build's log in Azure ML studio, and mend environments/serve",
+    "ImageBuildFailure": "read the build's log in Azure ML studio, and mend environments/score",
 }
 OTHERWISE = "no version is to blame: mend that, and run the step again"
 

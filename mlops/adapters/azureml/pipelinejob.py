@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -48,7 +48,7 @@ def pipeline_job(stage: Stage, job_file: Path, inputs: Mapping[str, str]) -> Pip
 
 
 @contextmanager
-def snapshots(job: PipelineJob) -> Iterator[None]:
+def snapshots(job: Any) -> Iterator[None]:
     """Let the steps upload a copy of their code, which is read here.
 
     The SDK, left to itself, looks at each file below the folder, those of a virtual environment too, for minutes.
