@@ -50,7 +50,9 @@ BELOW_ADAPTERS = tuple(
     ).split()
 )
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.
-PURE = tuple(f"mlops.{name}" for name in "errors names records evaluation case policy soundness quality traffic".split())
+PURE = tuple(
+    f"mlops.{name}" for name in "errors names records evaluation case policy soundness quality traffic".split()
+)
 ABOVE_RULES = ("mlops.adapters", "mlops.context", "mlops.steps", "mlops.demo", "mlops.cli", "subprocess", "socket")
 # Who may name one adapter: the table does, the adapters among themselves do, and the demo, which is of this machine.
 NAMES_AN_ADAPTER = ("mlops.adapters", "mlops.demo.scenes")

@@ -87,7 +87,7 @@ class BatchTarget:
             return
         if found is not None and not self._is_default(deployment.version):
             self.remove(deployment.version)
-        environment = ensure_environment(self.stage, "serve", ENVIRONMENT)
+        environment = ensure_environment(self.stage, "score", ENVIRONMENT)
         with code_folder() as code:
             entity = batch_deployment(self.stage, self.name, deployment, environment, code)
             what = f"version {deployment.version} on {self.name}"
