@@ -33,12 +33,13 @@ STRIDE = 37  # prime to 100: each hundred requests are split exactly, and each t
 class Scoring:
     """Models by deployment's id; answers that a deployment gives instead of its own; how many were given, by minute.
 
-    `broken`: deployment -> each how many requests its container fails, and with which status. `is_late`: no metric is
-    there yet.
+    `broken`: deployment -> each how many requests its container fails, and with which status; `spoiled`: those that
+    begin to fail each second request once they have traffic. `is_late`: no metric is there yet.
     """
 
     served: dict[str, ServedModel] = field(default_factory=dict)
     broken: dict[str, tuple[int, int]] = field(default_factory=dict)
+    spoiled: set[str] = field(default_factory=set)
     is_late: bool = False
     routed: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
@@ -53,6 +54,11 @@ def scoring(azure: Azure) -> Scoring:
 def break_down(azure: Azure, deployment: str, every: int = 1, status: int = 500) -> None:
     """Have each so many requests to a deployment answered by an error of its container."""
     scoring(azure).broken[deployment] = (every, status)
+
+
+def break_down_at_traffic(azure: Azure, deployment: str) -> None:
+    """Have a deployment's container fail each second request from the moment that the deployment has traffic."""
+    scoring(azure).spoiled.add(deployment)
 
 
 def key_of(endpoint: str) -> str:
@@ -188,6 +194,8 @@ def _scored(azure: Azure, endpoint: dict[str, Any], name: str, request: Request)
     state, id = scoring(azure), f"{endpoint['id']}/deployments/{name}".lower()
     headers = {key: value for key, value in request.headers.items() if key != "authorization"}
     question = Question("POST", "/score", "", headers, request.body, time.monotonic())
+    if name in state.spoiled and endpoint["properties"].get("traffic", {}).get(name):
+        break_down(azure, name, every=2)
     every, status = state.broken.get(name, (0, 0))
     state.answered[name] += 1
     body = b'{"error": "broken on purpose"}'

@@ -82,8 +82,8 @@ def release(azure: Azure, tmp_path: Path) -> Release:
 
 
 @contextmanager
-def live_traffic(release: Release, spoil_at_canary: str | None = None) -> Iterator[list[int]]:
-    """Send requests as clients do while the block runs; spoil a deployment once it has traffic. Yield the statuses."""
+def live_traffic(release: Release) -> Iterator[list[int]]:
+    """Send requests as clients do while the block runs. Yield the statuses."""
     statuses: list[int] = []
     is_over = threading.Event()
     seen = release.served.target.status().deployments[1]
@@ -92,9 +92,6 @@ def live_traffic(release: Release, spoil_at_canary: str | None = None) -> Iterat
     def clients() -> None:
         with JsonClient(seen.url) as client:
             while not is_over.wait(0.01):
-                traffic = release.served.resource()["properties"]["traffic"]
-                if spoil_at_canary in traffic:
-                    scoring.break_down(release.azure, str(spoil_at_canary), every=2)
                 statuses.append(client.request("POST", "/score", FRAMES, headers).status)
 
     thread = threading.Thread(target=clients)
@@ -134,7 +131,8 @@ def test_the_first_release_then_a_canary_in_steps_then_a_verification(release: R
 def test_a_canary_that_fails_under_live_traffic_gives_it_back_and_is_revoked(release: Release) -> None:
     release.serve(1)
     release.approve(2)
-    with live_traffic(release, spoil_at_canary="v02"):
+    scoring.break_down_at_traffic(release.azure, "v02")
+    with live_traffic(release):
         done = release.step("deploy")
     assert done.returncode == 2, done.stderr
     assert release.traffics() == [{"v01": 90, "v02": 10}, {"v01": 100}]
