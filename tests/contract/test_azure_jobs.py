@@ -18,6 +18,7 @@ from azurefake.message import Answer
 from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
 from mlops.adapters.azureml import jobs
+from mlops.adapters.azureml.following import AT_ONCE
 from mlops.adapters.azureml.datastore import open_data_store
 from mlops.adapters.azureml.jobs import AzureJobRunner, open_job_runner
 from mlops.cli import main
@@ -181,6 +182,17 @@ def test_each_change_is_told_once_and_the_result_holds_steps_and_outputs(
     assert json.loads((Path(result.outputs["registration"]) / "register.json").read_text()) == {"version": 1}
 
 
+def test_what_a_step_writes_is_told_while_it_writes_it_and_once(
+    going: Plan, runner: AzureJobRunner, job_file: Path
+) -> None:
+    going.looks, going.logs["second"] = 4, "epoch 1\nepoch 2\n"
+    said: list[str] = []
+    runner.run(job_file, {"text": "hello"}, said.append)
+    told = [line for line in said if line.startswith("second")]
+    assert sorted(told[:3]) == ["second | epoch 1", "second | epoch 2", "second: running"]
+    assert told[3:] == ["second: completed"]
+
+
 @pytest.mark.parametrize("step", ["first", "second"])
 def test_a_failed_job_names_the_step_and_tells_its_last_lines(
     going: Plan, runner: AzureJobRunner, job_file: Path, step: str
@@ -190,7 +202,8 @@ def test_a_failed_job_names_the_step_and_tells_its_last_lines(
     with pytest.raises(JobError, match=rf"step {step} failed: CUDA out of memory: see https://ml.azure.com"):
         runner.run(job_file, {"text": "hello"}, said.append)
     told = [line for line in said if line.startswith(f"{step} | ")]
-    assert (len(told), told[-1]) == (jobs.LOG_LINES, f"{step} | CUDA out of memory")
+    assert told[0] == f"{step} | [{51 - AT_ONCE} lines are left out]"
+    assert (len(told), told[-1]) == (1 + AT_ONCE, f"{step} | CUDA out of memory")
 
 
 def test_a_step_that_wrote_nothing_is_named_with_what_azure_says(

@@ -51,11 +51,11 @@ class History:
         error = (self._details(run).get("error") or {}).get("error") or {}
         return " ".join(SECRETS.sub("[hidden]", str(error.get("message") or "")).split())
 
-    def last_lines(self, run: str, count: int) -> list[str]:
-        """Return the last lines that a step wrote, of its first process; nothing where it wrote nothing."""
+    def lines(self, run: str) -> list[str]:
+        """Return the lines that a step wrote so far, of its first process; nothing where it wrote nothing."""
         logs = self._logs(run)
         names = sorted(name for name in logs if name.startswith(LOGS))
-        return _lines(logs[names[0]])[-count:] if names else []
+        return _lines(logs[names[0]]) if names else []
 
     def lines_of(self, run: str, log: str) -> list[str]:
         """Return the lines of one log of a run; nothing where it did not write that."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.arm import Arm, workspace_path
 from mlops.adapters.azureml.failures import explained
+from mlops.adapters.azureml.following import Follower
 from mlops.adapters.azureml.history import Child, History
 from mlops.adapters.azureml.jobcancel import Job, cancelled_with_us
 from mlops.adapters.azureml.joboutputs import fetch_output
@@ -38,7 +39,6 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 20.0
 OUTAGE_SECONDS = 3600.0
 REFUSALS = (400, 401, 403, 404)  # asked again, the answer would be the same
 FETCHED = ("registration", "evaluation")  # of a job's outputs, what steps read; the rest stays where it is
-LOG_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -80,48 +80,32 @@ class AzureJobRunner:
         return Submitted(name, known.studio_url or "see Azure ML studio")
 
     def _result(self, name: str, report: Callable[[str], None]) -> JobResult:
-        history, told = History(self.stage), dict[str, str]()
-        job = self._ended(name, history, told, report)
-        children = history.children(name)
-        _tell(children, told, report)
+        follower = Follower(History(self.stage), name, report)
+        job = self._ended(follower)
+        children = follower.look()
         if job["status"] != "Completed":
-            raise self._failure(name, job, children, history, report)
+            raise _failure(job, children, follower)
         outputs = {output: str(value.get("uri", "")) for output, value in (job.get("outputs") or {}).items()}
         fetched = {output: str(self._fetch(name, output)) for output in FETCHED if output in outputs}
         return JobResult(name, {child.name: _step(child) for child in children}, {**outputs, **fetched})
 
-    def _ended(
-        self, name: str, history: History, told: dict[str, str], report: Callable[[str], None]
-    ) -> dict[str, Any]:
+    def _ended(self, follower: Follower) -> dict[str, Any]:
+        name = follower.job
         pause, answered = FIRST_PAUSE_SECONDS, time.monotonic()
         while True:
             try:
                 job: dict[str, Any] = self.arm.get(f"{workspace_path(self.stage)}/jobs/{name}", API)["properties"]
-                _tell(history.children(name), told, report)
+                follower.look()
                 answered = time.monotonic()
                 if job["status"] in ENDED:
                     return job
             except StepError as error:
                 if error.status in REFUSALS or time.monotonic() - answered > OUTAGE_SECONDS:
-                    raise JobError(f"job {name}: {error}") from None
-                report(f"job {name}: asked in vain, asking again: {error}")
+                    again = f"`python -m mlops train --stage {self.stage.name} --job {name}` waits on"
+                    raise JobError(f"job {name}: {error}: {again}") from None
+                follower.report(f"job {name}: asked in vain, asking again: {error}")
             time.sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
-
-    def _failure(
-        self, name: str, job: Mapping[str, Any], children: list[Child], history: History, report: Callable[[str], None]
-    ) -> JobError:
-        link = _studio(job)
-        if job["status"] == "Canceled":
-            return JobError(f"job {name}: was cancelled: see {link}")
-        failed = next((child for child in children if child.status == "Failed"), None)
-        if failed is None:
-            return JobError(f"job {name}: {history.reason(name) or job['status'].lower()}: see {link}")
-        lines = history.last_lines(failed.run, LOG_LINES)
-        for line in lines:
-            report(f"{failed.name} | {line}")
-        why = lines[-1] if lines else history.reason(failed.run) or "it wrote nothing"
-        return JobError(f"job {name}: step {failed.name} failed: {why}: see {link}")
 
     def _fetch(self, name: str, output: str) -> Path:
         target = self.stage.home / "jobs" / name / output
@@ -156,11 +140,15 @@ def _new_name(job_file: Path) -> str:
     return f"{job_file.stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
-def _tell(children: list[Child], told: dict[str, str], report: Callable[[str], None]) -> None:
-    for child in children:
-        if told.get(child.name) != child.status:
-            told[child.name] = child.status
-            report(f"{child.name}: {child.status.lower()}")
+def _failure(job: Mapping[str, Any], children: list[Child], follower: Follower) -> JobError:
+    name, link = follower.job, _studio(job)
+    if job["status"] == "Canceled":
+        return JobError(f"job {name}: was cancelled: see {link}")
+    failed = next((child for child in children if child.status == "Failed"), None)
+    if failed is None:
+        return JobError(f"job {name}: {follower.history.reason(name) or job['status'].lower()}: see {link}")
+    why = follower.last_line(failed) or follower.history.reason(failed.run) or "it wrote nothing"
+    return JobError(f"job {name}: step {failed.name} failed: {why}: see {link}")
 
 
 def _step(child: Child) -> JobStep:
