@@ -59,7 +59,8 @@ def judge_latency(probes: Probes, before: Probes | None, limits: Verify) -> Rule
     if before is None or not before.milliseconds:
         return RuleResult("latency", PROMOTE, "no version before it to compare with")
     if not probes.milliseconds:
-        return RuleResult("latency", ERROR, "no probe was answered, so latency is unknown")
+        # A version that fails each probe is bad; one that got none can't be judged.
+        return RuleResult("latency", REJECT if probes.failures else ERROR, "no probe was answered")
     ratio = median(probes.milliseconds) / median(before.milliseconds)
     outcome = PROMOTE if ratio <= limits.max_latency_ratio else REJECT
     return RuleResult("latency", outcome, f"{ratio:.2f} of the version before (limit {limits.max_latency_ratio})")

@@ -24,6 +24,7 @@ from mlops.records import (
     Origin,
     Outcome,
     RegisterRecord,
+    SubmittedRecord,
     TrainRecord,
     read_record,
     record_path,
@@ -72,8 +73,9 @@ def notify(context: Context, options: argparse.Namespace) -> NotifyRecord:
         if where == "none" or origin is None:
             why = "the stage file reports nowhere" if where == "none" else "started outside CI: nobody to tell"
             return NotifyRecord(where, True, why, None)
-        ending = _end_of_job(context, options.job, origin) if options.job else _recorded_end(context, options)
-        page = _page(context, options.job)
+        job = options.job or _submitted(context, options)
+        ending = _end_of_job(context, job, origin) if job else _recorded_end(context, options)
+        page = _page(context, job)
         notice = notice_of(context.stage.name, ending.registered, ending.evaluation, origin, page)
         url = context.notifier.report(notice, origin, context.secrets)
     except StepError as error:
@@ -97,6 +99,14 @@ def _origin(context: Context, options: argparse.Namespace) -> Origin | None:
     if options.job and not path.exists():
         raise ConfigError(f"{path}: is missing: name the training's --run, or its --origin")
     return read_json(Origin, path) if path.exists() else None
+
+
+def _submitted(context: Context, options: argparse.Namespace) -> str | None:
+    """Return the job that the run submitted and whose verdict it has not taken yet, None where there is none."""
+    path = record_path(context.run, "submitted")
+    if options.registration or not path.exists() or record_path(context.run, "register").exists():
+        return None
+    return read_json(SubmittedRecord, path).job
 
 
 def _recorded_end(context: Context, options: argparse.Namespace) -> Ending:

@@ -35,7 +35,7 @@ from mlops.loading import read_json, write_json
 from mlops.names import EVALUATION_FILE
 from mlops.origin import decoded, encoded
 from mlops.ports import JobResult, Notice, Notifier
-from mlops.records import NotifyRecord, Origin, RegisterRecord, RuleResult, Verdict
+from mlops.records import NotifyRecord, Origin, RegisterRecord, RuleResult, Verdict, SubmittedRecord
 from mlops.steps import notify, train
 
 PASSED = Notice("m/dev/34", "m/dev", "promote", "version 3: passed", "| a |", "https://ml.azure.com/runs/j", "m-3")
@@ -476,12 +476,13 @@ class EndedJob:
 
 
 def told(host: CodeHost, tmp_path: Path, end: dict[str, str] | JobError, *flags: str) -> int:
-    """Tell how job j ended, in the run that started it."""
+    """Tell how a job ended, in the run that started it; job j, unless the run says which."""
+    submitted = (tmp_path / "run" / "submitted.json").exists()
     stage = replace(load_stage("dev"), report="github")
     lines = list[str]()
     context = Context(stage, tmp_path / "run", lines.append)
     context.__dict__["jobs"] = EndedJob(end)
-    return notify.run(context, options_of(notify, "--job", "j", *flags))
+    return notify.run(context, options_of(notify, *(() if submitted else ("--job", "j")), *flags))
 
 
 def test_the_end_of_a_submitted_job_is_told_by_hand(tmp_path: Path) -> None:
@@ -500,6 +501,16 @@ def test_a_job_that_failed_and_so_could_not_tell_is_told_by_hand(tmp_path: Path)
     host.close()
     ((state, words),) = host.shown
     assert state == "failure" and "step train failed: out of memory" in words
+
+
+def test_a_run_knows_the_job_that_it_submitted(tmp_path: Path) -> None:
+    host = GitHubHost()
+    write_json(tmp_path / "run" / "origin.json", github_origin(host))
+    write_json(tmp_path / "run" / "submitted.json", SubmittedRecord("k", "https://ml.azure.com/runs/k", "d1", None))
+    assert told(host, tmp_path, JobError("job k: step export failed")) == 0
+    host.close()
+    ((state, words),) = host.shown
+    assert state == "failure" and "step export failed" in words
 
 
 def test_a_job_of_an_unknown_origin_is_not_told(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def test_a_version_slower_than_the_limit_is_rejected() -> None:
     before = Probes((1.0, 1.1, 0.9), ())
     assert judge_latency(Probes((1.9, 2.0, 1.8), ()), before, LIMITS).outcome == "promote"
     assert judge_latency(Probes((2.9, 3.0, 2.8), ()), before, LIMITS).outcome == "reject"
-    assert judge_latency(Probes((), ("500",)), before, LIMITS).outcome == "error"
+    assert judge_latency(Probes((), ("500",)), before, LIMITS).outcome == "reject"
+    assert judge_latency(Probes((), ()), before, LIMITS).outcome == "error"
 
 
 def test_live_errors_over_the_limit_are_rejected() -> None:
