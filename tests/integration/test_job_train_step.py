@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from dataclasses import replace
@@ -22,6 +21,7 @@ from mlops.loading import read_json
 from mlops.names import JOB_FILE
 from mlops.evaluation import Evaluation, ModelReport
 from mlops.records import DataRecord, RegisterRecord, TrainRecord, read_record, write_record
+from submissions import options
 from mlops.steps import train
 from modelpackage import open_package
 
@@ -70,7 +70,7 @@ def run_train(dev: Context, folder: Path, **changes: Any) -> int:
     """Train on a folder of what training will make, and return the exit code."""
     write_export(folder, name=folder.name, **changes)
     write_record(dev.run, "data", DataRecord("images", DATA_VERSION, str(folder)))
-    return train.run(dev, argparse.Namespace(set=[]))
+    return train.run(dev, options(train))
 
 
 def champion_of(dev: Context) -> ModelReport:
