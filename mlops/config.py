@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlops.errors import ConfigError
-from mlops.loading import build
+from mlops.loading import build, read_mapping
 from mlops.names import STAGES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES_FOLDER = REPOSITORY / "mlops" / "stages"
+WAY_OUT = "restore it from the template"
 REPORTS = ("none", "github", "azure-devops")
 AUTHS = ("key", "aad_token", "aml_token")
 
@@ -226,7 +225,10 @@ def load_stage(name: str, folder: Path | None = None) -> Stage:
         raise ConfigError(f"--stage {name}: unknown stage: use one of {', '.join(STAGES)}")
     path = folder / f"{name}.yaml"
     base = folder / "base.yaml"
-    merged = _merge(_read_yaml(base if base.exists() else STAGES_FOLDER / "base.yaml"), _read_yaml(path))
+    merged = _merge(
+        read_mapping(base if base.exists() else STAGES_FOLDER / "base.yaml", WAY_OUT),
+        read_mapping(path, WAY_OUT),
+    )
     stage = build(Stage, {"name": name, **merged}, str(path))
     _check_choices(stage, path)
     return stage
@@ -244,18 +246,6 @@ def _check_choices(stage: Stage, path: Path) -> None:
     ):
         if value not in known:
             raise ConfigError(f"{path}: {key}: '{value}' is unknown: use one of {', '.join(known)}")
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): restore it from the template") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: should be a mapping of keys, is {type(content).__name__}")
-    return content
 
 
 def _merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:

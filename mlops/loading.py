@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
 from mlops.errors import ConfigError
 
 T = TypeVar("T")
@@ -48,6 +50,19 @@ def read_json(cls: type[T], path: Path) -> T:
     except ValueError as error:
         raise ConfigError(f"{path}: is not JSON ({error}): run the step that writes it again") from None
     return build(cls, mapping, str(path))
+
+
+def read_mapping(path: Path, way_out: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; `way_out` says what to do where it can't be read. Raises ConfigError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): {way_out}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: should be a mapping of keys, is {type(content).__name__}")
+    return content
 
 
 def write_json(path: Path, value: Any) -> None:

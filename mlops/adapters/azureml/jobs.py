@@ -81,24 +81,23 @@ class AzureJobRunner:
 
     def _result(self, name: str, report: Callable[[str], None]) -> JobResult:
         follower = Follower(History(self.stage), name, report)
-        job = self._ended(follower)
-        children = follower.look()
+        job, children = self._ended(follower)
         if job["status"] != "Completed":
             raise _failure(job, children, follower)
         outputs = {output: str(value.get("uri", "")) for output, value in (job.get("outputs") or {}).items()}
         fetched = {output: str(self._fetch(name, output)) for output in FETCHED if output in outputs}
         return JobResult(name, {child.name: _step(child) for child in children}, {**outputs, **fetched})
 
-    def _ended(self, follower: Follower) -> dict[str, Any]:
+    def _ended(self, follower: Follower) -> tuple[dict[str, Any], list[Child]]:
         name = follower.job
         pause, answered = FIRST_PAUSE_SECONDS, time.monotonic()
         while True:
             try:
                 job: dict[str, Any] = self.arm.get(f"{workspace_path(self.stage)}/jobs/{name}", API)["properties"]
-                follower.look()
+                children = follower.look()
                 answered = time.monotonic()
                 if job["status"] in ENDED:
-                    return job
+                    return job, children
             except StepError as error:
                 if error.status in REFUSALS or time.monotonic() - answered > OUTAGE_SECONDS:
                     again = f"`python -m mlops train --stage {self.stage.name} --job {name}` waits on"

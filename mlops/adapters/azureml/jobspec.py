@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlops.config import Training
 from mlops.errors import ConfigError
 from mlops.jobfile.bindings import FromInput, parse_binding
 from mlops.jobfile.literals import LITERALS, ComponentInput, literal_text
-from mlops.loading import build
+from mlops.loading import build, read_mapping
 
 FOLDER = "uri_folder"
 ASSET = "azureml:"
+WAY_OUT = "name a file that exists"
 # A node that is taken away leaves what it wrote, and the step finds it there when it is started again.
 OUTPUT_MODE = "rw_mount"
 
@@ -49,8 +48,10 @@ class JobFile:
 
 def read_job_file(path: Path) -> JobFile:
     """Read a job file and its components. Raises ConfigError where one is absent or no mapping."""
-    content = _mapping(path)
-    components = {step: _mapping(path.parent / node["component"]) for step, node in content["jobs"].items()}
+    content = read_mapping(path, WAY_OUT)
+    components = {
+        step: read_mapping(path.parent / node["component"], WAY_OUT) for step, node in content["jobs"].items()
+    }
     return JobFile(path, content, components)
 
 
@@ -123,15 +124,3 @@ def _bound(file: JobFile, step: str, values: Mapping[str, str]) -> Iterator[tupl
 def _expect_optional(declared: ComponentInput, where: str, step: str) -> None:
     if not declared.optional and declared.default is None:
         raise ConfigError(f"{where}: has no value, and step '{step}' needs it: give one")
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): name a file that exists") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: should be a mapping of keys, is {type(content).__name__}")
-    return content
