@@ -4,7 +4,15 @@ Standard library only, because a CI agent, a training job and an edge device all
 """
 
 from modelpackage.digest import digest_bytes, digest_file, digest_json
-from modelpackage.release import PackageError, Release, open_package, package_digest, read_release, seal_package
+from modelpackage.release import (
+    PackageError,
+    Release,
+    is_intact,
+    open_package,
+    package_digest,
+    read_release,
+    seal_package,
+)
 
 __all__ = [
     "PackageError",
@@ -12,6 +20,7 @@ __all__ = [
     "digest_bytes",
     "digest_file",
     "digest_json",
+    "is_intact",
     "open_package",
     "package_digest",
     "read_release",

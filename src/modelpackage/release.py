@@ -77,6 +77,15 @@ def open_package(folder: Path, expected_digest: str | None = None) -> Release:
     return release
 
 
+def is_intact(folder: Path, digest: str) -> bool:
+    """Tell whether a folder holds the package of this digest, each file as it was sealed."""
+    try:
+        open_package(folder, digest)
+    except PackageError:
+        return False
+    return True
+
+
 def _check_file(folder: Path, name: str, expected: str | None, present: bool) -> None:
     if not present:
         raise PackageError(f"{folder / name}: named by {RELEASE_FILE} but absent: fetch the package again")

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from mlops.adapters.azureml.credentials import credential
 from mlops.adapters.azureml.failures import explained
+from mlops.adapters.azureml.sending import sent
 from mlops.adapters.azureml.workspace import place_of
 from mlops.config import Stage
 
@@ -54,15 +55,9 @@ class Arm:
             page = self._send("GET", f"{link.path}?{link.query}", {})
 
     def _send(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Any:
-        from azure.core.exceptions import map_error
-        from azure.core.rest import HttpRequest
-
         url = f"{MANAGEMENT}{path}?{urlencode(query)}" if query else f"{MANAGEMENT}{path}"
         with explained(f"{method} {path.partition('?')[0]}"):
-            response = self._client.send_request(HttpRequest(method, url, json=body))
-            if response.status_code >= 400:
-                map_error(response.status_code, response, {})
-            response.raise_for_status()
+            response = sent(self._client, method, url, body)
         return response.json() if response.content else None
 
 

@@ -21,6 +21,7 @@ from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.history import History
 from mlops.adapters.azureml.jobs import API, ENDED, OUTAGE_SECONDS, REFUSALS
 from mlops.adapters.azureml.onlineauth import DEPLOYMENT_HEADER
+from mlops.adapters.azureml.sending import sent
 from mlops.config import Stage
 from mlops.errors import JobError, StepError, TargetError
 
@@ -109,19 +110,13 @@ def start(stage: Stage, scoring_uri: str, endpoint: str, deployment: str, data: 
 
 def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> Any:
     from azure.core import PipelineClient
-    from azure.core.exceptions import map_error
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
-    from azure.core.rest import HttpRequest
 
     # A call that may have been heard is not said again, for it would start a second job; one that was refused is.
     retries = RetryPolicy(retry_total=4, retry_read=0, method_whitelist=["GET"])
     bearer = BearerTokenCredentialPolicy(credential(), SCOPE)
     client: PipelineClient[Any, Any] = PipelineClient(url, policies=[retries, bearer])
-    response = client.send_request(HttpRequest("POST", url, json=body, headers=headers))
-    if response.status_code >= 400:
-        map_error(response.status_code, response, {})
-    response.raise_for_status()
-    return response.json()
+    return sent(client, "POST", url, body, headers).json()
 
 
 def _studio(job: dict[str, Any]) -> str:

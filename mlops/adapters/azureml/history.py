@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from mlops.adapters.azureml.arm import workspace_path
 from mlops.adapters.azureml.credentials import credential
 from mlops.adapters.azureml.failures import SECRETS, explained
+from mlops.adapters.azureml.sending import sent
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 
@@ -85,7 +86,7 @@ class History:
 
     def _get(self, url: str) -> dict[str, Any]:
         with explained("the job's history"):
-            return dict(_sent(self._client, url).json() or {})
+            return dict(sent(self._client, "GET", url).json() or {})
 
 
 def _child(run: dict[str, Any]) -> Child:
@@ -98,7 +99,7 @@ def _child(run: dict[str, Any]) -> Child:
 
 def _lines(url: str) -> list[str]:
     with explained("a step's log"):
-        text = _sent(_anonymous(), url).content.decode(errors="replace")
+        text = sent(_anonymous(), "GET", url).content.decode(errors="replace")
     return [SECRETS.sub("[hidden]", line.rstrip()) for line in text.splitlines() if line.strip()]
 
 
@@ -107,14 +108,3 @@ def _anonymous() -> PipelineClient[Any, Any]:
     from azure.core.pipeline.policies import RetryPolicy
 
     return PipelineClient(SCOPE, policies=[RetryPolicy(retry_total=4)])  # a signed address: our token is not for it
-
-
-def _sent(client: PipelineClient[Any, Any], url: str) -> Any:
-    from azure.core.exceptions import map_error
-    from azure.core.rest import HttpRequest
-
-    response = client.send_request(HttpRequest("GET", url))
-    if response.status_code >= 400:
-        map_error(response.status_code, response, {})
-    response.raise_for_status()
-    return response

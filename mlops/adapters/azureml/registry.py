@@ -24,7 +24,7 @@ from mlops.names import TAG_DIGEST
 from mlops.ports import Registry
 from mlops.records import ModelVersion
 from mlops.storage import place_folder
-from modelpackage import PackageError, open_package, package_digest
+from modelpackage import PackageError, is_intact, open_package, package_digest
 from modelpackage.release import RELEASE_FILE
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class AzureRegistry:
         A folder that holds it already is left as it is. Raises RegistryError where it is unknown or damaged.
         """
         digest = self._known(model, version).digest
-        if _is_intact(folder, digest):
+        if is_intact(folder, digest):
             return folder
         with tempfile.TemporaryDirectory() as scratch, explained(f"{model} {version}", RegistryError):
             self.open_client().models.download(name=model, version=str(version), download_path=scratch)
@@ -224,14 +224,6 @@ def _intact_digest(package: Path) -> str:
     except PackageError as error:
         raise RegistryError(str(error)) from None
     return digest
-
-
-def _is_intact(folder: Path, digest: str) -> bool:
-    try:
-        open_package(folder, digest)
-    except PackageError:
-        return False
-    return True
 
 
 def _package_in(folder: Path) -> Path:

@@ -21,7 +21,7 @@ from mlops.errors import RegistryError
 from mlops.names import TAG_DIGEST
 from mlops.ports import Registry
 from mlops.records import ModelVersion
-from modelpackage import PackageError, open_package, package_digest
+from modelpackage import PackageError, is_intact, open_package, package_digest
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -91,7 +91,7 @@ class LocalRegistry:
         """
         digest = self._known(model, version).digest
         with locked(self._lock), _in_one_line():
-            if not _is_intact(folder, digest):
+            if not is_intact(folder, digest):
                 place_folder(self._folder(model, digest), folder, lambda copy: open_package(copy, digest))
         return folder
 
@@ -127,7 +127,7 @@ class LocalRegistry:
 
     def _store(self, model: str, package: Path, digest: str) -> None:
         folder = self._folder(model, digest)
-        if not _is_intact(folder, digest):
+        if not is_intact(folder, digest):
             place_folder(package, folder, lambda copy: open_package(copy, digest))
 
     def _create(self, model: str, digest: str, tags: dict[str, str]) -> ModelVersion:
@@ -146,14 +146,6 @@ def open_registry(stage: Stage) -> LocalRegistry:
 
 def _model_version(entry: Any) -> ModelVersion:
     return ModelVersion(entry.name, int(entry.version), entry.tags.get(TAG_DIGEST, ""), dict(entry.tags))
-
-
-def _is_intact(folder: Path, digest: str) -> bool:
-    try:
-        open_package(folder, digest)
-    except PackageError:
-        return False
-    return True
 
 
 @contextmanager
