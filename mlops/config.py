@@ -11,12 +11,19 @@ from typing import Any
 from mlops.errors import ConfigError
 from mlops.loading import build, read_mapping
 from mlops.names import STAGES
+from mlops.places import AzureML, Flux, Images, Kubernetes, Local
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES_FOLDER = REPOSITORY / "mlops" / "stages"
 WAY_OUT = "restore it from the template"
 REPORTS = ("none", "github", "azure-devops")
 AUTHS = ("key", "aad_token", "aml_token")
+BUILDERS = ("buildah", "docker")
+SIGNINGS = ("none", "key", "keyless")
+TRAFFICS = ("gateway", "replicas")
+AUTOSCALINGS = ("none", "hpa", "keda")
+POLICIES = ("push", "pull-request")
+HOSTS = ("github", "azure-devops")
 
 
 @dataclass(frozen=True)
@@ -95,100 +102,6 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Local:
-    """The local platform: where its state lives, relative to the repository, and what serves.
-
-    Port 0 takes a free one; workers are the processes of an endpoint.
-    """
-
-    home: str
-    port: int
-    workers: int = 1
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """An Azure ML compute cluster. A node that had nothing to do for `idle_seconds` goes, down to `min_nodes`.
-
-    Low-priority nodes cost a fraction and may be taken away at any time; training then goes on from its checkpoint.
-    """
-
-    size: str
-    min_nodes: int
-    max_nodes: int
-    idle_seconds: int
-    low_priority: bool
-
-
-@dataclass(frozen=True)
-class Training:
-    """Where the training pipeline runs on Azure ML: distributed steps on `cluster`, all others on `default_cluster`.
-
-    `variables` are environment variables of the distributed steps, as NCCL_DEBUG; `shm_size` is their /dev/shm.
-    """
-
-    cluster: str
-    default_cluster: str
-    nodes: int
-    processes_per_node: int
-    shm_size: str
-    variables: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Online:
-    """An Azure ML online endpoint; `endpoint` null: named after model and stage. `compute` null: managed by Azure.
-
-    `compute` names an attached Kubernetes cluster (AKS or Arc); `instance_type` is a VM size, there an instance type.
-    `auth` is key, aad_token or aml_token.
-    """
-
-    endpoint: str | None
-    auth: str
-    compute: str | None
-    instance_type: str
-    instances: int
-
-
-@dataclass(frozen=True)
-class Batch:
-    """An Azure ML batch endpoint; `endpoint` null: named after model and stage.
-
-    `mini_batch_size` is how many files a call of the scoring script gets; `max_failed` how many may fail, -1 any.
-    """
-
-    endpoint: str | None
-    cluster: str
-    nodes: int
-    mini_batch_size: int
-    max_failed: int
-
-
-@dataclass(frozen=True)
-class Retraining:
-    """When the training pipeline runs by itself: by cron (null: not) in a time zone, and when new data is published."""
-
-    cron: str | None
-    time_zone: str
-    on_new_data: bool
-
-
-@dataclass(frozen=True)
-class AzureML:
-    """The stage's Azure ML workspace. `registry` null: versions live in the workspace, else in that shared registry."""
-
-    subscription: str
-    resource_group: str
-    workspace: str
-    registry: str | None
-    clusters: dict[str, Cluster]
-    training: Training
-    online: Online
-    batch: Batch
-    retraining: Retraining
-
-
-@dataclass(frozen=True)
 class Stage:
     """One stage file, laid over base.yaml. `report`: where a training's verdict goes: none, github, azure-devops.
 
@@ -205,6 +118,9 @@ class Stage:
     release: Release
     local: Local
     azureml: AzureML
+    images: Images
+    kubernetes: Kubernetes
+    flux: Flux
     report: str
     report_secret: str | None
 
@@ -243,6 +159,12 @@ def _check_choices(stage: Stage, path: Path) -> None:
         ("azureml.training.cluster", azure.training.cluster, clusters),
         ("azureml.training.default_cluster", azure.training.default_cluster, clusters),
         ("azureml.batch.cluster", azure.batch.cluster, clusters),
+        ("images.builder", stage.images.builder, BUILDERS),
+        ("images.signing", stage.images.signing, SIGNINGS),
+        ("kubernetes.traffic", stage.kubernetes.traffic, TRAFFICS),
+        ("kubernetes.autoscaling", stage.kubernetes.autoscaling, AUTOSCALINGS),
+        ("flux.policy", stage.flux.policy, POLICIES),
+        ("flux.host", stage.flux.host, HOSTS),
     ):
         if value not in known:
             raise ConfigError(f"{path}: {key}: '{value}' is unknown: use one of {', '.join(known)}")

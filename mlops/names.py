@@ -13,6 +13,7 @@ MODEL_CARD_FILE = "MODEL_CARD.md"
 TAG_DIGEST = "digest"
 TAG_DATA_VERSION = "data_version"
 TAG_GIT_COMMIT = "git_commit"
+IMAGE_KINDS = ("runtime", "model")
 
 
 def revoke_reason_tag(stage: str) -> str:
@@ -23,6 +24,11 @@ def revoke_reason_tag(stage: str) -> str:
 def rollback_tag(stage: str) -> str:
     """Return the tag that says whether a version's rollback in a stage is pending or done."""
     return f"{stage}_rollback"
+
+
+def image_tag(kind: str) -> str:
+    """Return the tag of a model version that says which image carries it: `repository@sha256:<hex>`."""
+    return f"{kind}_image"
 
 
 def is_tag_of(stage: str, key: str) -> bool:

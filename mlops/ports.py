@@ -115,13 +115,17 @@ class DataStore(Protocol):
 
 @dataclass(frozen=True)
 class Deployment:
-    """What to serve: one version's package folder, its digest, and which variant of it."""
+    """What to serve: one version's package folder, its digest, and which variant of it.
+
+    `images` holds the images that carry it, as `repository@sha256:<hex>` by kind (runtime, model); empty: not packaged.
+    """
 
     model: str
     version: int
     digest: str
     package: Path
     variant: str
+    images: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from mlops.errors import ConfigError
 from mlops.loading import read_json, write_json
+from mlops.names import IMAGE_KINDS, image_tag
 
 T = TypeVar("T")
 
@@ -154,6 +155,22 @@ class PromoteRecord:
 
 
 @dataclass(frozen=True)
+class PackageRecord:
+    """The images that carry a version, by kind (runtime, model), as `repository@sha256:<hex>`.
+
+    `sboms` are the files that list what is in each (CycloneDX); `bytes` is what a site that has nothing pulls of each.
+    """
+
+    stage: str
+    version: int
+    digest: str
+    images: dict[str, str]
+    sboms: dict[str, str]
+    bytes: dict[str, int]
+    signed: bool
+
+
+@dataclass(frozen=True)
 class TrafficEvent:
     """The traffic that an endpoint was given at one time: percent by version."""
 
@@ -254,6 +271,11 @@ def read_record(run: Path, name: str, cls: type[T]) -> T:
     if not path.exists():
         raise ConfigError(f"{path}: is missing: run `python -m mlops {name.split('.')[0]}` in this run first")
     return read_json(cls, path)
+
+
+def images_of(version: ModelVersion) -> dict[str, str]:
+    """Return the images that carry a version, by kind; empty where it was not packaged."""
+    return {kind: version.tags[image_tag(kind)] for kind in IMAGE_KINDS if image_tag(kind) in version.tags}
 
 
 def stage_tag(version: ModelVersion, stage: str) -> str | None:

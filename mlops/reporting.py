@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from mlops.config import AzureML
 from mlops.policy import in_words
 from mlops.ports import Notice
 from mlops.evaluation import Evaluation, ModelReport
+from mlops.places import AzureML
 from mlops.records import Origin, RegisterRecord, Verdict
 
 STUDIO = "https://ml.azure.com/runs"

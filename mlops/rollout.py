@@ -17,7 +17,7 @@ from mlops.names import APPROVED, REVOKED, revoke_reason_tag
 from mlops.policy import combine
 from mlops.ports import Deployment, EndpointStatus
 from mlops.probe import predict, probe_in_turn, read_golden
-from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, stage_tag
+from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, images_of, stage_tag
 from mlops.traffic import is_settled, split, steps_to, version_before
 from mlops.verification import judge_digest, judge_golden, judge_latency, judge_live, judge_probes
 
@@ -126,7 +126,8 @@ def _move_jobs(context: Context, version: int, verdict: Verdict, events: list[Tr
 
 def _wanted(context: Context, version: ModelVersion) -> Deployment:
     stage, package = context.stage, context.package(version.version)
-    return Deployment(stage.model, version.version, version.digest, package, stage.release.variant)
+    number, variant = version.version, stage.release.variant
+    return Deployment(stage.model, number, version.digest, package, variant, images_of(version))
 
 
 def _set_traffic(context: Context, traffic: dict[int, int], reason: str, events: list[TrafficEvent]) -> None:

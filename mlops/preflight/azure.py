@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlops.config import Cluster, Stage
+from mlops.config import Stage
+from mlops.places import Cluster
 from mlops.ports import CheckLine
 from mlops.preflight.line import failure, ok, warning
 

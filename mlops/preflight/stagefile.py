@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlops.config import Cluster, Stage
+from mlops.config import Stage
+from mlops.places import Cluster
 from mlops.ports import CheckLine
 from mlops.preflight.line import failure, ok
 

@@ -46,7 +46,8 @@ SDKS = {
 BELOW_ADAPTERS = tuple(
     f"mlops.{name}"
     for name in (
-        "ports records config errors loading names client rest preflight storage snapshot manifest scored jobfile"
+        "ports records config places errors loading names client rest preflight storage snapshot manifest scored"
+        " jobfile delivery"
     ).split()
 )
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.failures import explained, reason
 from mlops.adapters.azureml.workspace import client_of
-from mlops.config import Cluster, Stage
+from mlops.config import Stage
 from mlops.errors import ConfigError, TargetError
+from mlops.places import Cluster
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import AmlCompute

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops.config import Training
 from mlops.errors import ConfigError
 from mlops.jobfile.bindings import FromInput, parse_binding
 from mlops.jobfile.literals import LITERALS, ComponentInput, literal_text
 from mlops.loading import build, read_mapping
+from mlops.places import Training
 
 FOLDER = "uri_folder"
 ASSET = "azureml:"

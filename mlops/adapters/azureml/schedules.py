@@ -20,10 +20,11 @@ from mlops.adapters.azureml.failures import explained, status_of
 from mlops.adapters.azureml.pipelinejob import pipeline_job, snapshots
 from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
-from mlops.config import Retraining, Stage
+from mlops.config import Stage
 from mlops.errors import JobError
 from mlops.jobfile.triggers import check_cron, check_time_zone
 from mlops.names import TAG_DATA_VERSION
+from mlops.places import Retraining
 from mlops.ports import ScheduleStatus
 
 if TYPE_CHECKING:

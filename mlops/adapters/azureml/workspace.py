@@ -8,8 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mlops.adapters.azureml.credentials import credential
-from mlops.config import AzureML, Stage
+from mlops.config import Stage
 from mlops.errors import ConfigError
+from mlops.places import AzureML
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
