@@ -105,7 +105,7 @@ def test_what_is_sent_for_a_deployment_is_what_the_stage_says(azure: Azure, tmp_
     assert given["model"]["assetId"].endswith(f"/models/{MODEL}/versions/1")
     assert given["compute"].endswith("/computes/cpu-cluster")
     assert given["codeConfiguration"]["scoringScript"] == "serving/azureml/batch.py"
-    assert "/environments/visionline-score/versions/" in given["environmentId"]
+    assert "/environments/visionline-batch/versions/" in given["environmentId"]
     assert (given["miniBatchSize"], given["errorThreshold"], given["resources"]["instanceCount"]) == (5, 3, 2)
     assert (given["outputAction"], given["maxConcurrencyPerInstance"]) == ("AppendRow", 1)
     assert given["retrySettings"] == {"maxRetries": 3, "timeout": "PT10M"}

@@ -17,13 +17,21 @@ REFUSED = {
     "ci": ("torch", "mlflow", "onnx", "opencv"),
     "serve": ("torch", "mlflow", "azure", "onnx", "opencv", "fastapi"),
     "score": ("torch", "mlflow", "azure-", "onnx", "opencv"),
+    "batch": ("torch", "mlflow", "azure-", "onnx", "opencv"),
     "train": ("azure", "kubernetes", "torchvision"),
     "test": ("torchvision",),
     "fuzz": ("torch",),
 }
 # What an edge device installs beside its requirements.txt, for one sink, engine or kind of token each.
 OPTIONS = sorted((ROOT / "environments/serve/options").glob("*.txt"))
-EXCEPTIONS = {"ci": ("mlflow-skinny",), "serve": ("onnxruntime",), "score": ("onnxruntime",)}
+EXCEPTIONS = {
+    "ci": ("mlflow-skinny",),
+    "serve": ("onnxruntime",),
+    "score": ("onnxruntime",),
+    "batch": ("onnxruntime",),
+}
+# What Azure ML's batch driver needs, and the numpy that it can live with: never installed beside anything else.
+APART = {"batch": ("azureml-core", "azureml-dataset-runtime", "numpy")}
 # Hosts of package registries, and the options that name one.
 HOSTS = re.compile(
     r"pypi\.(?:org|io)|pythonhosted\.org|registry\.npmjs|npmjs\.(?:org|com)|(?:deb|ftp)\.debian\.org"
@@ -78,14 +86,20 @@ def test_each_environment_is_known() -> None:
 @pytest.mark.parametrize("environment", sorted(REFUSED))
 def test_requirements_are_pinned_constrained_and_in_place(environment: str) -> None:
     pins, loose = read_pins(_environments()[environment].read_text(encoding="utf-8"))
-    assert pins and loose == []
-    assert unconstrained(pins, _constraints()) == []
+    shared = {name: version for name, version in pins.items() if name not in APART.get(environment, ())}
+    assert shared and loose == []
+    assert unconstrained(shared, _constraints()) == []
     assert out_of_place(environment, pins) == []
 
 
 def test_azures_endpoints_score_with_what_the_edge_scores_with() -> None:
     edge, score = (read_pins(_environments()[name].read_text(encoding="utf-8"))[0] for name in ("serve", "score"))
     assert {name: score.get(name) for name in edge} == edge
+
+
+def test_a_batch_scores_with_the_edges_packages_but_for_what_azures_driver_forces() -> None:
+    edge, batch = (read_pins(_environments()[name].read_text(encoding="utf-8"))[0] for name in ("serve", "batch"))
+    assert {name for name, version in batch.items() if edge.get(name) != version} == set(APART["batch"])
 
 
 @pytest.mark.parametrize("path", OPTIONS, ids=lambda path: path.stem)

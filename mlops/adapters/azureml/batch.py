@@ -16,20 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.arm import workspace_path
 from mlops.adapters.azureml.batchjobs import start
-from mlops.adapters.azureml.batchspec import AUTH, batch_deployment, batch_endpoint, serves
+from mlops.adapters.azureml.batchspec import AUTH, ENVIRONMENT, batch_deployment, batch_endpoint, serves
 from mlops.adapters.azureml.computes import ensure_cluster
 from mlops.adapters.azureml.defaultstore import names_below
 from mlops.adapters.azureml.environments import ensure_environment
 from mlops.adapters.azureml.failures import explained, reason
 from mlops.adapters.azureml.onlinelock import Lease, held
-from mlops.adapters.azureml.onlinespec import (
-    DIGEST,
-    ENVIRONMENT,
-    VARIABLES,
-    code_folder,
-    deployment_name,
-    version_of,
-)
+from mlops.adapters.azureml.onlinespec import DIGEST, VARIABLES, code_folder, deployment_name, version_of
 from mlops.adapters.azureml.onlinewait import finished, looked_up, settled
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
@@ -87,7 +80,7 @@ class BatchTarget:
             return
         if found is not None and not self._is_default(deployment.version):
             self.remove(deployment.version)
-        environment = ensure_environment(self.stage, "score", ENVIRONMENT)
+        environment = ensure_environment(self.stage, "batch", ENVIRONMENT)
         with code_folder() as code:
             entity = batch_deployment(self.stage, self.name, deployment, environment, code)
             what = f"version {deployment.version} on {self.name}"

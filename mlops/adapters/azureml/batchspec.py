@@ -1,7 +1,7 @@
 """What a batch endpoint and a deployment of it are made of, as the SDK's entities.
 
 A deployment runs serving/azureml/batch.py on the registered model, on a cluster of the stage file, in the image of
-environments/score. Which package and variant it serves is said by the variables that the script checks.
+environments/batch. Which package and variant it serves is said by the variables that the script checks.
 
 Source: learn.microsoft.com, "CLI (v2) batch deployment YAML schema".
 """
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops.adapters.azureml.onlinespec import VARIABLES, declared, deployment_name, model_asset
-from mlops.config import Stage
+from mlops.config import REPOSITORY, Stage
 from mlops.ports import Deployment
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import BatchDeployment, BatchEndpoint, ModelBatchDeployment
 
+ENVIRONMENT = REPOSITORY / "environments" / "batch"
 SCRIPT = "serving/azureml/batch.py"
 AUTH = "AADToken"  # as Azure's schema spells the only kind there is, and the SDK does not
 RETRIES = 3
