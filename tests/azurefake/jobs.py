@@ -63,13 +63,14 @@ class Plan:
     """What is to become of the jobs that are submitted.
 
     `work` is called when a step ends, to put its outputs' files into blobs; what it returns is an error. `failures`: a
-    step ends with this log. `errors`: it ends with this message, before it could write a log. `looks`: a step runs for
+    step ends with this log, or with these, by the rank of the process. `errors`: it ends with this message; without a
+    failure, before it could write a log. `looks`: a step runs for
     so many looks at its job. `preempted`: a step's node is taken away once. `reused`: a step is taken from an earlier
     job. `held`: a step runs on for ever. `cancelled`: somebody cancels the job while this step runs.
     """
 
     work: dict[str, Work] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str | dict[int, str]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     preempted: set[str] = field(default_factory=set)
@@ -204,14 +205,21 @@ def _end(azure: Azure, step: Step) -> None:
     wanted = plan(azure)
     step.ended = now()
     if step.name in wanted.failures:
-        step.logs["user_logs/std_log.txt"] = wanted.failures[step.name]
-        step.error = "Execution failed. User process 'python' exited with status code 1."
+        step.logs.update(_logs(wanted.failures[step.name]))
+        exited = "Execution failed. User process 'python' exited with status code 1."
+        step.error = wanted.errors.get(step.name, exited)
     elif step.name in wanted.errors:
         step.error = wanted.errors[step.name]
     else:
         work = wanted.work.get(step.name) or wanted.work.get("*") or _leave_something
         step.error = work(azure, step) or ""
     step.status = "Failed" if step.error else "Completed"
+
+
+def _logs(given: str | dict[int, str]) -> dict[str, str]:
+    if isinstance(given, str):
+        return {"user_logs/std_log.txt": given}
+    return {f"user_logs/std_log_process_{rank:02}.txt": text for rank, text in given.items()}
 
 
 def _leave_something(azure: Azure, step: Step) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from mlops.adapters.azureml.history import Child, History
 
 AT_ONCE = 20
+# Of a distributed step that failed.
+PROCESSES, OF_EACH = 8, 10
 WRITES = ("Running", "Finalizing")
 
 
@@ -37,10 +39,22 @@ class Follower:
                 self.report(f"{child.name}: {child.status.lower()}")
         return children
 
-    def last_line(self, child: Child) -> str | None:
-        """Return the last line that a step was heard to write."""
-        lines = self.lines.get(child.run)
-        return lines[-1] if lines else None
+    def why(self, child: Child) -> str:
+        """Return in one line why a step failed; of a step of several processes tell each one's last lines first.
+
+        Which process failed first is known where Azure names its log: then that one alone is told.
+        """
+        failure = self.history.failure(child.run)
+        told = {rank: lines for rank, lines in failure.lines.items() if lines}
+        if not failure.is_distributed:
+            return next((lines[-1] for lines in told.values()), failure.reason) or "it wrote nothing"
+        left_out = len(told) - PROCESSES
+        for rank in sorted(told)[:PROCESSES]:
+            for line in told[rank][-OF_EACH:]:
+                self.report(f"{child.name}, process {rank} | {line}")
+        ends = [f"process {rank}: {told[rank][-1]}" for rank in sorted(told)[:PROCESSES]]
+        ends += [f"[{left_out} processes are left out]"] if left_out > 0 else []
+        return "; ".join(ends) or failure.reason or "it wrote nothing"
 
     def _tell_lines(self, child: Child) -> None:
         lines = self.history.lines(child.run)

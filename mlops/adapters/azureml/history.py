@@ -1,10 +1,12 @@
 """What Azure ML remembers of a job while it goes on and afterwards: its steps, why one failed, its logs.
 
-Source: learn.microsoft.com/rest/api/azureml, "Run History" (runs/{id}/children, runs/{id}/details).
+Source: learn.microsoft.com/rest/api/azureml, "Run History" (runs/{id}/children, runs/{id}/details); the logs' names:
+azure-ai-ml, constants/_job/job.py; a failure that names its log: github.com/Azure/azureml-examples/issues/2614.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from azure.core import PipelineClient
 
 SCOPE = "https://management.azure.com/.default"
-LOGS = "user_logs/"  # what the step itself wrote; one file a process where it has several
+# What the step itself wrote: std_log.txt, or a file a process as std_log_process_01.txt.
+LOG = re.compile(r"user_logs/std_log(?:\D*?(\d+))?(?:_ps)?\.txt")
 REUSED = "azureml.isreused"
 
 
@@ -37,6 +40,18 @@ class Child:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Why a step failed: what Azure says, and what its processes wrote, by rank.
+
+    Azure names the log of the process whose failure it saw first; where it names none, the lines of all are here.
+    """
+
+    reason: str
+    lines: dict[int, list[str]]
+    is_distributed: bool
+
+
+@dataclass(frozen=True)
 class History:
     """The run history of the stage's workspace. Each call raises StepError where Azure does not answer well."""
 
@@ -49,14 +64,20 @@ class History:
 
     def reason(self, run: str) -> str:
         """Return what Azure says of why a run failed; empty where it says nothing."""
-        error = (self._details(run).get("error") or {}).get("error") or {}
-        return " ".join(SECRETS.sub("[hidden]", str(error.get("message") or "")).split())
+        return _reason(self._details(run))
 
     def lines(self, run: str) -> list[str]:
         """Return the lines that a step wrote so far, of its first process; nothing where it wrote nothing."""
-        logs = self._logs(run)
-        names = sorted(name for name in logs if name.startswith(LOGS))
-        return _lines(logs[names[0]]) if names else []
+        logs = _processes(self._logs(run))
+        return _lines(logs[min(logs)]) if logs else []
+
+    def failure(self, run: str) -> Failure:
+        """Return why a step failed."""
+        details = self._details(run)
+        logs, said = _processes(details.get("logFiles") or {}), _reason(details)
+        named = [rank for name in LOG.finditer(said) if (rank := int(name[1] or 0)) in logs]
+        told = named[:1] or sorted(logs)
+        return Failure(said, {rank: _lines(logs[rank]) for rank in told}, len(logs) > 1)
 
     def lines_of(self, run: str, log: str) -> list[str]:
         """Return the lines of one log of a run; nothing where it did not write that."""
@@ -95,6 +116,17 @@ def _child(run: dict[str, Any]) -> Child:
     return Child(
         run.get("displayName") or run["runId"], run["runId"], status, run.get("startTimeUtc"), run.get("endTimeUtc")
     )
+
+
+def _reason(details: dict[str, Any]) -> str:
+    error = (details.get("error") or {}).get("error") or {}
+    return " ".join(SECRETS.sub("[hidden]", str(error.get("message") or "")).split())
+
+
+def _processes(logs: dict[str, str]) -> dict[int, str]:
+    """Return the addresses of a step's own logs, by the rank of the process that wrote it."""
+    found = {LOG.fullmatch(name): url for name, url in logs.items()}
+    return {int(name[1] or 0): url for name, url in found.items() if name}
 
 
 def _lines(url: str) -> list[str]:

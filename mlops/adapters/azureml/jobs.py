@@ -146,8 +146,9 @@ def _failure(job: Mapping[str, Any], children: list[Child], follower: Follower) 
     failed = next((child for child in children if child.status == "Failed"), None)
     if failed is None:
         return JobError(f"job {name}: {follower.history.reason(name) or job['status'].lower()}: see {link}")
-    why = follower.last_line(failed) or follower.history.reason(failed.run) or "it wrote nothing"
-    return JobError(f"job {name}: step {failed.name} failed: {why}: see {link}")
+    why = follower.why(failed)
+    again = "mend it and run the step again"
+    return JobError(f"job {name}: step {failed.name} failed: {why}: see {link}, {again}")
 
 
 def _step(child: Child) -> JobStep:

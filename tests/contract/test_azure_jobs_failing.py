@@ -1,0 +1,149 @@
+"""A training job that fails on (a fake of) Azure ML: the step that failed is told, nothing else changes, a rerun ends it.
+
+The job is the real one, submitted by the real step; only its nodes stand in for themselves. One workspace serves all
+tests, which is what a rerun finds, and uploads the code once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from azurefake.certificates import Authority
+from azurefake.fixture import OTHERS, complaints, forget_clients, running_azure
+from azurefake.jobs import Plan, Step, on_job, put_output
+from azurefake.stages import azure_stage, write_stages
+from azurefake.state import Azure
+
+from mlops.adapters.azureml import jobs
+from mlops.adapters.azureml.datastore import open_data_store
+from mlops.adapters.azureml.following import OF_EACH, PROCESSES
+from mlops.cli import main
+from mlops.config import REPOSITORY
+from mlops.context import run_folder
+from mlops.names import JOB_FILE
+from mlops.records import RegisterRecord, TrainRecord, Verdict, read_record, write_record
+
+STEPS = list(yaml.safe_load((REPOSITORY / JOB_FILE).read_text(encoding="utf-8"))["jobs"])
+TRAIN = ["train", "--stage", "dev", "--run", "r1"]
+LOG = "".join(f"line {number}\n" for number in range(50)) + "RuntimeError: image 7 is black\n"
+WAITS = "".join(f"epoch {number}\n" for number in range(99)) + "RuntimeError: Connection closed by peer\n"
+TRACEBACK = ["Traceback (most recent call last):", "  File train.py", "ValueError: image 7 is black"]
+RAISES = "\n".join(TRACEBACK)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory, azure_authority: Authority) -> Iterator[Azure]:
+    """Put one fake Azure in place of the real one for all tests here."""
+    folder = tmp_path_factory.mktemp("azure")
+    with pytest.MonkeyPatch.context() as patch, running_azure(folder, azure_authority) as fake:
+        for name in (*OTHERS, "GITHUB_REPOSITORY", "SYSTEM_COLLECTIONURI"):
+            patch.delenv(name, raising=False)
+        for name, value in {**fake.environment(), "VISIONLINE_STAGES": str(write_stages(folder / "stages"))}.items():
+            patch.setenv(name, value)
+        patch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
+        forget_clients()
+        yield fake
+        forget_clients()
+    assert complaints(fake) == []
+
+
+@pytest.fixture
+def going(workspace: Azure, tmp_path: Path) -> Plan:
+    """Return how the next job goes; the run has data, and the registration leaves a verdict."""
+    workspace.more["jobs"] = plan = Plan()
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "images").write_text("pixels")
+    write_record(run_folder("r1"), "data", open_data_store(azure_stage("dev")).publish("stripes", tmp_path / "raw"))
+    on_job(workspace, "register", register)
+    return plan
+
+
+def register(azure: Azure, step: Step) -> None:
+    """Leave what a registration leaves, less the package."""
+    verdict = {"outcome": "promote", "reason": "all rules pass", "rules": []}
+    record = {"model": "m", "version": 1, "digest": "sha256:1", "data_version": "d", "git_commit": "c"}
+    put_output(azure, step, "registration", {"register.json": json.dumps({**record, "verdict": verdict}).encode()})
+
+
+def trained(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str], str]:
+    """Run the real step, and return its exit code, what it said, and what it wrote to stderr."""
+    capsys.readouterr()
+    said: list[str] = []
+    code = main(TRAIN, said.append)
+    return code, said, capsys.readouterr().err
+
+
+def records() -> dict[str, Any]:
+    """Return all files of the run, each of which is JSON."""
+    return {path.name: json.loads(path.read_text()) for path in run_folder("r1").rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_job_that_fails_at_a_step_names_it_and_a_rerun_ends_it(
+    going: Plan, capsys: pytest.CaptureFixture[str], step: str
+) -> None:
+    going.failures[step] = LOG
+    code, said, error = trained(capsys)
+    (failed,) = going.steps
+    page = f"https://ml.azure.com/runs/{failed}?wsid="
+    assert error.startswith(f"error: job {failed}: step {step} failed: RuntimeError: image 7 is black: see {page}")
+    assert (code, error.count("\n"), error.endswith(", mend it and run the step again\n")) == (1, 1, True)
+    assert [line for line in said if line.startswith(f"{step} | ")][-2:] == [
+        f"{step} | line 49",
+        f"{step} | RuntimeError: image 7 is black",
+    ]
+    assert set(records()) == {"data.json"}
+
+    going.failures.clear()
+    code, said, error = trained(capsys)
+    assert (code, error, said[-1]) == (0, "", "m: version 1: all rules pass")
+    assert set(records()) == {"data.json", "train.json", "register.json"}
+    train = read_record(run_folder("r1"), "train", TrainRecord)
+    assert list(going.steps) == [failed, train.job]
+    assert {name: one.status for name, one in train.steps.items()} == dict.fromkeys(STEPS, "completed")
+    registered = read_record(run_folder("r1"), "register", RegisterRecord)
+    assert registered == RegisterRecord("m", 1, "sha256:1", "d", "c", Verdict("promote", "all rules pass"))
+
+
+def told_by_process(said: list[str], rank: int) -> list[str]:
+    start = f"train, process {rank} | "
+    return [line.removeprefix(start) for line in said if line.startswith(start)]
+
+
+def test_of_a_distributed_step_each_process_tells_its_last_lines(
+    going: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    going.failures["train"] = {0: WAITS, 1: RAISES}
+    code, said, error = trained(capsys)
+    both = "process 0: RuntimeError: Connection closed by peer; process 1: ValueError: image 7 is black"
+    assert (code, f"step train failed: {both}: see https://" in error) == (1, True), error
+    assert told_by_process(said, 1) == TRACEBACK
+    assert told_by_process(said, 0) == WAITS.splitlines()[-OF_EACH:]
+
+
+@pytest.mark.parametrize("rank", [1, 10])
+def test_the_process_whose_log_azure_names_is_told_alone(
+    going: Plan, capsys: pytest.CaptureFixture[str], rank: int
+) -> None:
+    going.failures["train"] = {**dict.fromkeys(range(rank), WAITS), rank: RAISES}
+    log = f"user_logs/std_log_process_{rank:02}.txt"
+    going.errors["train"] = f"User process 'python' exited with status code 1. Please check log file '{log}'."
+    code, said, error = trained(capsys)
+    assert f"step train failed: process {rank}: ValueError: image 7 is black: see https://" in error
+    assert told_by_process(said, rank) == TRACEBACK
+    assert not [line for line in said if ", process " in line and f"process {rank} |" not in line]
+
+
+def test_of_many_processes_some_are_told_and_the_others_counted(
+    going: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    going.failures["train"] = dict.fromkeys(range(PROCESSES + 3), RAISES)
+    code, said, error = trained(capsys)
+    last = f"process {PROCESSES - 1}: ValueError: image 7 is black; [3 processes are left out]: see https://"
+    assert last in error and f"process {PROCESSES}:" not in error
+    assert len([line for line in said if ", process " in line]) == len(TRACEBACK) * PROCESSES
