@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from azurefake import online, scoring
 from azurefake.stages import write_stages
 from azurefake.state import Azure
 from online_endpoints import NAME, Served, changing, registered
-from running_endpoint import REPOSITORY, wait_for
+from running_endpoint import wait_for
+from step_process import run_step
 
 from mlops.adapters.azureml.onlinelock import held
 from mlops.adapters.azureml.registry import open_registry
@@ -51,11 +51,10 @@ class Release:
         """Return what production says of a version."""
         return self.registry.versions(self.served.stage.model)[version].tags["production"]
 
-    def step(self, name: str, *flags: str, run: str = "run") -> subprocess.CompletedProcess[str]:
+    def step(self, name: str, *flags: str, run: str = "run", fresh: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a step to its end; nothing that it says or writes may hold a secret."""
-        line = [sys.executable, "-m", "mlops", name, "--stage", "production", "--run", run, *flags]
         environment = {**os.environ, "VISIONLINE_STAGES": str(self.folder / "stages")}
-        done = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120)
+        done = run_step(name, "--stage", "production", "--run", run, *flags, env=environment, fresh=fresh)
         records = [path.read_text() for path in self.folder.rglob("runs/**/*.json")]
         assert Azure.SECRET not in "".join([done.stdout, done.stderr, *records])
         return done
@@ -104,7 +103,7 @@ def live_traffic(release: Release) -> Iterator[list[int]]:
 
 
 def test_the_first_release_then_a_canary_in_steps_then_a_verification(release: Release) -> None:
-    done = release.step("deploy", run="first")
+    done = release.step("deploy", run="first", fresh=True)
     assert (done.returncode, release.state()) == (0, ({1: 100}, [1])), done.stderr
     release.approve(2)
     release.azure.requests.clear()
@@ -123,7 +122,7 @@ def test_the_first_release_then_a_canary_in_steps_then_a_verification(release: R
         {str(int(name[1:])): percent for name, percent in step.items()} for step in steps
     ]
     release.azure.requests.clear()
-    done = release.step("verify")
+    done = release.step("verify", fresh=True)
     assert done.returncode == 0 and "golden" in done.stdout, done.stdout + done.stderr
     assert changing(release.azure) == []
 
@@ -177,7 +176,7 @@ def test_a_quota_error_is_no_verdict_on_the_version_and_a_rerun_releases_it(rele
 def test_a_rollback_serves_the_version_before_at_once(release: Release) -> None:
     release.approve(2)
     release.serve(2)
-    done = release.step("rollback", "--reason", "it mistakes boots for bags")
+    done = release.step("rollback", "--reason", "it mistakes boots for bags", fresh=True)
     assert done.returncode == 0, done.stderr
     assert release.served.changes() == ["PUT /deployments/v01", "PUT /", "DELETE /deployments/v02"]
     assert release.traffics() == [{"v01": 100}]
