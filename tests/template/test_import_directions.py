@@ -47,7 +47,7 @@ BELOW_ADAPTERS = tuple(
     f"mlops.{name}"
     for name in (
         "ports records config places errors loading names client rest preflight storage snapshot manifest scored"
-        " jobfile delivery"
+        " jobfile delivery holder"
     ).split()
 )
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.

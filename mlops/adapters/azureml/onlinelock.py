@@ -8,8 +8,6 @@ Source: learn.microsoft.com/rest/api/storageservices/lease-blob.
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from mlops.adapters.azureml.defaultstore import default_blob
 from mlops.adapters.azureml.failures import explained, status_of
 from mlops.config import Stage
 from mlops.errors import BusyError, TargetError
+from mlops.holder import holder
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobLeaseClient
@@ -81,17 +80,6 @@ def held(stage: Stage, endpoint: str) -> Iterator[Lease]:
         yield lease
     finally:
         lease.release()
-
-
-def holder() -> str:
-    """Return who this process is to others: the pipeline run where there is one, else the process and its machine."""
-    given = os.environ.get
-    if given("GITHUB_RUN_ID"):
-        return f"{given('GITHUB_SERVER_URL')}/{given('GITHUB_REPOSITORY')}/actions/runs/{given('GITHUB_RUN_ID')}"
-    if given("BUILD_BUILDID"):
-        where = f"{given('SYSTEM_TEAMFOUNDATIONCOLLECTIONURI', '')}{given('SYSTEM_TEAMPROJECT', '')}"
-        return f"{where}/_build/results?buildId={given('BUILD_BUILDID')}"
-    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _acquired(blob: BlobClient, endpoint: str) -> BlobLeaseClient:
