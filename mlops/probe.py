@@ -1,6 +1,8 @@
 """Asks deployments for predictions on a package's golden set, over the Open Inference Protocol v2, and times them.
 
-It judges nothing: mlops.verification does. Protocol: https://github.com/kserve/open-inference-protocol (REST, v2).
+It judges nothing: mlops.verification does. What a deployment answers, errors too, is its own; where no answer comes at
+all, the network may be as much to blame, so that is told apart. Protocol:
+https://github.com/kserve/open-inference-protocol (REST, v2).
 """
 
 from __future__ import annotations
@@ -9,10 +11,9 @@ import base64
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlops.errors import ConfigError
-from mlops.client import JsonClient
+from mlops.client import Answer, JsonClient
 from mlops.loading import build, read_json
 from mlops.names import GOLDEN_FILE
 from mlops.ports import DeploymentStatus
@@ -37,11 +38,22 @@ class Golden:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """A request to which no answer came, good or bad: refused, cut off, or too late. `reason`: what the system says."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Probes:
-    """What a deployment answered to single frames: milliseconds of each answer, reasons of those that failed."""
+    """What a deployment answered to single frames: milliseconds of each answer, reasons of those that failed.
+
+    `lost` are those that got no answer.
+    """
 
     milliseconds: tuple[float, ...]
     failures: tuple[str, ...]
+    lost: tuple[Lost, ...] = ()
 
 
 def read_golden(package: Path) -> Golden:
@@ -55,12 +67,13 @@ def read_golden(package: Path) -> Golden:
     return golden
 
 
-def predict(deployment: DeploymentStatus, golden: Golden) -> Predictions | str:
-    """Return what one deployment predicts for all golden frames, or the reason why it does not."""
+def predict(deployment: DeploymentStatus, golden: Golden) -> Predictions | Lost | str:
+    """Return what one deployment predicts for all golden frames, why it says that it does not, or Lost."""
     with JsonClient(deployment.url) as client:
         answer = _infer(client, deployment, golden, 0, golden.shape[0])
-    if answer.status != 200:
-        return f"{answer.status} {answer.body}"
+    failure = _failure(answer)
+    if failure is not None:
+        return failure
     outputs = {output["name"]: output["data"] for output in answer.body["outputs"]}
     classes = len(outputs["probabilities"]) // golden.shape[0]
     rows = [outputs["probabilities"][i : i + classes] for i in range(0, len(outputs["probabilities"]), classes)]
@@ -70,7 +83,7 @@ def predict(deployment: DeploymentStatus, golden: Golden) -> Predictions | str:
 def probe_in_turn(deployments: list[DeploymentStatus], golden: Golden, requests: int) -> list[Probes]:
     """Send single frames to each deployment in turn, A B A B, so that a busy machine slows all alike."""
     clients = [JsonClient(deployment.url) for deployment in deployments]
-    seen: list[list[tuple[float, str | None]]] = [[] for _ in deployments]
+    seen: list[list[tuple[float, Lost | str | None]]] = [[] for _ in deployments]
     for number in range(requests):
         for client, deployment, results in zip(clients, deployments, seen, strict=True):
             results.append(_timed(client, deployment, golden, number % golden.shape[0]))
@@ -79,19 +92,28 @@ def probe_in_turn(deployments: list[DeploymentStatus], golden: Golden, requests:
     return [_probes(results) for results in seen]
 
 
-def _probes(results: list[tuple[float, str | None]]) -> Probes:
+def _probes(results: list[tuple[float, Lost | str | None]]) -> Probes:
     good = tuple(milliseconds for milliseconds, failure in results if failure is None)
-    return Probes(good, tuple(failure for _, failure in results if failure is not None))
+    failures = tuple(failure for _, failure in results if isinstance(failure, str))
+    return Probes(good, failures, tuple(failure for _, failure in results if isinstance(failure, Lost)))
 
 
-def _timed(client: JsonClient, deployment: DeploymentStatus, golden: Golden, index: int) -> tuple[float, str | None]:
+def _timed(
+    client: JsonClient, deployment: DeploymentStatus, golden: Golden, index: int
+) -> tuple[float, Lost | str | None]:
     start = time.perf_counter()
     answer = _infer(client, deployment, golden, index, index + 1)
     milliseconds = (time.perf_counter() - start) * 1000
-    return milliseconds, None if answer.status == 200 else f"{answer.status} {answer.body}"
+    return milliseconds, _failure(answer)
 
 
-def _infer(client: JsonClient, deployment: DeploymentStatus, golden: Golden, first: int, last: int) -> Any:
+def _failure(answer: Answer) -> Lost | str | None:
+    if answer.status == 0:
+        return Lost(str(answer.body))
+    return None if answer.status == 200 else f"{answer.status} {answer.body}"
+
+
+def _infer(client: JsonClient, deployment: DeploymentStatus, golden: Golden, first: int, last: int) -> Answer:
     size = _frame_size(golden)
     data = list(base64.b64decode(golden.frames_base64)[first * size : last * size])
     tensor = {"name": "frames", "shape": [last - first, *golden.shape[1:]], "datatype": "UINT8", "data": data}

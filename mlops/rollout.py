@@ -2,7 +2,8 @@
 
 Start the new deployment beside the old, verify it, move traffic by the stage's steps, verify at each, remove the old. A
 version that fails gives the traffic back, is revoked, and is removed, in this order: so whoever is killed in between
-leaves an endpoint that serves, and a rerun that ends the work. The caller holds the target's lock.
+leaves an endpoint that serves, and a rerun that ends the work. One that could not be judged, as where the connection
+to it was lost, goes the same way but is not revoked: a rerun tries it again. The caller holds the target's lock.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from mlops.context import Context
 from mlops.errors import DeployError, RegistryError, TargetError
 from mlops.goldenfiles import best_only, predict_files
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
-from mlops.policy import combine
 from mlops.ports import Deployment, EndpointStatus
 from mlops.probe import predict, probe_in_turn, read_golden
 from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, images_of, stage_tag
 from mlops.traffic import is_settled, split, steps_to, version_before
-from mlops.verification import judge_digest, judge_golden, judge_latency, judge_live, judge_probes
+from mlops.verification import judge_digest, judge_golden, judge_latency, judge_live, judge_probes, verdict_of
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.1  # at least; of a long bake there are POLLS looks, for each may be several calls of a cloud
+POLLS = 20
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ def inspect(context: Context, version: ModelVersion, before: int | None, live_fr
     if not deployment.is_online:
         scored = predict_files(context.scorer, context.data, _wanted(context, version), golden)
         rule = judge_golden(best_only(golden), stage.release.variant, scored, limits.max_score_difference)
-        return combine((judge_digest(deployment, version.digest), rule))
+        return verdict_of((judge_digest(deployment, version.digest), rule))
     others = [status.deployments[before]] if before in status.deployments else []
     probes = probe_in_turn([deployment, *others], golden, limits.requests)
     actual = predict(deployment, golden)
-    return combine(
+    return verdict_of(
         (
             judge_digest(deployment, version.digest),
             judge_golden(golden, stage.release.variant, actual, limits.max_score_difference),
@@ -139,12 +140,13 @@ def _set_traffic(context: Context, traffic: dict[int, int], reason: str, events:
 def _bake(context: Context, version: int, live_from: tuple[int, int]) -> None:
     """Let live traffic reach the version for as long as the stage says, or until a live request failed."""
     limits = context.stage.release.verify
+    pause = max(POLL_SECONDS, limits.bake_seconds / POLLS)
     deadline = time.monotonic() + limits.bake_seconds
-    while time.monotonic() < deadline:
+    while (left := deadline - time.monotonic()) > 0:
         requests, errors = _live_counts(context.target.status(), version)
         if judge_live(requests - live_from[0], errors - live_from[1], limits).outcome != "promote":
             return
-        time.sleep(POLL_SECONDS)
+        time.sleep(min(pause, left))
 
 
 def _live_counts(status: EndpointStatus, version: int) -> tuple[int, int]:
@@ -160,19 +162,23 @@ def _remove_others(context: Context, version: int) -> None:
 
 def _put_back(context: Context, move: Move, verdict: Verdict, events: list[TrafficEvent]) -> None:
     stage, version, before = context.stage, move.desired.version, move.before
+    is_bad = verdict.outcome == "reject"
     if move.is_escape:
+        first = "promote a version that works, then " if is_bad else ""
         raise TargetError(
             f"{stage.name}: version {version} failed ({verdict.reason}) and version {before}, which still serves, is "
-            f"revoked: promote a version that works, then run `deploy --stage {stage.name}`"
+            f"revoked: {first}run `deploy --stage {stage.name}`"
         )
     if context.target.status().traffic.get(version):
         back = {} if before is None else {before: 100}
         _set_traffic(context, back, f"traffic back to {before or 'nothing'}: {verdict.reason}", events)
-    context.registry.set_tag(stage.model, version, revoke_reason_tag(stage.name), verdict.reason)
-    context.registry.set_tag(stage.model, version, stage.name, REVOKED)
+    if is_bad:
+        context.registry.set_tag(stage.model, version, revoke_reason_tag(stage.name), verdict.reason)
+        context.registry.set_tag(stage.model, version, stage.name, REVOKED)
     if version in context.target.status().deployments:
         context.target.remove(version)
-    context.report(f"{stage.name}: version {version} is revoked: {verdict.reason}")
+    what = "is revoked" if is_bad else "is removed and stays approved"
+    context.report(f"{stage.name}: version {version} {what}: {verdict.reason}")
 
 
 def _record(

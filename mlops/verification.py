@@ -1,15 +1,33 @@
-"""Pure rules that judge a deployment: what it serves, what it predicts, how often it fails and how fast it answers."""
+"""Pure rules that judge a deployment: what it serves, what it predicts, how often it fails and how fast it answers.
+
+Whatever it answers is held against it. Where no answer comes at all, nobody can tell from here whether the network or
+the version is to blame: such a version does not serve, and is not rejected either, but an error.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from mlops.config import Verify
+from mlops.policy import combine
 from mlops.ports import DeploymentStatus
-from mlops.probe import Golden, Predictions, Probes
-from mlops.records import RuleResult
+from mlops.probe import Golden, Lost, Predictions, Probes
+from mlops.records import RuleResult, Verdict
 
 PROMOTE, REJECT, ERROR = "promote", "reject", "error"
+BLAMELESS = "no version is to blame: run the step again"
+
+
+def verdict_of(rules: Sequence[RuleResult]) -> Verdict:
+    """Return reject where any rule says so, else error where one could not be judged, else promote.
+
+    What a version was seen to do wrong stays wrong where a connection was lost as well.
+    """
+    judged = [rule for rule in rules if rule.outcome != ERROR]
+    rejected = any(rule.outcome == REJECT for rule in judged)
+    return replace(combine(judged if rejected else rules), rules=tuple(rules))
 
 
 def judge_digest(deployment: DeploymentStatus, expected: str) -> RuleResult:
@@ -19,11 +37,13 @@ def judge_digest(deployment: DeploymentStatus, expected: str) -> RuleResult:
     return RuleResult("digest", REJECT, f"serves {deployment.digest}, the registry says {expected}")
 
 
-def judge_golden(golden: Golden, variant: str, actual: Predictions | str, tolerance: float) -> RuleResult:
+def judge_golden(golden: Golden, variant: str, actual: Predictions | Lost | str, tolerance: float) -> RuleResult:
     """The deployment predicts for the golden frames what the evaluation saw."""
     expected = golden.variants.get(variant)
     if expected is None:
         return RuleResult("golden", ERROR, f"golden.json knows no variant {variant}: evaluate the model again")
+    if isinstance(actual, Lost):
+        return RuleResult("golden", ERROR, f"golden frames got no answer ({actual.reason}): {BLAMELESS}")
     if isinstance(actual, str):
         return RuleResult("golden", REJECT, f"golden frames were not answered: {actual}")
     changed = sum(1 for a, b in zip(expected.labels, actual.labels, strict=False) if a != b)
@@ -46,12 +66,16 @@ def largest_difference(expected: Predictions, actual: Predictions) -> float:
 
 def judge_probes(probes: Probes, limits: Verify) -> RuleResult:
     """The deployment answers the probes."""
-    sent = len(probes.milliseconds) + len(probes.failures)
+    failed, lost = len(probes.failures), len(probes.lost)
+    sent = len(probes.milliseconds) + failed + lost
     if not sent:
         return RuleResult("probes", ERROR, "no probe was sent: release.verify.requests must be at least 1")
-    if len(probes.failures) / sent > limits.max_error_rate:
-        return RuleResult("probes", REJECT, f"{len(probes.failures)} of {sent} probes failed: {probes.failures[0]}")
-    return RuleResult("probes", PROMOTE, f"{sent - len(probes.failures)} of {sent} probes answered")
+    if failed / sent > limits.max_error_rate:
+        return RuleResult("probes", REJECT, f"{failed} of {sent} probes failed: {probes.failures[0]}")
+    if lost / sent > limits.max_error_rate:
+        told = f"{lost} of {sent} probes got no answer ({probes.lost[0].reason}): {BLAMELESS}"
+        return RuleResult("probes", ERROR, told)
+    return RuleResult("probes", PROMOTE, f"{sent - failed - lost} of {sent} probes answered")
 
 
 def judge_latency(probes: Probes, before: Probes | None, limits: Verify) -> RuleResult:
@@ -59,7 +83,7 @@ def judge_latency(probes: Probes, before: Probes | None, limits: Verify) -> Rule
     if before is None or not before.milliseconds:
         return RuleResult("latency", PROMOTE, "no version before it to compare with")
     if not probes.milliseconds:
-        # A version that fails each probe is bad; one that got none can't be judged.
+        # A version that fails each probe is bad; one that got none, or lost all, can't be judged.
         return RuleResult("latency", REJECT if probes.failures else ERROR, "no probe was answered")
     ratio = median(probes.milliseconds) / median(before.milliseconds)
     outcome = PROMOTE if ratio <= limits.max_latency_ratio else REJECT

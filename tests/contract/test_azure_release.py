@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 from azurefake import online, scoring
+from azurefake.faults import Drop, Fault
+from azurefake.message import Request, refusal
 from azurefake.stages import write_stages
 from azurefake.state import Azure
 from online_endpoints import NAME, Served, changing, registered
@@ -203,3 +206,48 @@ def test_a_token_that_expires_during_a_release_is_renewed(azure: Azure, tmp_path
     asked = wait_for(lambda: azure.sent("POST", "/oauth2/v2.0/token"))
     assert len(asked) >= 2
     assert release.served.resource()["properties"]["traffic"] == {"v01": 100}
+
+
+class WhileItHasTraffic(Fault):
+    """Breaks off requests to an endpoint as long as a deployment has traffic and there are drops left."""
+
+    def __init__(self, release: Release, deployment: str, drops: int) -> None:
+        super().__init__("POST", "/score", deque([Drop()] * drops))
+        self._has_traffic = lambda: release.served.resource()["properties"]["traffic"].get(deployment)
+
+    def matches(self, request: Request) -> bool:
+        """Tell whether this is such a request."""
+        return super().matches(request) and bool(self._has_traffic())
+
+
+def test_a_connection_that_is_lost_before_there_is_traffic_blames_no_version(release: Release) -> None:
+    release.serve(1)
+    release.approve(2)
+    # The first request finds out whether there is a way to it; the next one is the first probe.
+    release.azure.fail("POST", "/score", refusal(424, "Failed", "No frames."), Drop())
+    done = release.step("deploy")
+    assert done.returncode == 1, done.stdout
+    assert "got no answer" in done.stdout and "no version is to blame: run the step again" in done.stdout
+    assert (release.state(), release.tag(2), release.traffics()) == (({1: 100}, [1]), "approved", [])
+    assert release.step("deploy").returncode == 0
+    assert release.state() == ({2: 100}, [2])
+
+
+def test_a_connection_that_is_lost_at_the_canary_gives_the_traffic_back_and_a_rerun_goes_on(release: Release) -> None:
+    release.serve(1)
+    release.approve(2)
+    release.azure.faults.append(WhileItHasTraffic(release, "v02", 1))
+    done = release.step("deploy")
+    assert (done.returncode, release.traffics()) == (1, [{"v01": 90, "v02": 10}, {"v01": 100}]), done.stdout
+    assert (release.state(), release.tag(2)) == (({1: 100}, [1]), "approved")
+    assert release.step("deploy").returncode == 0
+    assert release.state() == ({2: 100}, [2])
+
+
+def test_a_container_that_fails_beside_a_lost_connection_is_still_rejected(release: Release) -> None:
+    release.serve(1)
+    release.approve(2)
+    scoring.break_down(release.azure, "v02", every=1)
+    release.azure.fail("POST", "/score", refusal(424, "Failed", "No frames."), Drop())
+    assert release.step("deploy").returncode == 2
+    assert (release.state(), release.tag(2)) == (({1: 100}, [1]), "revoked")

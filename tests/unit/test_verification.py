@@ -6,9 +6,11 @@ import pytest
 
 from mlops.config import Verify
 from mlops.ports import DeploymentStatus
-from mlops.probe import Golden, Predictions, Probes
-from mlops.verification import judge_digest, judge_golden, judge_latency, judge_live, judge_probes
+from mlops.probe import Golden, Lost, Predictions, Probes
+from mlops.records import RuleResult
+from mlops.verification import judge_digest, judge_golden, judge_latency, judge_live, judge_probes, verdict_of
 
+LOST = Lost("Connection reset by peer")
 LIMITS = Verify(requests=10, bake_seconds=0, max_score_difference=0.01, max_error_rate=0.1, max_latency_ratio=2.0)
 RIGHT = Predictions(("Bag", "Coat"), ((0.9, 0.1), (0.2, 0.8)))
 GOLDEN = Golden((2, 1, 1, 3), "", {"int8": RIGHT})
@@ -64,6 +66,33 @@ def test_a_version_slower_than_the_limit_is_rejected() -> None:
     assert judge_latency(Probes((2.9, 3.0, 2.8), ()), before, LIMITS).outcome == "reject"
     assert judge_latency(Probes((), ("500",)), before, LIMITS).outcome == "reject"
     assert judge_latency(Probes((), ()), before, LIMITS).outcome == "error"
+
+
+def test_where_no_answer_comes_it_is_an_error_that_blames_nobody() -> None:
+    lost = Probes((1.0,) * 8, (), (LOST,) * 2)
+    results = [judge_probes(lost, LIMITS), judge_golden(GOLDEN, "int8", LOST, 0.01)]
+    assert [result.outcome for result in results] == ["error", "error"]
+    assert all("Connection reset by peer" in one.reason and "no version is to blame" in one.reason for one in results)
+    assert judge_probes(Probes((1.0,) * 9, (), (LOST,)), LIMITS).outcome == "promote"
+    assert judge_latency(Probes((), (), (LOST,)), Probes((1.0,), ()), LIMITS).outcome == "error"
+
+
+def test_what_was_answered_wrongly_is_rejected_though_a_connection_was_lost_as_well() -> None:
+    both = Probes((), ("500 broken",), (LOST,))
+    assert [judge(both).outcome for judge in (_probed, _timed)] == ["reject", "reject"]
+    rules = [RuleResult("golden", "error", "no answer"), RuleResult("live", "reject", "3 of 20 failed")]
+    verdict = verdict_of(rules)
+    assert (verdict.outcome, verdict.reason, list(verdict.rules)) == ("reject", "live: 3 of 20 failed", rules)
+    assert verdict_of(rules[:1]).outcome == "error"
+    assert verdict_of([]).outcome == "error"
+
+
+def _probed(probes: Probes) -> RuleResult:
+    return judge_probes(probes, LIMITS)
+
+
+def _timed(probes: Probes) -> RuleResult:
+    return judge_latency(probes, Probes((1.0,), ()), LIMITS)
 
 
 def test_live_errors_over_the_limit_are_rejected() -> None:
