@@ -45,11 +45,12 @@ class Registry(Protocol):
 
 @dataclass(frozen=True)
 class JobResult:
-    """A job that completed: its steps by name and its outputs' folders by name."""
+    """A job that completed: its steps, its outputs' folders, and the inputs that it was given, all by name."""
 
     name: str
     steps: dict[str, JobStep]
     outputs: dict[str, str]
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,10 @@ class JobRunner(Protocol):
         """Start the job and leave it. Raises ConfigError where jobs live no longer than the process that waits."""
 
     def result(self, job: str, report: Callable[[str], None]) -> JobResult:
-        """Wait for a job that was submitted, as `run` does. Raises ConfigError as `submit` does."""
+        """Wait for a job that was submitted, as `run` does; raises JobError where it is another stage's, too.
+
+        Raises ConfigError as `submit` does.
+        """
 
 
 @dataclass(frozen=True)

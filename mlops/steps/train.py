@@ -81,14 +81,12 @@ def submit(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> 
 
 
 def collect(context: Context, job: str) -> TrainRecord:
-    """Wait for a job that was started before, in this run or in another, and record it. Raises JobError."""
+    """Wait for a job of this stage that was started before, in this run or in another, and record it as `train` does.
+
+    Raises JobError where it fails, or is another stage's.
+    """
     result = context.jobs.result(job, context.report)
-    path = record_path(context.run, "submitted")
-    known = read_json(SubmittedRecord, path) if path.exists() else None
-    if known is not None and known.job == job:
-        return _record(context, result, known.data_version, known.champion)
-    registered = read_json(RegisterRecord, record_path(Path(result.outputs["registration"]), "register"))
-    return _record(context, result, registered.data_version, None)
+    return _record(context, result, result.inputs["data_version"], _champion_of(result.inputs))
 
 
 def _record(context: Context, result: JobResult, data_version: str, champion: int | None) -> TrainRecord:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from mlops.config import REPOSITORY
 from mlops.errors import ConfigError, JobError
 from pipelines import Workshop
 from running_endpoint import wait_for
+from step_process import StepProcess, run_step
 
 STEPS = ["prepare", "train", "export", "evaluate", "register", "report"]
 TRAINING = {
@@ -297,6 +296,30 @@ def test_a_job_that_was_not_waited_for_is_waited_for_later(
         runner.result("unknown", silent)
 
 
+@pytest.mark.parametrize("tags, owner", [({"stage": "qa"}, "stage qa's"), ({}, "no stage's")])
+def test_a_job_of_another_stage_is_refused_in_one_line_and_not_waited_for(
+    azure: Azure, going: Plan, runner: AzureJobRunner, job_file: Path, tags: dict[str, str], owner: str
+) -> None:
+    submitted = runner.submit(job_file, {"text": "hello"})
+    going.held = "first"
+    assert sent_job(azure)["tags"] == {"stage": "dev"}
+    next(one for id, one in azure.resources.items() if id.endswith(submitted.name))["properties"]["tags"] = tags
+    with pytest.raises(JobError, match=f"^job {submitted.name}: is {owner}, not dev's: name the --stage that started"):
+        runner.result(submitted.name, silent)
+    assert not azure.sent("GET", "/children")
+
+
+def test_a_job_that_is_taken_later_is_recorded_as_one_that_was_waited_for(
+    azure: Azure, runner: AzureJobRunner, job_file: Path
+) -> None:
+    inputs = {"text": "hello", "number": "3"}
+    waited = runner.run(job_file, inputs, silent)
+    taken = runner.result(runner.submit(job_file, inputs).name, silent)
+    assert waited.inputs == taken.inputs == inputs
+    placed = {name: path.replace(taken.name, waited.name) for name, path in taken.outputs.items()}
+    assert (placed, set(taken.steps)) == (waited.outputs, set(waited.steps))
+
+
 @pytest.fixture
 def prepared(azure: Azure, tmp_path: Path) -> dict[str, str]:
     """Return the environment of a step's process whose run has data."""
@@ -315,19 +338,15 @@ def prepared(azure: Azure, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def step(environment: dict[str, str], *flags: str) -> subprocess.Popen[str]:
-    """Start the real step."""
-    command = [sys.executable, "-m", "mlops", "train", "--stage", "dev", "--run", "r1", *flags]
-    kinds: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=REPOSITORY, env=environment, **kinds)
+STEP = ["train", "--stage", "dev", "--run", "r1"]
 
 
 def test_a_step_that_is_stopped_cancels_its_job(azure: Azure, prepared: dict[str, str]) -> None:
     plan(azure).held = "train"
-    process = step(prepared)
+    process = StepProcess(STEP, prepared)
     wait_for(lambda: azure.sent("GET", "/children"))
     process.send_signal(signal.SIGTERM)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate()
     (job,) = plan(azure).steps
     assert azure.sent("POST", f"/jobs/{job}/cancel")
     assert (process.returncode, f"job {job}: cancelling it" in out) == (130, True), error
@@ -337,7 +356,8 @@ def test_a_step_that_is_stopped_cancels_its_job(azure: Azure, prepared: dict[str
 def test_the_step_does_not_wait_where_it_shall_not_and_takes_the_verdict_later(
     azure: Azure, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, error = step(prepared, "--no-wait", "--set", "epochs=7").communicate(timeout=120)
+    done = run_step(*STEP, "--no-wait", "--set", "epochs=7", env=prepared, fresh=True)
+    out, error = done.stdout, done.stderr
     record = json.loads((Path(prepared["VISIONLINE_RUNS"]) / "r1" / "submitted.json").read_text())
     assert f"--job {record['job']}" in out, error
     properties = sent_job(azure)
@@ -350,6 +370,8 @@ def test_the_step_does_not_wait_where_it_shall_not_and_takes_the_verdict_later(
     monkeypatch.setenv("VISIONLINE_STAGES", prepared["VISIONLINE_STAGES"])
     monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
     said: list[str] = []
-    assert main(["train", "--stage", "dev", "--run", "r1", "--job", record["job"]], said.append) == 2
+    assert main(["train", "--stage", "dev", "--run", "r2", "--job", record["job"]], said.append) == 2
     assert said[-1].endswith("nothing registered: too bad")
+    taken = json.loads((Path(prepared["VISIONLINE_RUNS"]) / "r2" / "train.json").read_text())
+    assert (taken["data_version"], taken["champion"]) == (record["data_version"], None)
     assert Azure.SECRET not in out + error + "".join(said)

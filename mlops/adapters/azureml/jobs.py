@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlops.adapters.azureml.arm import Arm, workspace_path
 from mlops.adapters.azureml.failures import explained
@@ -19,7 +19,7 @@ from mlops.adapters.azureml.following import Follower
 from mlops.adapters.azureml.history import Child, History
 from mlops.adapters.azureml.jobcancel import Job, cancelled_with_us
 from mlops.adapters.azureml.joboutputs import fetch_output
-from mlops.adapters.azureml.pipelinejob import pipeline_job, snapshots
+from mlops.adapters.azureml.pipelinejob import TAG_STAGE, pipeline_job, snapshots
 from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AzureJobRunner", "open_job_runner", "pipeline_job"]
 
+T = TypeVar("T")
 API = "2024-01-01-preview"
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 GOOD = ("Completed", "Reused")
@@ -66,7 +67,7 @@ class AzureJobRunner:
             return self._submit(job_file, inputs, name)
 
     def result(self, job: str, report: Callable[[str], None]) -> JobResult:
-        """Wait for a job that was submitted, as `run` does; to stop this wait leaves the job alone."""
+        """Wait for a job of this stage that was submitted, as `run` does; to stop this wait leaves the job alone."""
         return self._result(job, report)
 
     def _submit(self, job_file: Path, inputs: Mapping[str, str], name: str) -> Submitted:
@@ -86,25 +87,43 @@ class AzureJobRunner:
             raise _failure(job, children, follower)
         outputs = {output: str(value.get("uri", "")) for output, value in (job.get("outputs") or {}).items()}
         fetched = {output: str(self._fetch(name, output)) for output in FETCHED if output in outputs}
-        return JobResult(name, {child.name: _step(child) for child in children}, {**outputs, **fetched})
+        steps = {child.name: _step(child) for child in children}
+        return JobResult(name, steps, {**outputs, **fetched}, _inputs(job))
 
     def _ended(self, follower: Follower) -> tuple[dict[str, Any], list[Child]]:
-        name = follower.job
-        pause, answered = FIRST_PAUSE_SECONDS, time.monotonic()
+        pause = FIRST_PAUSE_SECONDS
         while True:
-            try:
-                job: dict[str, Any] = self.arm.get(f"{workspace_path(self.stage)}/jobs/{name}", API)["properties"]
-                children = follower.look()
-                answered = time.monotonic()
-                if job["status"] in ENDED:
-                    return job, children
-            except StepError as error:
-                if error.status in REFUSALS or time.monotonic() - answered > OUTAGE_SECONDS:
-                    again = f"`python -m mlops train --stage {self.stage.name} --job {name}` waits on"
-                    raise JobError(f"job {name}: {error}: {again}") from None
-                follower.report(f"job {name}: asked in vain, asking again: {error}")
+            job = self._patiently(follower, lambda: self._look(follower.job))
+            self._expect_own(follower.job, job)
+            children = self._patiently(follower, follower.look)
+            if job["status"] in ENDED:
+                return job, children
             time.sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _patiently(self, follower: Follower, ask: Callable[[], T]) -> T:
+        """Ask until there is an answer. Raises JobError where there is none for an hour, or will never be one."""
+        pause, asked = FIRST_PAUSE_SECONDS, time.monotonic()
+        while True:
+            try:
+                return ask()
+            except StepError as error:
+                if error.status in REFUSALS or time.monotonic() - asked > OUTAGE_SECONDS:
+                    again = f"`python -m mlops train --stage {self.stage.name} --job {follower.job}` waits on"
+                    raise JobError(f"job {follower.job}: {error}: {again}") from None
+                follower.report(f"job {follower.job}: asked in vain, asking again: {error}")
+            time.sleep(pause)
+            pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _look(self, name: str) -> dict[str, Any]:
+        return dict(self.arm.get(f"{workspace_path(self.stage)}/jobs/{name}", API)["properties"])
+
+    def _expect_own(self, name: str, job: Mapping[str, Any]) -> None:
+        """Raise JobError where a job is not one that this stage started: its verdict would be taken for ours."""
+        whose = (job.get("tags") or {}).get(TAG_STAGE)
+        if whose != self.stage.name:
+            owner = f"stage {whose}'s" if whose else "no stage's"
+            raise JobError(f"job {name}: is {owner}, not {self.stage.name}'s: name the --stage that started it")
 
     def _fetch(self, name: str, output: str) -> Path:
         target = self.stage.home / "jobs" / name / output
@@ -149,6 +168,11 @@ def _failure(job: Mapping[str, Any], children: list[Child], follower: Follower) 
     why = follower.why(failed)
     again = "mend it and run the step again"
     return JobError(f"job {name}: step {failed.name} failed: {why}: see {link}, {again}")
+
+
+def _inputs(job: Mapping[str, Any]) -> dict[str, str]:
+    given = job.get("inputs") or {}
+    return {name: str(one.get("value") or one.get("uri") or "") for name, one in given.items()}
 
 
 def _step(child: Child) -> JobStep:

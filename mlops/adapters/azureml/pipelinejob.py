@@ -23,6 +23,7 @@ from mlops.snapshot import take_snapshot
 if TYPE_CHECKING:
     from azure.ai.ml.entities import PipelineJob
 
+TAG_STAGE = "stage"  # of a job: whose it is
 RUNTIME = re.compile(r"azureml:visionline-([a-z][a-z0-9-]*):\d+")
 
 
@@ -44,6 +45,7 @@ def pipeline_job(stage: Stage, job_file: Path, inputs: Mapping[str, str]) -> Pip
     for step, runtime in runtimes.items():
         # On a step Azure ML takes no environment in place of its component's, so the component gets it.
         job.jobs[step].component.environment = made[runtime]
+    job.tags = {**(job.tags or {}), TAG_STAGE: stage.name}
     return job
 
 

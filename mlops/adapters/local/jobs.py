@@ -54,7 +54,7 @@ class LocalJobRunner:
         job.read_sources()
         done = run_graph(plan.before(), job.run_step, self.workers, job.stop)
         outputs = {name: str(done[source.step].output(source.output)) for name, source in plan.outputs.items()}
-        return JobResult(name, {step: done[step].step for step in plan.steps}, outputs)
+        return JobResult(name, {step: done[step].step for step in plan.steps}, outputs, dict(inputs))
 
     def submit(self, job_file: Path, inputs: Mapping[str, str]) -> Submitted:
         """Refuse: a job here ends with the process that waits for it. Raises ConfigError."""
