@@ -41,7 +41,7 @@ _starting = threading.Lock()
 class StepProcess:
     """A step that runs, with the methods of subprocess.Popen that tests use."""
 
-    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path = REPOSITORY) -> None:
         """Start `python -m mlops`. Raises ValueError where a variable asks for another Python than the warm one."""
         _check_same_python(env)
         self.args = arguments

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
 from model_packages import MODEL, make_package
 from running_endpoint import picture
+from step_process import run_step
 
 from mlops.adapters.azureml import batchjobs, registry
 from mlops.adapters.azureml.batch import BatchTarget, open_target
@@ -374,8 +374,7 @@ def test_the_steps_run_as_processes_of_their_own(azure: Azure, context: Context,
     environment = {**os.environ, "VISIONLINE_STAGES": str(stages)}
 
     def step(*words: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "mlops", *words, "--stage", "dev", "--run", "first"]
-        return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120)
+        return run_step(*words, "--stage", "dev", "--run", "first", env=environment, fresh=words[0] == "score")
 
     seen = [step("deploy"), step("verify"), step("score", "--data", data.version)]
     assert [one.returncode for one in seen] == [0, 0, 0], [one.stderr for one in seen]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,11 +15,11 @@ from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
 from pipelines import ENVIRONMENT, make_workshop
 from running_endpoint import wait_for
+from step_process import StepProcess
 
 from mlops.adapters.azureml import jobs
 from mlops.adapters.azureml.datastore import open_data_store
 from mlops.adapters.azureml.jobs import AzureJobRunner, open_job_runner
-from mlops.config import REPOSITORY
 from mlops.errors import JobError
 
 FOLDER = {"type": "uri_folder"}
@@ -125,7 +122,7 @@ def test_a_token_that_runs_out_while_the_job_goes_on_is_renewed(
 
 
 @pytest.fixture
-def process(azure: Azure, tmp_path: Path) -> subprocess.Popen[str]:
+def process(azure: Azure, tmp_path: Path) -> StepProcess:
     """Start the real step on a job whose first step never ends."""
     plan(azure).held = "prepare"
     (tmp_path / "raw").mkdir()
@@ -135,9 +132,7 @@ def process(azure: Azure, tmp_path: Path) -> subprocess.Popen[str]:
     run.mkdir(parents=True)
     (run / "data.json").write_text(json.dumps({"name": data.name, "version": data.version, "path": data.path}))
     stages = {"VISIONLINE_STAGES": str(write_stages(tmp_path / "stages"))}
-    command = [sys.executable, "-m", "mlops", "train", "--stage", "dev", "--run", "r1"]
-    kinds: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, **azure.environment(), **stages}, **kinds)
+    return StepProcess(["train", "--stage", "dev", "--run", "r1"], {**os.environ, **azure.environment(), **stages})
 
 
 def state_of_job(azure: Azure) -> str:
@@ -146,22 +141,20 @@ def state_of_job(azure: Azure) -> str:
     return str(found["properties"]["status"])
 
 
-def test_a_second_signal_does_not_keep_the_job_from_being_cancelled(
-    azure: Azure, process: subprocess.Popen[str]
-) -> None:
+def test_a_second_signal_does_not_keep_the_job_from_being_cancelled(azure: Azure, process: StepProcess) -> None:
     wait_for(lambda: azure.sent("GET", "/children"))
     azure.fail("POST", "/cancel", THROTTLED)
     process.send_signal(signal.SIGINT)
     wait_for(lambda: azure.sent("POST", "/cancel"))
     process.send_signal(signal.SIGTERM)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate()
     assert (process.returncode, state_of_job(azure)) == (130, "CancelRequested"), error
     assert ": is being cancelled" in out and Azure.SECRET not in out + error
 
 
-def test_a_signal_while_the_job_is_being_submitted_cancels_it_too(azure: Azure, process: subprocess.Popen[str]) -> None:
+def test_a_signal_while_the_job_is_being_submitted_cancels_it_too(azure: Azure, process: StepProcess) -> None:
     azure.fail("PUT", "/ws/jobs/", Drop(handled=True))
     wait_for(lambda: azure.sent("PUT", "/ws/jobs/"))
     process.send_signal(signal.SIGTERM)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate()
     assert (process.returncode, state_of_job(azure)) == (130, "CancelRequested"), out + error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from azurefake.faults import FORBIDDEN, THROTTLED, UNAVAILABLE, Drop
 from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
+from step_process import run_step
 
 from mlops.adapters.azureml.schedules import AzureScheduler, open_scheduler
 from mlops.cli import main
@@ -242,14 +242,14 @@ def checkout(folder: Path) -> Path:
 
 
 def step(azure: Azure, tmp_path: Path, *flags: str, **retraining: Any) -> subprocess.CompletedProcess[str]:
-    """Run `python -m mlops schedule` in a process of its own, on a run that has published data."""
+    """Run `python -m mlops schedule` in a process of its own, a fresh one without flags, on a run that has data."""
     stages = write_stages(tmp_path / "stages", dev={"azureml": {"retraining": {**NIGHTLY, **retraining}}})
     version = inputs(azure)["data_version"]
     write_record(tmp_path / "runs" / "one", "data", DataRecord("fashion", version, f"azureml:fashion:{version}"))
-    command = [sys.executable, "-W", "ignore", "-m", "mlops", "schedule", "--stage", "dev", "--run", "one", *flags]
     home = checkout(tmp_path / "checkout")
     variables = {**os.environ, "VISIONLINE_STAGES": str(stages), "PYTHONPATH": f"{home}:{home / 'src'}"}
-    return subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, check=False)
+    words = ["schedule", "--stage", "dev", "--run", "one", *flags]
+    return run_step(*words, env=variables, cwd=home, fresh=not flags)
 
 
 def test_the_step_publishes_the_training_pipeline_and_starts_it_for_new_data(azure: Azure, tmp_path: Path) -> None:
