@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -16,8 +17,8 @@ from azurefake.message import refusal
 from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
 from model_packages import MODEL, make_package
-from running_endpoint import picture
-from step_process import run_step
+from running_endpoint import REPOSITORY, picture, wait_for
+from step_process import StepProcess, run_step
 
 from mlops.adapters.azureml import batchjobs, registry
 from mlops.adapters.azureml.batch import BatchTarget, open_target
@@ -300,6 +301,23 @@ def test_who_stops_the_wait_stops_the_job(
         target.score(_deployment(context, version), data)
     batch(azure).held.set()
     assert len(batch(azure).cancelled) == 1
+
+
+def test_a_step_that_ci_stops_cancels_its_job(azure: Azure, context: Context, tmp_path: Path) -> None:
+    _approve(context, tmp_path / "package")
+    deploy(context)
+    data = _publish(context, tmp_path / "data", {"a.png": picture(RED)})
+    batch(azure).held = threading.Event()
+    stages = write_stages(tmp_path / "stages", dev={"target": "azureml-batch"})
+    words = ["score", "--data", data.version, "--stage", "dev", "--run", "first"]
+    azure.requests.clear()
+    process = StepProcess(words, {**os.environ, "VISIONLINE_STAGES": str(stages)}, REPOSITORY)
+    wait_for(lambda: azure.sent("GET", "/jobs/batchjob"))
+    process.send_signal(signal.SIGTERM)
+    out, error = process.communicate()
+    batch(azure).held.set()
+    assert (process.returncode, len(batch(azure).cancelled)) == (130, 1), error
+    assert "run the same command again" in error and "Traceback" not in out + error
 
 
 def test_a_job_that_does_not_end_is_cancelled_and_named(

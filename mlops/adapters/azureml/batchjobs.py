@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +18,7 @@ from mlops.adapters.azureml.credentials import credential
 from mlops.adapters.azureml.defaultstore import default_address, default_blob
 from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.history import History
+from mlops.adapters.azureml.jobcancel import Job, cancel, cancelled_with_us
 from mlops.adapters.azureml.jobs import API, ENDED, OUTAGE_SECONDS, REFUSALS
 from mlops.adapters.azureml.onlineauth import DEPLOYMENT_HEADER
 from mlops.adapters.azureml.sending import sent
@@ -50,14 +50,15 @@ class BatchJob:
         """Return when the job completed. The wait survives an hour in which Azure does not answer.
 
         Raises JobError with what its script said where that failed, TargetError where anything else did, or where the
-        job does not end within DEADLINE_SECONDS. Whoever stops the wait stops the job.
+        job does not end within DEADLINE_SECONDS. Whoever stops the wait stops the job, by a signal too.
         """
-        try:
-            job = self._ended()
-        except BaseException:
-            with suppress(StepError):  # what ended the wait is what is told
-                self.arm.post(f"{self._path}/cancel", API)
-            raise
+        cancellable = Job(self.name, self._path, API)
+        with cancelled_with_us(cancellable, _unheard):
+            try:
+                job = self._ended()
+            except StepError:
+                cancel(cancellable)
+                raise
         if job["status"] != "Completed":
             raise self._failure(str(job["status"]), _studio(job))
 
@@ -117,6 +118,10 @@ def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> Any:
     bearer = BearerTokenCredentialPolicy(credential(), SCOPE)
     client: PipelineClient[Any, Any] = PipelineClient(url, policies=[retries, bearer])
     return sent(client, "POST", url, body, headers).json()
+
+
+def _unheard(line: str) -> None:
+    """Say nothing: a scorer is given nobody to tell it to."""
 
 
 def _studio(job: dict[str, Any]) -> str:

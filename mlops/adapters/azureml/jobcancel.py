@@ -40,12 +40,12 @@ def cancelled_with_us(job: Job, report: Callable[[str], None]) -> Iterator[None]
         except KeyboardInterrupt:
             with _handled(_put_off):
                 report(f"job {job.name}: cancelling it")
-                report(_cancel(job))
+                report(cancel(job))
             raise
 
 
-def _cancel(job: Job) -> str:
-    """Return how it went, in a line."""
+def cancel(job: Job) -> str:
+    """Cancel the job and return how it went, in a line. Raises nothing: what ended the wait is what is to be told."""
     for left in reversed(range(TRIES)):
         try:
             Arm().post(f"{job.path}/cancel", job.api_version)
