@@ -34,13 +34,31 @@ def declare(directory: Path, change: Callable[[Models], Models]) -> int:
         return now.generation + 1
 
 
+def declare_file(directory: Path, file: Path) -> int:
+    """Declare the models of a file like desired.json, and leave others as they are. Raises ServingError."""
+    models = read_declared(file).models
+    return declare(directory, lambda now: {**now, **models})
+
+
+def only_model(file: Path) -> dict[str, str]:
+    """Return the one deployment that a file like desired.json declares. Raises ServingError where it is not one."""
+    declared = read_declared(file)
+    found = [deployment for model in declared.models.values() for deployment in model.deployments.values()]
+    if len(found) != 1:
+        raise ServingError(f"{file}: declares {len(found)} deployments: name the one that shall score")
+    return asdict(found[0])
+
+
 def read_desired(directory: Path) -> Desired:
     """Return what is declared; nothing, of generation 0, where there is no file. Raises ServingError."""
     path = directory / "desired.json"
+    return read_declared(path) if path.exists() else Desired(0, {})
+
+
+def read_declared(path: Path) -> Desired:
+    """Return what a file like desired.json declares. Raises ServingError, naming the file."""
     try:
         return parse_desired(path.read_bytes())
-    except FileNotFoundError:
-        return Desired(0, {})
     except OSError as error:
         raise ServingError(f"{path}: cannot be read ({error.strerror}): mend it or remove it") from None
     except ServingError as error:

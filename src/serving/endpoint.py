@@ -4,6 +4,7 @@ One server a folder: it holds a lock on DIR/server.lock for life, and whatever i
 desired.json, so it may be killed at any moment. SIGTERM ends it after the requests in flight.
 
 Run: python -m serving.endpoint --directory DIR [--port N] [--host ADDRESS] [--workers N] [--models FOLDER]
+     [--declare FILE]
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from serving.declare import declare_file
 from serving.door import open_door
 from serving.errors import ServingError, exit_code
 from serving.files import write_json
@@ -41,6 +43,8 @@ def serve(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     with _only_server(options.directory), _listener(options.host, options.port) as listener:
         listener.listen(BACKLOG)  # before anyone is told: a client that comes first waits instead of being refused
         _announce(options.directory, options.host, listener.getsockname()[1], "https" if certificates else "http")
+        if options.declare is not None:
+            declare_file(options.directory, options.declare)
         with _following(options.models, options.directory):
             asyncio.run(Supervisor(worker_command(arguments), options.workers, listener).run())
 

@@ -18,6 +18,7 @@ def endpoint_parser(prog: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--workers", type=int, default=default_workers(), help="processes; default: one a processor")
     parser.add_argument("--models", type=Path, default=None, help="a folder of model packages to follow or load from")
+    parser.add_argument("--declare", type=Path, default=None, help="a file like desired.json, declared at the start")
     parser.add_argument("--max-wait", type=float, default=1.0, help="seconds of work that may wait before a request")
     parser.add_argument("--max-body", type=int, default=32 * MEBIBYTE, help="bytes of one request's body")
     parser.add_argument("--tls-certificate", type=Path, default=None, help="PEM file; with --tls-key")

@@ -4,7 +4,7 @@ What is scored and where it goes is one file: serving.streams.config says what i
 sources, score what waits, deliver it and exit with 0; killed at any moment, it starts again. The exit code is 1 where a
 file could not be read to its end, or the model could not score a stream; the others have run to theirs.
 
-Run: python -m serving.stream --config streams.yaml [--seconds N]
+Run: python -m serving.stream --config streams.yaml [--declare FILE] [--seconds N]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import threading
 from pathlib import Path
 
+from serving.declare import only_model
 from serving.errors import ServingError, exit_code
 from serving.model import Model, load_model
 from serving.streams.config import ModelSource, StreamsConfig, read_config
@@ -92,6 +93,7 @@ def _hold(folder: Path) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="serving.stream", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", type=Path, required=True, help="streams.yaml")
+    parser.add_argument("--declare", type=Path, default=None, help="a file like desired.json, in place of key `model`")
     parser.add_argument("--seconds", type=float, default=None, help="stop after so long, as SIGTERM would")
     return parser.parse_args()
 
@@ -99,7 +101,8 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Run what the command line asks for."""
     options = _arguments()
-    run(read_config(options.config), options.seconds)
+    model = only_model(options.declare) if options.declare else None
+    run(read_config(options.config, model), options.seconds)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from serving.declare import declare, read_desired
+from serving.declare import declare, declare_file, only_model, read_desired
 from serving.desired import Declared, Desired, DesiredModel
 from serving.errors import ServingError
 
@@ -61,3 +62,33 @@ def test_a_file_that_cannot_be_read_is_named_and_not_written_over(tmp_path: Path
     with pytest.raises(ServingError, match=r"desired.json: it should have the keys .*: mend it or remove it"):
         declare(tmp_path, lambda models: {"m": model("1")})
     assert json.loads((tmp_path / "desired.json").read_text(encoding="utf-8")) == {"generation": 5}
+
+
+def written(path: Path, models: dict[str, DesiredModel]) -> Path:
+    """Return a file like desired.json that declares these models."""
+    path.write_text(json.dumps(asdict(Desired(1, models))), encoding="utf-8")
+    return path
+
+
+def test_a_file_is_declared_beside_what_is_declared_already_and_again_is_no_generation(tmp_path: Path) -> None:
+    declare(tmp_path, lambda models: {"other": model("1"), "m": model("1")})
+    file = written(tmp_path / "given.json", {"m": model("2")})
+    assert [declare_file(tmp_path, file), declare_file(tmp_path, file)] == [2, 2]
+    assert read_desired(tmp_path) == Desired(2, {"other": model("1"), "m": model("2")})
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}"])
+def test_a_given_file_that_cannot_be_read_is_named_and_nothing_is_declared(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "given.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(ServingError, match="given.json: .*mend it or remove it"):
+        declare_file(tmp_path / "endpoint", file)
+    assert not (tmp_path / "endpoint").exists()
+
+
+def test_a_stream_is_given_the_one_deployment_and_no_choice(tmp_path: Path) -> None:
+    one = DesiredModel({"7": Declared("/models/7", "sha256:7", "int8")}, {"7": 100})
+    assert only_model(written(tmp_path / "one.json", {"m": one}))["package"] == "/models/7"
+    with pytest.raises(ServingError, match="two.json: declares 2 deployments"):
+        only_model(written(tmp_path / "two.json", {"m": model("1")}))

@@ -46,6 +46,15 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert (config.drift.every_seconds, config.model.engine) == (5.0, "openvino")
 
 
+def test_a_model_that_is_declared_elsewhere_stands_for_the_key_and_never_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "streams.yaml"
+    file.write_text(yaml.safe_dump({key: value for key, value in SMALL.items() if key != "model"}), encoding="utf-8")
+    assert read_config(file, MODEL).model == parse_config(SMALL, "f").model
+    file.write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    with pytest.raises(ServingError, match="streams.yaml: model: it is declared elsewhere"):
+        read_config(file, MODEL)
+
+
 def test_what_is_left_out_is_not_done() -> None:
     config = parse_config(SMALL, "f")
     assert (config.metrics, config.sinks, config.capture, config.drift) == (None, (), None, None)

@@ -141,14 +141,21 @@ class StreamsConfig:
     drift: DriftConfig | None = None
 
 
-def read_config(path: Path) -> StreamsConfig:
-    """Read streams.yaml. Raises ServingError, with the file and the key, on anything that can't be used."""
+def read_config(path: Path, model: Mapping[str, str] | None = None) -> StreamsConfig:
+    """Read streams.yaml; `model` stands for its key `model`, where that is declared elsewhere.
+
+    Raises ServingError, with the file and the key, on anything that can't be used, and where both name a model.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ServingError(f"{path}: cannot be read ({error.strerror}): give a file to --config") from None
     except Exception as error:  # PyYAML raises whatever its constructors meet: ValueError, IndexError, RecursionError
         raise ServingError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    if model is not None and isinstance(content, Mapping):
+        if "model" in content:
+            raise ServingError(f"{path}: model: it is declared elsewhere: leave it out here")
+        content = {**content, "model": model}
     return parse_config(content, str(path))
 
 
