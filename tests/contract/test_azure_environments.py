@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "context"
 
 
-@pytest.mark.parametrize("name", ["train", "ci"])
+@pytest.mark.parametrize("name", ["train", "ci", "batch"])
 def test_an_environment_is_made_of_its_folder_and_named_by_its_content(azure: Azure, name: str) -> None:
     made = ensure_environment(azure_stage(), name, ENVIRONMENTS / name)
     version = made.rpartition(":")[2]
@@ -172,6 +172,31 @@ def test_nodes_and_idle_time_are_changed_and_the_rest_is_left(azure: Azure, chan
     assert second["identity"]["type"] == "SystemAssigned"
     ensure_cluster(clustered(**change), "gpu")
     assert len(changes(azure)) == 2
+
+
+@pytest.mark.parametrize("identity", [None, {"type": "None"}])
+def test_a_cluster_without_an_identity_gets_one_once(azure: Azure, identity: dict[str, str] | None) -> None:
+    ensure_cluster(clustered(), "gpu")
+    (cluster,) = (one for id, one in azure.resources.items() if id.endswith("/computes/gpu"))
+    cluster["identity"] = identity
+    for _ in range(2):
+        ensure_cluster(clustered(), "gpu")
+    first, second = (one.json for one in azure.sent("PUT", "/computes/gpu"))
+    assert second["identity"]["type"] == "SystemAssigned"
+    before, after = (one["properties"]["properties"] for one in (first, second))
+    assert after["scaleSettings"] == before["scaleSettings"]
+
+
+def test_a_cluster_with_another_identity_keeps_it(azure: Azure) -> None:
+    ensure_cluster(clustered(), "gpu")
+    (cluster,) = (one for id, one in azure.resources.items() if id.endswith("/computes/gpu"))
+    its = "/subscriptions/1/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/trainer"
+    cluster["identity"] = {"type": "UserAssigned", "userAssignedIdentities": {its: {"principalId": "1"}}}
+    ensure_cluster(clustered(), "gpu")
+    assert len(changes(azure)) == 1
+    ensure_cluster(clustered(max_nodes=3), "gpu")
+    sent = azure.sent("PUT", "/computes/gpu")[-1].json["identity"]
+    assert (sent["type"], list(sent["userAssignedIdentities"])) == ("UserAssigned", [its])
 
 
 def test_a_cluster_in_a_network_stays_in_it(azure: Azure) -> None:

@@ -1,6 +1,7 @@
 """Azure ML compute clusters as the stage file has them: made where absent, resized where they differ, never replaced.
 
-Size and priority of a cluster can't be changed; its identity and network are left as they are found.
+Size and priority of a cluster can't be changed; its network is left as it is found, and so is its identity where it has
+one: a job's step logs in with that, and what it may do is for the workspace's owner to grant.
 
 Source: learn.microsoft.com, "Create an Azure Machine Learning compute cluster".
 """
@@ -25,6 +26,8 @@ DEDICATED, LOW_PRIORITY = "dedicated", "low_priority"
 def ensure_cluster(stage: Stage, name: str) -> None:
     """Make the stage file's cluster of this name, or change its nodes and idle time to what the file says.
 
+    One without an identity gets one of its own, as a new one does.
+
     Nothing is sent where it is as wanted. Raises ConfigError where the stage file has no such cluster, TargetError
     where one of another size or priority has the name, the quota does not suffice or Azure refuses.
     """
@@ -39,7 +42,7 @@ def ensure_cluster(stage: Stage, name: str) -> None:
             return
         _expect_changeable(found, name, wanted)
         if not _is_as_wanted(found, wanted):
-            _send(client_of(stage).compute.begin_update, _resized(_in_its_network(found), wanted), wanted)
+            _send(client_of(stage).compute.begin_update, _changed(_in_its_network(found), wanted), wanted)
 
 
 def _found(stage: Stage, name: str) -> Any:
@@ -52,16 +55,9 @@ def _found(stage: Stage, name: str) -> Any:
 
 
 def _new(name: str, wanted: Cluster) -> AmlCompute:
-    from azure.ai.ml.entities import AmlCompute, IdentityConfiguration
+    from azure.ai.ml.entities import AmlCompute
 
-    # Its own identity is what a job's step logs in with; what it may do is for the workspace's owner to grant.
-    cluster = AmlCompute(
-        name=name,
-        size=wanted.size,
-        tier=_tier(wanted),
-        identity=IdentityConfiguration(type="system_assigned"),
-    )
-    return _resized(cluster, wanted)
+    return _changed(AmlCompute(name=name, size=wanted.size, tier=_tier(wanted)), wanted)
 
 
 def _in_its_network(found: Any) -> AmlCompute:
@@ -70,7 +66,11 @@ def _in_its_network(found: Any) -> AmlCompute:
     return found
 
 
-def _resized(cluster: AmlCompute, wanted: Cluster) -> AmlCompute:
+def _changed(cluster: AmlCompute, wanted: Cluster) -> AmlCompute:
+    from azure.ai.ml.entities import IdentityConfiguration
+
+    if not _has_identity(cluster):
+        cluster.identity = IdentityConfiguration(type="system_assigned")
     cluster.min_instances = wanted.min_nodes
     cluster.max_instances = wanted.max_nodes
     cluster.idle_time_before_scale_down = wanted.idle_seconds
@@ -79,7 +79,12 @@ def _resized(cluster: AmlCompute, wanted: Cluster) -> AmlCompute:
 
 def _is_as_wanted(found: AmlCompute, wanted: Cluster) -> bool:
     scale = (found.min_instances, found.max_instances, found.idle_time_before_scale_down)
-    return scale == (wanted.min_nodes, wanted.max_nodes, wanted.idle_seconds) and found.provisioning_state != "Failed"
+    is_sound = found.provisioning_state != "Failed" and _has_identity(found)
+    return is_sound and scale == (wanted.min_nodes, wanted.max_nodes, wanted.idle_seconds)
+
+
+def _has_identity(cluster: AmlCompute) -> bool:
+    return cluster.identity is not None and str(cluster.identity.type).lower() != "none"
 
 
 def _expect_changeable(found: Any, name: str, wanted: Cluster) -> None:
