@@ -1,16 +1,21 @@
 """Let the training pipeline start by itself: by the stage file's cron, and once for each new data version.
 
 The schedule holds what this run publishes, its data version and the champion: run it after `data` and after a release.
+Its trainings come from the commit that it was published from, and their verdicts are told there as `report` says: each
+takes the place of the last one. They come from no pull request and no build, which ended long before. Published outside
+CI, where no repository is known, they tell nobody.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from mlops.config import REPOSITORY
 from mlops.context import Context
 from mlops.errors import ConfigError
 from mlops.names import JOB_FILE
+from mlops.origin import encoded, here
 from mlops.ports import ScheduleStatus
 from mlops.records import DataRecord, Outcome, read_record, write_record
 from mlops.steps.train import job_inputs
@@ -45,12 +50,18 @@ def publish(context: Context) -> ScheduleStatus:
     """
     retraining = context.stage.azureml.retraining
     data = read_record(context.run, "data", DataRecord)
-    inputs = job_inputs(context, data, {})
+    inputs = {**job_inputs(context, data, {}), **_origin_input()}
     record = context.scheduler.publish(REPOSITORY / JOB_FILE, inputs)
     write_record(context.run, "schedule", record)
     if retraining.on_new_data:
         context.scheduler.start_once(REPOSITORY / JOB_FILE, inputs, context.report)
     return record
+
+
+def _origin_input() -> dict[str, str]:
+    """Return the repository and the commit as the origin of trainings to come; nothing outside CI."""
+    origin = here()
+    return {"origin": encoded(replace(origin, pull_request=None, run="", link=None))} if origin else {}
 
 
 def _expect_a_scheduler(context: Context) -> None:

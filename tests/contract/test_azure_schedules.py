@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,17 @@ import pytest
 from azurefake.faults import FORBIDDEN, THROTTLED, UNAVAILABLE, Drop
 from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
+from code_hosts import GitHubHost
 from step_process import run_step
 
 from mlops.adapters.azureml.schedules import AzureScheduler, open_scheduler
 from mlops.cli import main
 from mlops.config import REPOSITORY
 from mlops.errors import ConfigError, JobError
+from mlops.origin import decoded
 from mlops.ports import ScheduleStatus
-from mlops.records import DataRecord, write_record
+from mlops.records import DataRecord, Origin, RegisterRecord, Verdict, write_record
+from mlops.steps import schedule
 
 NAME = "fashion-classifier-dev-retraining"
 NIGHTLY = {"cron": "30 3 * * mon-fri", "time_zone": "W. Europe Standard Time", "on_new_data": True}
@@ -262,6 +267,47 @@ def test_the_step_publishes_the_training_pipeline_and_starts_it_for_new_data(azu
     assert "job fashion-classifier-dev-0123456789abcdef: started: https://" in ended.stdout
     assert (tmp_path / "runs/one/schedule.json").exists()
     assert Azure.SECRET not in ended.stdout + ended.stderr
+
+
+@pytest.fixture
+def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubHost]:
+    """Be a workflow of a pull request, in a repository to which dev reports, with data in run `one`."""
+    host, event = GitHubHost(), tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": {"number": 5, "head": {"sha": "c0ffee"}}}))
+    stages = write_stages(tmp_path / "stages", dev={"report": "github", "azureml": {"retraining": NIGHTLY}})
+    place = {"REPOSITORY": "octo/camera", "SHA": "merged", "RUN_ID": "34", "API_URL": host.url, "TOKEN": "ghs_workflow"}
+    for name, value in {**place, "EVENT_PATH": str(event)}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    monkeypatch.setenv("VISIONLINE_STAGES", str(stages))
+    yield host
+    host.close()
+
+
+def test_a_scheduled_training_tells_the_commit_that_it_was_published_from(
+    azure: Azure, github: GitHubHost, tmp_path: Path
+) -> None:
+    version = inputs(azure)["data_version"]
+    write_record(tmp_path / "runs" / "one", "data", DataRecord("fashion", version, f"azureml:fashion:{version}"))
+    assert main(["schedule", "--stage", "dev", "--run", "one"], print) == 0
+    (given,) = published(azure)
+    scheduled, new_data = given["action"]["jobDefinition"], azure.sent("PUT", "/ws/jobs/")[0].json["properties"]
+    word = scheduled["inputs"]["origin"]["value"]
+    assert word == new_data["inputs"]["origin"]["value"]
+    assert decoded(word) == Origin("github", github.url, "octo/camera", "", "c0ffee", None, "", None)
+    assert scheduled["jobs"]["report"]["inputs"]["origin"]["value"] == "${{parent.inputs.origin}}"
+    for number in (1, 2):  # what the job's last step does, in one training and the next
+        record = RegisterRecord("m", number, "sha256:1", "d", "c0ffee", Verdict("promote", "all rules pass"))
+        write_record(tmp_path / "registration", "register", record)
+        places = ["--registration", str(tmp_path / "registration"), "--out", str(tmp_path / "notification")]
+        assert main(["notify", "--stage", "dev", "--origin", word, *places], print) == 0
+        assert github.shown == [("success", f"version {number}: passed: all rules pass")]
+        assert github.checks[0]["head_sha"] == "c0ffee"
+
+
+def test_published_outside_ci_a_schedule_has_nobody_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_REPOSITORY", "SYSTEM_COLLECTIONURI"):
+        monkeypatch.delenv(name, raising=False)
+    assert schedule._origin_input() == {}
 
 
 def test_the_step_pauses_and_removes(azure: Azure, job_file: Path, tmp_path: Path) -> None:
