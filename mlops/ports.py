@@ -45,7 +45,7 @@ class Registry(Protocol):
 
 @dataclass(frozen=True)
 class JobResult:
-    """A job that completed: its steps, its outputs' folders, and the inputs that it was given, all by name."""
+    """A job that completed: its steps, its outputs' folders and its inputs (at least those given), all by name."""
 
     name: str
     steps: dict[str, JobStep]
@@ -132,17 +132,22 @@ class Deployment:
     images: Mapping[str, str] = field(default_factory=dict)
 
 
+DECLARED, UNSEEN = "declared", "unseen"
+
+
 @dataclass(frozen=True)
 class DeploymentStatus:
     """What a deployment is seen to do. `url`, `infer_path` and `headers` reach it alone, past the traffic split.
 
+    One that is declared where nobody looks, by the stage file's choice, is `declared`; one that should be looked at and
+    can't be is `unseen`. Of both, the reason says why, and there is no url.
     `requests` and `errors` count live traffic since it was started; an error is the model's, not the client's. One
     that answers no requests, but scores files by jobs, has an empty url.
     """
 
     version: int
     digest: str
-    state: str  # ready | loading | failed
+    state: str  # ready | loading | failed | declared | unseen
     reason: str | None
     requests: int
     errors: int
