@@ -15,11 +15,19 @@ from mlops.context import Context
 from mlops.errors import DeployError, RegistryError, TargetError
 from mlops.goldenfiles import best_only, predict_files
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
-from mlops.ports import Deployment, EndpointStatus
+from mlops.ports import DECLARED, UNSEEN, Deployment, EndpointStatus
 from mlops.probe import predict, probe_in_turn, read_golden
 from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, images_of, stage_tag
 from mlops.traffic import is_settled, split, steps_to, version_before
-from mlops.verification import judge_digest, judge_golden, judge_latency, judge_live, judge_probes, verdict_of
+from mlops.verification import (
+    judge_digest,
+    judge_golden,
+    judge_latency,
+    judge_live,
+    judge_probes,
+    judge_seen,
+    verdict_of,
+)
 
 POLL_SECONDS = 0.1  # at least; of a long bake there are POLLS looks, for each may be several calls of a cloud
 POLLS = 20
@@ -53,7 +61,8 @@ def reconcile(context: Context) -> DeployRecord:
     before = version_before(status.traffic, desired.version)
     events: list[TrafficEvent] = []
     if is_settled(status.traffic, list(status.deployments), desired.version):
-        unchanged = Verdict("promote", f"version {desired.version} has all the traffic already")
+        seen = judge_seen(status.deployments[desired.version], desired.digest)
+        unchanged = Verdict(seen.outcome, f"version {desired.version} has all the traffic already: {seen.reason}")
         return _record(context, "unchanged", Move(desired, None, False), events, unchanged, started)
     move = Move(desired, before, before in versions and stage_tag(versions[before], stage.name) == APPROVED)
     verdict = _roll_out(context, move, events)
@@ -67,12 +76,14 @@ def inspect(context: Context, version: ModelVersion, before: int | None, live_fr
     deployment = status.deployments.get(version.version)
     if deployment is None:
         raise TargetError(f"{stage.name}: version {version.version} is not deployed: run `deploy --stage {stage.name}`")
+    if deployment.state in (DECLARED, UNSEEN):
+        return verdict_of((judge_seen(deployment, version.digest),))
     golden, limits = read_golden(context.package(version.version)), stage.release.verify
     if not deployment.is_online:
         scored = predict_files(context.scorer, context.data, _wanted(context, version), golden)
         rule = judge_golden(best_only(golden), stage.release.variant, scored, limits.max_score_difference)
         return verdict_of((judge_digest(deployment, version.digest), rule))
-    others = [status.deployments[before]] if before in status.deployments else []
+    others = [one for number, one in status.deployments.items() if number == before and one.is_online]
     probes = probe_in_turn([deployment, *others], golden, limits.requests)
     actual = predict(deployment, golden)
     return verdict_of(
@@ -105,7 +116,7 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
     verdict = inspect(context, move.desired, move.before, _live_counts(context.target.status(), version))
     status = context.target.status()
     if not status.deployments[version].is_online:
-        return _move_jobs(context, version, verdict, events)
+        return _move_at_once(context, version, verdict, events)
     traffic = status.traffic
     for percent in steps_to(version, traffic, move.before_is_approved, stage.release.traffic_steps):
         if verdict.outcome != "promote":
@@ -118,10 +129,15 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
     return verdict
 
 
-def _move_jobs(context: Context, version: int, verdict: Verdict, events: list[TrafficEvent]) -> Verdict:
-    """Give a version all jobs at once: one job goes to one version, and none tells how the version did on it."""
+def _move_at_once(context: Context, version: int, verdict: Verdict, events: list[TrafficEvent]) -> Verdict:
+    """Give a version everything at once, where nothing would tell how it does on a part.
+
+    One job goes to one version; and where nobody looks, a step tells nothing.
+    """
     if verdict.outcome == "promote":
-        _set_traffic(context, {version: 100}, f"all jobs to version {version}", events)
+        is_unseen = context.target.status().deployments[version].state == DECLARED
+        reason = f"100 % to version {version}, and nobody looks" if is_unseen else f"all jobs to version {version}"
+        _set_traffic(context, {version: 100}, reason, events)
     return verdict
 
 

@@ -12,7 +12,7 @@ from statistics import median
 
 from mlops.config import Verify
 from mlops.policy import combine
-from mlops.ports import DeploymentStatus
+from mlops.ports import DECLARED, UNSEEN, DeploymentStatus
 from mlops.probe import Golden, Lost, Predictions, Probes
 from mlops.records import RuleResult, Verdict
 
@@ -35,6 +35,19 @@ def judge_digest(deployment: DeploymentStatus, expected: str) -> RuleResult:
     if deployment.digest == expected:
         return RuleResult("digest", PROMOTE, f"serves {expected}")
     return RuleResult("digest", REJECT, f"serves {deployment.digest}, the registry says {expected}")
+
+
+def judge_seen(deployment: DeploymentStatus, expected: str) -> RuleResult:
+    """Somebody has seen the deployment, or by the stage file's choice nobody looks; then it is said so.
+
+    What should have been looked at, and could not be, is an error: never is it promoted unseen.
+    """
+    if deployment.state not in (DECLARED, UNSEEN):
+        return RuleResult("seen", PROMOTE, f"it is {deployment.state}")
+    if deployment.digest != expected:
+        return RuleResult("seen", REJECT, f"{deployment.digest} is declared, the registry says {expected}")
+    outcome = PROMOTE if deployment.state == DECLARED else ERROR
+    return RuleResult("seen", outcome, f"{expected} is declared, and not seen: {deployment.reason}")
 
 
 def judge_golden(golden: Golden, variant: str, actual: Predictions | Lost | str, tolerance: float) -> RuleResult:

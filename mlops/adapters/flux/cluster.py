@@ -1,0 +1,119 @@
+"""What a stage's cluster shows: Flux's own objects, and what runs, by the Kubernetes target's eyes. It changes nothing.
+
+Flux looks at the repository now and then. It is asked to look at once, as `flux reconcile` asks; whoever may not ask
+waits for its next look.
+
+Source: fluxcd.io/flux/components/kustomize/kustomizations (Triggering a reconcile).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mlops.adapters.flux import flow
+from mlops.adapters.flux.canary import GROUP, VERSION, Analysis, analysis
+from mlops.adapters.flux.flow import Object, Progress
+from mlops.adapters.kubernetes.applying import APPLY
+from mlops.adapters.kubernetes.cluster import Cluster as Api
+from mlops.adapters.kubernetes.cluster import connect
+from mlops.adapters.kubernetes.kinds import Kinds
+from mlops.adapters.kubernetes.live import ROUTES
+from mlops.adapters.kubernetes.pods import Pods
+from mlops.adapters.kubernetes.refusals import Refused
+from mlops.adapters.kubernetes.routing import accepted
+from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
+from mlops.adapters.kubernetes.waiting import Watched, rolled_out
+from mlops.config import Stage
+from mlops.delivery import namespace_of, version_name
+from mlops.errors import TargetError
+from mlops.ports import EndpointStatus
+
+ASKED = "reconcile.fluxcd.io/requestedAt"
+KUSTOMIZATIONS = (flow.GROUP, flow.VERSION, "kustomizations")
+SOURCES = (flow.SOURCE_GROUP, flow.SOURCE_VERSION, "gitrepositories")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster of a stage. Each method raises TargetError or ConfigError where it can't be asked."""
+
+    stage: Stage
+
+    def status(self) -> EndpointStatus:
+        """Return what runs there."""
+        return self._target.status()
+
+    def progress(self, folder: str, is_reached: Callable[[str], bool]) -> Progress:
+        """Return how far Flux is with a commit of our folder; see mlops.adapters.flux.flow."""
+        sources = self._listed(*SOURCES)
+        found = flow.own(self._listed(*KUSTOMIZATIONS), sources, self.stage.flux.repository, folder)
+        seen = flow.progress(found, is_reached)
+        trouble = flow.source_trouble(flow.source_of(found, sources)) if seen.state == flow.WAITING else ""
+        return Progress(seen.state, seen.reason, f"{seen.text}; {trouble}") if trouble else seen
+
+    def hurry(self, folder: str) -> None:
+        """Ask Flux to look at the repository now."""
+        sources = self._listed(*SOURCES)
+        found = flow.own(self._listed(*KUSTOMIZATIONS), sources, self.stage.flux.repository, folder)
+        source = flow.source_of(found, sources)
+        # The Kustomization follows its source by itself.
+        with suppress(Refused):
+            self._ask(*SOURCES, "GitRepository", source or {})
+
+    def rolled_out(self, version: int) -> None:
+        """Return once a version is ready. Raises DeployError where the version is to blame that it is not."""
+        name = version_name(self.stage.model, version)
+        path = self._kinds.place("apps/v1", "Deployment").path(namespace_of(self.stage))
+        watched = Watched(self._api, path, {"fieldSelector": f"metadata.name={name}"})
+        pods = Pods(self._api, namespace_of(self.stage), self.stage.model)
+        rolled_out(watched, pods, version, self.stage.kubernetes.rollout_seconds)
+
+    def expect_routed(self, versions: Sequence[int]) -> None:
+        """Return once versions that got traffic are ready with it, and the gateway has taken their route."""
+        for version in versions:
+            self.rolled_out(version)
+        if self.stage.kubernetes.traffic == "gateway":
+            metadata = {"name": self.stage.model, "namespace": namespace_of(self.stage)}
+            route = {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": metadata}
+            accepted(self._kinds, [route], self.stage.kubernetes.rollout_seconds)
+
+    def analysis(self, name: str) -> Analysis:
+        """Return how far Flagger is with a Canary of the stage's namespace."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace_of(self.stage)}/canaries/{name}"
+        found = self._api.find(path)
+        if found is None:
+            raise TargetError(f"the cluster has no Canary {name}: is Flagger there? Else set flux.flagger: false")
+        return analysis(found)
+
+    @cached_property
+    def _api(self) -> Api:
+        return connect(self.stage.kubernetes.context)
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        return Kinds(self._api)
+
+    @cached_property
+    def _target(self) -> KubernetesTarget:
+        return open_target(self.stage)
+
+    def _listed(self, group: str, version: str, plural: str) -> list[Object]:
+        found = self._api.find(f"/apis/{group}/{version}/{plural}")
+        if found is None:
+            raise TargetError(f"the cluster has no {plural}.{group}: install Flux there, or set flux.wait: false")
+        return list(found["items"])
+
+    def _ask(self, group: str, version: str, plural: str, kind: str, one: Object) -> None:
+        if not one:
+            return
+        name, namespace = one["metadata"]["name"], one["metadata"]["namespace"]
+        asked = {ASKED: f"{time.time():.3f}"}
+        body: dict[str, Any] = {"apiVersion": f"{group}/{version}", "kind": kind}
+        body["metadata"] = {"name": name, "namespace": namespace, "annotations": asked}
+        path = f"/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}"
+        self._api.request("PATCH", path, body, {"fieldManager": "visionline-flux", "force": "true"}, APPLY)

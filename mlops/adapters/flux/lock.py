@@ -1,0 +1,152 @@
+"""One release at a time to a stage: a ref of the GitOps repository, which no branch and no Flux looks at.
+
+The ref is made, renewed and taken over by pushes that only move it forward from where it was seen, so of two that try
+one is refused. Its commit says who holds it and until when; a release that was killed holds it for LEASE_SECONDS.
+
+Source: git-scm.com/docs/git-push: what is no fast-forward is refused.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlops.adapters.flux.git import Git, Overtaken
+from mlops.errors import BusyError, TargetError
+from mlops.holder import holder
+from mlops.rest import persistently
+
+LEASE_SECONDS = 180.0
+RENEW_SECONDS = 45.0
+TAKES = 3
+
+
+def lock_ref(stage: str) -> str:
+    """Return the name of the ref that is a stage's lock."""
+    return f"refs/visionline/locks/{stage}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A hold on a stage's lock, or the try to get one: `nonce` tells it from all others."""
+
+    git: Git
+    stage: str
+    nonce: str
+    since: str
+
+    @property
+    def ref(self) -> str:
+        """Return the lock's ref."""
+        return lock_ref(self.stage)
+
+    def take(self) -> str:
+        """Return the commit that the lock is at since it is ours. Raises BusyError where it is another's."""
+        there = self.git.fetch(self.ref)
+        said = self.git.message(there) if there else ""
+        if there and _said(said, "nonce") == self.nonce:
+            return there  # the answer to our push got lost
+        if _until(said) > time.time():
+            who, since = _said(said, "holder"), _said(said, "since")
+            raise BusyError(f"{self.stage}: {who} is releasing to it since {since}: run again when that has ended")
+        return self._push(there)
+
+    def renew(self, commit: str) -> str:
+        """Move the lock's end on and return its commit. Raises Overtaken where it is another's by now."""
+        try:
+            return self._push(commit)
+        except Overtaken:
+            return self._ours()
+
+    def give_back(self) -> None:
+        """Take the ref away. Raises Overtaken where it is another's by now."""
+        self.git.delete(self.ref, self._ours())
+
+    def _ours(self) -> str:
+        there = self.git.fetch(self.ref)
+        if there is None or _said(self.git.message(there), "nonce") != self.nonce:
+            raise Overtaken(self.ref)
+        return there
+
+    def _push(self, on: str | None) -> str:
+        commit = self.git.commit(on, self._message(), {})
+        self.git.push(commit, self.ref)
+        return commit
+
+    def _message(self) -> str:
+        until = f"{time.time() + LEASE_SECONDS:.0f}"
+        lines = {"holder": holder(), "since": self.since, "until": until, "nonce": self.nonce}
+        return "visionline lock\n\n" + "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+
+class Lease:
+    """A lock that is held: a thread renews it until it is released."""
+
+    def __init__(self, claim: Claim) -> None:
+        """Take the lock, and renew it from now on. Raises BusyError naming the holder, where it is held already."""
+        self._claim, self._renewed = claim, time.monotonic()
+        self._commit = _taken(claim)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name=f"lock of {claim.stage}", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise TargetError where the lock may be another's by now: nothing may be changed any more."""
+        if time.monotonic() - self._renewed > LEASE_SECONDS:
+            raise TargetError(f"{self._claim.stage}: the lock was lost, for it was not renewed: run the step again")
+
+    def release(self) -> None:
+        """Give the lock back. Where that fails, it runs out by itself."""
+        self._is_over.set()
+        self._thread.join()
+        with suppress(TargetError, Overtaken):
+            persistently(self._claim.give_back)
+
+    def _renew(self) -> None:
+        while not self._is_over.wait(RENEW_SECONDS):
+            started = time.monotonic()
+            try:
+                self._commit = self._claim.renew(self._commit)
+                self._renewed = started
+            except Overtaken:
+                self._renewed = -float("inf")
+                return
+            except TargetError:
+                pass  # until the next try succeeds, or the lock runs out
+
+
+@contextmanager
+def held(git: Git, stage: str) -> Iterator[Lease]:
+    """Hold the lock of a stage. Raises BusyError, naming the holder, where it is held already."""
+    with tempfile.TemporaryDirectory(prefix="visionline-lock-") as folder:
+        own = replace(git, folder=Path(folder))
+        own.create()
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        lease = Lease(Claim(own, stage, secrets.token_hex(8), since))
+        try:
+            yield lease
+        finally:
+            lease.release()
+
+
+def _taken(claim: Claim) -> str:
+    for _ in range(TAKES):
+        with suppress(Overtaken):
+            return persistently(claim.take)
+    raise BusyError(f"{claim.stage}: others take the lock, too: run again in a while")
+
+
+def _until(message: str) -> float:
+    text = _said(message, "until")
+    return float(text) if text.isdigit() else 0.0
+
+
+def _said(message: str, key: str) -> str:
+    found = (line.partition(": ")[2] for line in message.splitlines() if line.startswith(f"{key}: "))
+    return next(found, "").strip()
