@@ -1,0 +1,78 @@
+"""The kustomize tree of a stage, and the parts of infra/kubernetes that it needs beside it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from mlops.config import REPOSITORY, Stage
+from mlops.delivery.declared import DECLARED_FILE, Declared, Object, as_json, as_yaml, check, namespace_of
+from mlops.delivery.routing import route, service
+from mlops.delivery.workload import KUSTOMIZATION, config_map, streams_files, version_files
+from mlops.errors import ConfigError
+
+MANIFESTS = REPOSITORY / "infra" / "kubernetes"
+COPY = "kubernetes"  # the folder of a tree that holds the parts of infra/kubernetes
+SHARED = ("base", "stage", "gateway", "streams", "components")
+
+
+def manifests(stage: Stage) -> dict[str, str]:
+    """Return the files of infra/kubernetes that the stage's tree needs beside it, by path within the tree.
+
+    Raises ConfigError where the stage's overlay is none of infra/kubernetes/overlays.
+    """
+    overlay = f"overlays/{stage.kubernetes.overlay}"
+    if not (MANIFESTS / overlay / "kustomization.yaml").exists():
+        raise ConfigError(f"{stage.name}: kubernetes.overlay: there is no infra/kubernetes/{overlay}: make it")
+    found = [path for part in (*SHARED, overlay) for path in (MANIFESTS / part).rglob("*") if path.is_file()]
+    return {f"{COPY}/{path.relative_to(MANIFESTS)}": path.read_text(encoding="utf-8") for path in sorted(found)}
+
+
+def tree(stage: Stage, declared: Declared) -> dict[str, str]:
+    """Return the files of the stage's kustomize tree by relative path; kustomization.yaml renders all of it.
+
+    With `flux.flagger` it holds the version of most traffic alone. Raises ConfigError where a name or an image is
+    nothing for a cluster, where the traffic is not of the declared versions, and where two would set the replicas.
+    """
+    check(stage, declared)
+    _check_scaling(stage)
+    is_flaggers = stage.flux.flagger
+    shown = [declared.versions[one] for one in sorted(declared.versions)]
+    if is_flaggers:
+        shown = [declared.main] if declared.main else []
+    folders = {f"versions/v{one.version}": version_files(stage, declared, one) for one in shown}
+    if declared.main and (MANIFESTS / "overlays" / stage.kubernetes.overlay / "streams").is_dir():
+        folders["streams"] = streams_files(stage, declared.main)
+    files = {} if is_flaggers else _routes(stage, declared)
+    return {
+        DECLARED_FILE: as_json(asdict(declared)),
+        "kustomization.yaml": as_yaml(_root(stage, [*files, *folders])),
+        **files,
+        **{f"{folder}/{path}": text for folder, own in folders.items() for path, text in own.items()},
+    }
+
+
+def _routes(stage: Stage, declared: Declared) -> dict[str, str]:
+    files = {"service.yaml": as_yaml(service(stage, declared))}
+    if stage.kubernetes.traffic == "gateway" and declared.versions:
+        files["route.yaml"] = as_yaml(route(stage, declared))
+    return files
+
+
+def _root(stage: Stage, resources: list[str]) -> Object:
+    overlay = f"{COPY}/overlays/{stage.kubernetes.overlay}"
+    gateway = [f"{overlay}/gateway"] if stage.kubernetes.traffic == "gateway" else []
+    return {
+        **KUSTOMIZATION,
+        "namespace": namespace_of(stage),
+        "resources": [f"{overlay}/stage", *gateway, *resources],
+        "configMapGenerator": [config_map(f"{stage.model}-declared", DECLARED_FILE)],
+        "labels": [{"pairs": {"visionline/stage": stage.name}}],
+    }
+
+
+def _check_scaling(stage: Stage) -> None:
+    if stage.kubernetes.traffic == "replicas" and stage.kubernetes.autoscaling != "none":
+        raise ConfigError(
+            f"{stage.name}: kubernetes.traffic: replicas: the shares are replicas, which autoscaling "
+            f"'{stage.kubernetes.autoscaling}' would change: set traffic: gateway, or autoscaling: none"
+        )
