@@ -42,8 +42,8 @@ class StepProcess:
     """A step that runs, with the methods of subprocess.Popen that tests use."""
 
     def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path = REPOSITORY) -> None:
-        """Start `python -m mlops`. Raises ValueError where a variable asks for another Python than the warm one."""
-        _check_same_python(env)
+        """Start `python -m mlops`. Raises ValueError where it is given what only a fresh process can be."""
+        _check_same_start(env)
         self.args = arguments
         self.returncode: int | None = None
         self._out, self._error = tempfile.TemporaryFile(), tempfile.TemporaryFile()
@@ -118,21 +118,22 @@ def _warm() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     ours, theirs = socket.socketpair()
     line = [sys.executable, str(Path(__file__).resolve()), str(theirs.fileno())]
     # The SDK reads the variable when its bars are imported, and mlops sets it just before.
-    env = {**_of_python(os.environ), "TQDM_DISABLE": "1", "PATH": os.environ["PATH"]}
+    env = {**_of_start(os.environ), "TQDM_DISABLE": "1", "PATH": os.environ["PATH"]}
     with theirs:
         nothing = subprocess.DEVNULL
         process = subprocess.Popen(line, env=env, stdin=nothing, stdout=nothing, pass_fds=[theirs.fileno()])
     return ours, process
 
 
-def _of_python(variables: Mapping[str, str]) -> dict[str, str]:
+def _of_start(variables: Mapping[str, str]) -> dict[str, str]:
     # What Python reads before the first line of a program, so that a forked process cannot be given another value.
-    return {name: variables[name] for name in variables if name.startswith("PYTHON") and name != "PYTHONPATH"}
+    names = [name for name in variables if name.startswith(("PYTHON", "LC_", "LANG")) or name == "TZ"]
+    return {name: variables[name] for name in names if name != "PYTHONPATH"}
 
 
-def _check_same_python(env: Mapping[str, str]) -> None:
-    if _of_python(env) != _of_python(os.environ):
-        raise ValueError("a step with variables PYTHON... of its own needs a fresh process")
+def _check_same_start(env: Mapping[str, str]) -> None:
+    if other := sorted(name for name, _ in _of_start(env).items() ^ _of_start(os.environ).items()):
+        raise ValueError(f"{other[0]}: a step with another value than pytest's needs a fresh process")
 
 
 def _fork_steps(orders: socket.socket) -> None:

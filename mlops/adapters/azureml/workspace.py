@@ -66,6 +66,8 @@ def _client(*names: str, **more: str) -> MLClient:
 
 def _quiet() -> None:
     # Its experimental classes announce themselves at each use, and some of its modules print what they do.
-    own = (name for name in logging.root.manager.loggerDict if name.startswith("azure."))
+    # A logger without a level of its own has azure's, and to set one takes the longer the more of them there are.
+    names = [name for name in list(logging.root.manager.loggerDict) if name.startswith("azure.")]
+    own = [name for name in names if logging.getLogger(name).level != logging.NOTSET]
     for name in ("azure", "azure.ai.ml", "azure.identity", "msrest", *own):
         logging.getLogger(name).setLevel(logging.ERROR)
