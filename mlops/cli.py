@@ -26,6 +26,7 @@ STEPS = (
     "gate",
     "register",
     "promote",
+    "package",
     "deploy",
     "verify",
     "score",

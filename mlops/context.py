@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlops import adapters
 from mlops.config import REPOSITORY, Stage, load_stage
+from mlops.images import ImageBuilder, ImageStore, Inventory, Signer
 from mlops.names import stage_before
 from mlops.ports import (
     Approvals,
@@ -77,6 +78,32 @@ class Context:
     def notifier(self) -> Notifier:
         """Return what tells a training's end to where it was started from."""
         return adapters.notifier(self.stage)
+
+    @cached_property
+    def builder(self) -> ImageBuilder:
+        """Return what builds the stage's images."""
+        return adapters.image_builder(self.stage)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """Return the container registry."""
+        return adapters.image_store(self.stage)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Return what signs the stage's images, and refuses others."""
+        return adapters.signer(self.stage)
+
+    @cached_property
+    def source_signer(self) -> Signer:
+        """Return what refuses images that the stage before has not signed; of the first stage, its own."""
+        before = stage_before(self.stage.name)
+        return self.signer if before is None else adapters.signer(load_stage(before))
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Return what lists what is in an image."""
+        return adapters.inventory()
 
     def preflight(self, platform: str) -> Preflight:
         """Return what looks whether a platform is ready for the stage."""

@@ -112,7 +112,10 @@ def _roll_out(context: Context, move: Move, events: list[TrafficEvent]) -> Verdi
 def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> Verdict:
     stage, version = context.stage, move.desired.version
     context.report(f"{stage.name}: starting version {version} beside {move.before or 'nothing'}")
-    context.target.deploy(_wanted(context, move.desired))
+    wanted = _wanted(context, move.desired)
+    for image in wanted.images.values():
+        context.signer.verify(image)
+    context.target.deploy(wanted)
     verdict = inspect(context, move.desired, move.before, _live_counts(context.target.status(), version))
     status = context.target.status()
     if not status.deployments[version].is_online:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from mlops.config import Stage
 from mlops.errors import ConfigError
+from mlops.images import ImageBuilder, ImageStore, Inventory, Signer
 from mlops.ports import (
     Approvals,
     DataStore,
@@ -47,6 +48,15 @@ ADAPTERS = {
     "scorer": {
         "local": "mlops.adapters.local.scorer:open_scorer",
         "azureml-batch": "mlops.adapters.azureml.batch:open_target",
+    },
+    "image_builder": {
+        "buildah": "mlops.adapters.images.buildah:open_builder",
+        "docker": "mlops.adapters.images.docker:open_builder",
+    },
+    "signer": {
+        "none": "mlops.adapters.images.cosign:open_unsigned",
+        "key": "mlops.adapters.images.cosign:open_signer",
+        "keyless": "mlops.adapters.images.cosign:open_signer",
     },
     "secrets": {
         "local": "mlops.adapters.local.secrets:open_secrets",
@@ -116,6 +126,26 @@ def approvals(stage: Stage, host: str) -> Approvals:
 def notifier(stage: Stage) -> Notifier:
     """Return what tells a training's end to where it was started from."""
     return cast(Notifier, _make("notifier", "report", stage.report, stage))
+
+
+def image_builder(stage: Stage) -> ImageBuilder:
+    """Return what builds the stage's images."""
+    return cast(ImageBuilder, _make("image_builder", "images.builder", stage.images.builder, stage))
+
+
+def signer(stage: Stage) -> Signer:
+    """Return what signs and verifies the stage's images."""
+    return cast(Signer, _make("signer", "images.signing", stage.images.signing, stage))
+
+
+def image_store(stage: Stage) -> ImageStore:
+    """Return what moves images: one tool for all registries and builders."""
+    return cast(ImageStore, import_module("mlops.adapters.images.skopeo").open_store(stage))
+
+
+def inventory() -> Inventory:
+    """Return what lists an image's content."""
+    return cast(Inventory, import_module("mlops.adapters.images.cyclonedx").open_inventory())
 
 
 def validator() -> Validator | None:

@@ -35,6 +35,7 @@ SDKS = {
     "mlops.adapters.local": ("mlflow", "sqlalchemy"),
     "mlops.adapters.azureml": ("azure",),
     "mlops.adapters.github": ("cryptography",),
+    "mlops.adapters.images": ("cyclonedx", "packageurl"),
     "serving.azureml.online": ("azureml_inference_server_http",),
     "serving.openvino_engine": ("openvino",),
     "serving.entra": ("jwt",),
@@ -46,7 +47,7 @@ SDKS = {
 BELOW_ADAPTERS = tuple(
     f"mlops.{name}"
     for name in (
-        "ports records config places errors loading names client rest preflight storage snapshot manifest scored"
+        "ports images oci records config places errors loading names client rest preflight storage snapshot manifest scored"
         " jobfile delivery holder"
     ).split()
 )
