@@ -43,6 +43,7 @@ ADAPTERS = {
         "local": "mlops.adapters.local.target:open_target",
         "azureml-online": "mlops.adapters.azureml.online:open_target",
         "azureml-batch": "mlops.adapters.azureml.batch:open_target",
+        "kubernetes": "mlops.adapters.kubernetes.target:open_target",
         "flux": "mlops.adapters.flux.target:open_target",
     },
     "scorer": {

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from azurefake.stages import azure_stage
 from azurefake.state import Azure
+from cluster_stages import cluster_stage, images_of_digest, packaged
+from kubefake.cluster import Cluster
 from model_packages import MODEL, make_package
 
 from mlops.adapters.azureml.online import open_target as open_online
 from mlops.adapters.azureml.registry import open_registry
+from mlops.adapters.kubernetes.target import open_target as open_kubernetes
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.adapters.local.target import open_target as open_local
 from mlops.client import JsonClient
@@ -58,12 +61,20 @@ def azure_online(packages: dict[int, Path], request: pytest.FixtureRequest) -> I
     assert azure.unknown == []
 
 
+@contextmanager
+def kubernetes(packages: dict[int, Path], request: pytest.FixtureRequest) -> Iterator[Place]:
+    cluster: Cluster = request.getfixturevalue("cluster")
+    for package in packages.values():
+        packaged(cluster, package)
+    yield Place(cluster_stage(), open_kubernetes, f"/v2/models/{MODEL}/infer", lambda target: {})
+
+
 def live_headers(target: DeployTarget) -> dict[str, str]:
     one = next(iter(target.status().deployments.values()))
     return {name: value for name, value in one.headers.items() if name == "Authorization"}
 
 
-TARGETS = {"local": local, "azureml-online": azure_online}
+TARGETS = {"local": local, "azureml-online": azure_online, "kubernetes": kubernetes}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +91,8 @@ def place(request: pytest.FixtureRequest, packages: dict[int, Path], own_platfor
 
 def deployment(packages: dict[int, Path], version: int) -> Deployment:
     package = packages[version]
-    return Deployment(MODEL, version, package_digest(package), package, "int8")
+    digest = package_digest(package)
+    return Deployment(MODEL, version, digest, package, "int8", images_of_digest(digest))
 
 
 def test_where_nothing_runs_nothing_is_served(place: Place) -> None:
@@ -143,7 +155,7 @@ def test_a_version_that_does_not_load_is_named_and_taken_away_and_the_other_serv
 ) -> None:
     place.target.deploy(deployment(packages, 1))
     place.target.set_traffic({1: 100})
-    other = Deployment(MODEL, 2, f"sha256:{'0' * 64}", packages[2], "int8")
+    other = replace(deployment(packages, 2), digest=f"sha256:{'0' * 64}")
     with pytest.raises(DeployError, match="version 2.*sha256:000") as caught:
         place.target.deploy(other)
     assert "\n" not in str(caught.value)

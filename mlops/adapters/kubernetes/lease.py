@@ -1,0 +1,152 @@
+"""The lock of a release: a Lease in the stage's namespace, renewed by a thread, taken over once it ran out.
+
+Time is the API server's own, as each answer says it: a clock that is wrong here takes no lock away.
+
+Source: kubernetes.io, "Leases"; k8s.io/client-go/tools/leaderelection.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mlops.adapters.kubernetes.cluster import Cluster
+from mlops.adapters.kubernetes.refusals import Refused
+from mlops.errors import BusyError, StepError, TargetError
+
+LEASE_SECONDS = 30
+RENEW_SECONDS = 8.0
+API = "/apis/coordination.k8s.io/v1/namespaces"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a lease is kept: which cluster, in which namespace, by which name."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+
+    @property
+    def above(self) -> str:
+        """Return the path of all leases of the namespace."""
+        return f"{API}/{self.namespace}/leases"
+
+    @property
+    def path(self) -> str:
+        """Return the path of the lease."""
+        return f"{self.above}/{self.name}"
+
+
+class Lease:
+    """A lease that a thread renews until it is released."""
+
+    def __init__(self, place: Place, held: dict[str, Any]) -> None:
+        """Renew from now on."""
+        self._place, self._held = place, held
+        self._renewed = time.monotonic()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name=f"lock of {place.namespace}", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise TargetError where the lease may be another's by now: nothing may be changed any more."""
+        if time.monotonic() - self._renewed > LEASE_SECONDS:
+            place = f"{self._place.namespace}/{self._place.name}"
+            raise TargetError(f"{place}: the lock was lost, for it could not be renewed: run the step again")
+
+    def release(self) -> None:
+        """Give the lease back. Where that fails, it runs out by itself."""
+        self._is_over.set()
+        self._thread.join()
+        with suppress(StepError):
+            self._write({**self._held["spec"], "holderIdentity": "", "leaseDurationSeconds": 1})
+
+    def _renew(self) -> None:
+        while not self._is_over.wait(RENEW_SECONDS):
+            started = time.monotonic()
+            try:
+                seconds = _now(self._place)
+                self._write({**self._held["spec"], "renewTime": _time(seconds)})
+                self._renewed = started
+            except StepError as error:
+                if error.status in (404, 409):  # it is another's now, or somebody took it away
+                    self._renewed = -float(LEASE_SECONDS)
+                    return
+
+    def _write(self, spec: dict[str, Any]) -> None:
+        self._held = self._place.cluster.request("PUT", self._place.path, {**self._held, "spec": spec})
+
+
+@contextmanager
+def held(place: Place) -> Iterator[Lease]:
+    """Hold the lease. Raises BusyError, naming the holder, where another holds it."""
+    lease = Lease(place, _taken(place))
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def holder() -> str:
+    """Return who this process is to others: the pipeline run where there is one, else the process and its machine."""
+    given = os.environ.get
+    if given("GITHUB_RUN_ID"):
+        return f"{given('GITHUB_SERVER_URL')}/{given('GITHUB_REPOSITORY')}/actions/runs/{given('GITHUB_RUN_ID')}"
+    if given("BUILD_BUILDID"):
+        where = f"{given('SYSTEM_TEAMFOUNDATIONCOLLECTIONURI', '')}{given('SYSTEM_TEAMPROJECT', '')}"
+        return f"{where}/_build/results?buildId={given('BUILD_BUILDID')}"
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _taken(place: Place) -> dict[str, Any]:
+    found, seconds = place.cluster.find(place.path), _now(place)
+    if found is not None and not _is_over(found["spec"], seconds):
+        raise _busy(place, found["spec"])
+    times = {"acquireTime": _time(seconds), "renewTime": _time(seconds)}
+    spec = {"holderIdentity": holder(), "leaseDurationSeconds": LEASE_SECONDS, **times}
+    body = found or {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": place.name, "namespace": place.namespace},
+    }
+    method, path = ("PUT", place.path) if found else ("POST", place.above)
+    try:
+        return dict(place.cluster.request(method, path, {**body, "spec": spec}))
+    except Refused as error:
+        if error.status != 409:
+            raise
+        # Somebody was faster; or it was us, and the answer got lost.
+        now = place.cluster.request("GET", place.path)
+        if now["spec"].get("holderIdentity") == spec["holderIdentity"] and now["spec"].get("renewTime") == _time(
+            seconds
+        ):
+            return dict(now)
+        raise _busy(place, now["spec"]) from None
+
+
+def _busy(place: Place, spec: dict[str, Any]) -> BusyError:
+    who, since = spec.get("holderIdentity") or "another process", spec.get("acquireTime") or "just now"
+    return BusyError(f"{place.namespace}: {who} is releasing to it since {since}: run again when that has ended")
+
+
+def _is_over(spec: dict[str, Any], seconds: float) -> bool:
+    if not spec.get("holderIdentity") or not spec.get("renewTime"):
+        return True
+    renewed = datetime.fromisoformat(str(spec["renewTime"])).timestamp()
+    return seconds > renewed + float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+
+
+def _now(place: Place) -> float:
+    return place.cluster.ask("GET", "/version").seconds
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,80 @@
+"""The pods of a version: what the runtime in each says of itself, reached through the API server's proxy.
+
+Live counts only grow while this process watches: a pod that was evicted keeps what it was last seen to have counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mlops.adapters.kubernetes.cluster import Cluster
+from mlops.adapters.kubernetes.reasons import is_ready, restarts
+from mlops.adapters.kubernetes.refusals import Refused, hidden
+from mlops.delivery import LABEL_NAME, LABEL_VERSION, PORT
+from mlops.errors import TargetError
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Pods:
+    """The pods of one model in a namespace. `seen`: requests and errors by version, pod and its restarts."""
+
+    cluster: Cluster
+    namespace: str
+    model: str
+    seen: dict[tuple[int, str, int], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def path(self) -> str:
+        """Return the path of all pods of the namespace."""
+        return f"/api/v1/namespaces/{self.namespace}/pods"
+
+    def of(self, version: int) -> list[Object]:
+        """Return the pods of a version."""
+        query = {"labelSelector": f"{LABEL_NAME}={self.model},{LABEL_VERSION}={version}"}
+        return list(self.cluster.request("GET", self.path, query=query)["items"])
+
+    def report(self, pod: str, version: int) -> Object | None:
+        """Return what a pod's runtime says of the version, None where it does not answer."""
+        # Asked once: a pod that is going away never answers, and others can.
+        hasty = replace(self.cluster, patience=0.0)
+        try:
+            answer = hasty.request("GET", f"{self.path}/http:{pod}:{PORT}/proxy/deployments")
+        except TargetError as error:
+            if error.status in (401, 403):
+                raise
+            return None
+        models: Mapping[str, Any] = (answer or {}).get("models") or {}
+        found = models.get(self.model, {}).get("deployments", {}).get(str(version))
+        return dict(found) if found else None
+
+    def reports(self, version: int) -> list[Object]:
+        """Return what the ready pods of a version say, and remember what they have counted."""
+        found = []
+        for pod in self.of(version):
+            said = self.report(pod["metadata"]["name"], version) if is_ready(pod) else None
+            if said is not None:
+                found.append(said)
+                key = (version, pod["metadata"]["uid"], restarts(pod))
+                self.seen[key] = (int(said["requests"]), int(said["errors"]))
+        return found
+
+    def counts(self, version: int) -> tuple[int, int]:
+        """Return the live requests and errors of a version that were seen, of pods that are gone too."""
+        seen = [counts for (number, _, _), counts in self.seen.items() if number == version]
+        return sum(requests for requests, _ in seen), sum(errors for _, errors in seen)
+
+    def last_line(self, pod: str) -> str:
+        """Return the last line that a pod's runtime wrote before it crashed; empty where none is to be had."""
+        for previous in ("true", "false"):
+            try:
+                query = {"container": "runtime", "tailLines": "1", "previous": previous}
+                said = self.cluster.ask("GET", f"{self.path}/{pod}/log", query=query).body.decode(errors="replace")
+            except Refused:
+                continue
+            if said.strip():
+                return hidden(said)
+        return ""

@@ -1,0 +1,56 @@
+"""What a cluster still has of a stage though it is not declared any more, and when a version may go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from mlops.adapters.kubernetes.kinds import Kinds, Object
+from mlops.adapters.kubernetes.live import STAGE_LABEL, Live
+from mlops.adapters.kubernetes.pods import Pods
+from mlops.config import Stage
+from mlops.delivery import LABEL_VERSION, namespace_of
+
+# Deployments are not among them: they go last, once drained.
+PRUNED = (
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("keda.sh/v1alpha1", "ScaledObject"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("monitoring.coreos.com/v1", "ServiceMonitor"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+)
+LOOK_SECONDS = 0.1
+LONGEST_DRAIN_SECONDS = 30.0
+
+
+def leftovers(kinds: Kinds, stage: Stage, kept: Iterable[Object], live: Live) -> Iterator[Object]:
+    """Yield the stage's objects that are not among those kept. None of a version that has traffic is."""
+    names = {(one["kind"], one["metadata"]["name"]) for one in kept}
+    for api_version, kind in PRUNED:
+        place = kinds.find(api_version, kind)
+        if place is None:
+            continue
+        query = {"labelSelector": f"{STAGE_LABEL}={stage.name}"}
+        for one in kinds.cluster.request("GET", place.path(namespace_of(stage)), query=query)["items"]:
+            version = (one["metadata"].get("labels") or {}).get(LABEL_VERSION, "")
+            has_traffic = version.isdecimal() and int(version) in live.traffic
+            if (kind, one["metadata"]["name"]) not in names and not has_traffic:
+                yield {"apiVersion": api_version, "kind": kind, **one}
+
+
+def drained(pods: Pods, versions: Iterable[int], seconds: float) -> None:
+    """Return when no pod of the versions has a request in flight, and none came between two looks; or after a while.
+
+    What a gateway still sends then is answered, too: each pod drains by itself when it is told to end.
+    """
+    deadline = time.monotonic() + min(seconds, LONGEST_DRAIN_SECONDS)
+    for version in versions:
+        before = None
+        while time.monotonic() < deadline:
+            now = [(one["requests"], one["in_flight"]) for one in pods.reports(version)]
+            if now == before and not any(in_flight for _, in_flight in now):
+                break
+            before = now
+            time.sleep(LOOK_SECONDS)

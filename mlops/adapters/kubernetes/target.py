@@ -1,0 +1,243 @@
+"""DeployTarget on Kubernetes: a stage's versions on one cluster, pushed by server-side apply.
+
+The cluster holds all state. Each change is the whole tree of mlops.delivery, rendered and applied: pods first; then,
+once they are ready, what sends requests to them; last, what is no longer declared goes. So a killed release leaves a
+cluster that serves, and whatever was changed by hand meanwhile is put back by the next.
+
+Source: kubernetes.io, "Server-Side Apply"; gateway-api.sigs.k8s.io, "HTTP traffic splitting".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from mlops.adapters.kubernetes.applying import apply, delete, expect_kinds
+from mlops.adapters.kubernetes.cluster import Cluster, connect
+from mlops.adapters.kubernetes.forward import Forwarder
+from mlops.adapters.kubernetes.kinds import Kinds, Object, in_order
+from mlops.adapters.kubernetes.lease import Lease, Place, held
+from mlops.adapters.kubernetes.live import Live, gateway_url, look
+from mlops.adapters.kubernetes.pods import Pods
+from mlops.adapters.kubernetes.pruning import drained, leftovers
+from mlops.adapters.kubernetes.reasons import is_rolled_out, obstacle
+from mlops.adapters.kubernetes.rendering import render
+from mlops.adapters.kubernetes.routing import accepted
+from mlops.adapters.kubernetes.waiting import Watched, rolled_out, until
+from mlops.config import Stage
+from mlops.delivery import VERSION_HEADER, Declared, Served, manifests, namespace_of, tree, version_name
+from mlops.errors import StepError, TargetError
+from mlops.ports import Deployment, DeploymentStatus, EndpointStatus
+
+READY, LOADING, FAILED = "ready", "loading", "failed"
+
+
+@dataclass
+class KubernetesTarget:
+    """The endpoint of a stage on its cluster, which is first asked when a method is called."""
+
+    stage: Stage
+    _lease: Lease | None = field(default=None, init=False, repr=False)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the endpoint for one release. Raises BusyError naming the holder."""
+        self._ensure_namespace()
+        with held(Place(self._cluster, self._namespace, f"{self.stage.model}-release")) as self._lease:
+            yield
+        self._lease = None
+
+    def status(self) -> EndpointStatus:
+        """Return what the cluster runs. A version that has traffic but was changed by hand is not among those."""
+        live = look(self._kinds, self.stage)
+        seen = {
+            version: self._seen(version, live)
+            for version in live.deployments
+            if live.is_as_declared(self.stage, version) or version not in live.traffic
+        }
+        return EndpointStatus(self._url() if seen else None, live.traffic, seen)
+
+    def deploy(self, deployment: Deployment) -> None:
+        """Start a version beside the others, and take it away again where it does not get ready.
+
+        Raises DeployError where the version is to blame, TargetError where the cluster is, or where the version served
+        already: then what served goes on.
+        """
+        live, version = self._look(), deployment.version
+        served = Served(version, deployment.digest, deployment.variant, dict(deployment.images))
+        wanted = replace(live.declared, versions={**live.declared.versions, version: served})
+        had_traffic = version in live.declared.traffic
+        try:
+            self._apply(wanted, (version,))
+        except StepError as error:
+            if had_traffic:
+                raise TargetError(str(error)) from None
+            self._undo(live.declared, error)
+            raise
+
+    def set_traffic(self, traffic: Mapping[int, int]) -> None:
+        """Split the traffic. Raises TargetError, the traffic being as before, where the cluster does not take it."""
+        live = self._look()
+        wanted = replace(live.declared, traffic={version: percent for version, percent in traffic.items() if percent})
+        missing = sorted(set(wanted.traffic) - set(live.deployments))
+        if missing:
+            raise TargetError(f"{self._namespace}: version {missing[0]} is not deployed: run the step again")
+        try:
+            self._apply(wanted, self._growing(live.declared.traffic, wanted.traffic))
+        except StepError as error:
+            self._undo(live.declared, error)
+            raise TargetError(str(error)) from None
+
+    def remove(self, version: int) -> None:
+        """Take a version away, and all else that is not declared, after its last request was answered.
+
+        Raises TargetError where it still has traffic.
+        """
+        live = self._look()
+        if live.traffic.get(version):
+            raise TargetError(f"{self._namespace}: version {version} has traffic: move it away before removing it")
+        if version in live.deployments or version in live.declared.versions:
+            self._prune(_without(live.declared, version))
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return connect(self.stage.kubernetes.context)
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        return Kinds(self._cluster)
+
+    @cached_property
+    def _pods(self) -> Pods:
+        return Pods(self._cluster, self._namespace, self.stage.model)
+
+    @cached_property
+    def _forwarder(self) -> Forwarder:
+        return Forwarder(self._cluster, self._namespace, self.stage.model, self._fault_of)
+
+    @property
+    def _namespace(self) -> str:
+        return namespace_of(self.stage)
+
+    @property
+    def _seconds(self) -> float:
+        return self.stage.kubernetes.rollout_seconds
+
+    def _look(self) -> Live:
+        """Return what runs, before it is changed. Raises TargetError where the lock was lost."""
+        if self._lease is not None:
+            self._lease.check()
+        return look(self._kinds, self.stage)
+
+    def _growing(self, before: Mapping[int, int], after: Mapping[int, int]) -> tuple[int, ...]:
+        """Return the versions that must be ready before traffic moves: where pods make the shares, all that grow.
+
+        With a gateway, one that serves already keeps its pods, and going back to it must not wait.
+        """
+        pods_grow = self.stage.kubernetes.traffic == "replicas"
+        return tuple(one for one in after if not before.get(one) or (pods_grow and after[one] > before[one]))
+
+    def _apply(self, declared: Declared, awaited: tuple[int, ...]) -> None:
+        """Apply all that is declared; requests go elsewhere only once the awaited versions are ready."""
+        objects = in_order(self._rendered(declared))
+        expect_kinds(self._kinds, objects)
+        steers = [one for one in objects if self._steers(one)]
+        for one in objects:
+            if one not in steers:
+                apply(self._kinds, one)
+        for version in awaited:
+            rolled_out(self._watched(version), self._pods, version, self._seconds)
+        for one in steers:
+            apply(self._kinds, one)
+        accepted(self._kinds, [one for one in steers if one["kind"] == "HTTPRoute"], self._seconds)
+
+    def _undo(self, before: Declared, error: StepError) -> None:
+        """Go back to what was declared before, as far as the cluster lets us; the first error is what is told."""
+        try:
+            self._apply(before, ())
+            self._prune(before)
+        except StepError as second:
+            error.args = (f"{error} (and it could not be undone: {second})",)
+
+    def _prune(self, declared: Declared) -> None:
+        """Take away what is not declared: what steers requests goes first, the Deployments, drained, last."""
+        kept = self._rendered(declared)
+        for one in in_order(kept):
+            apply(self._kinds, one)
+        live = self._look()
+        going = [
+            number for number in live.deployments if number not in declared.versions and number not in live.traffic
+        ]
+        drained(self._pods, going, self._seconds)
+        for one in leftovers(self._kinds, self.stage, kept, live):
+            delete(self._kinds, one)
+        for number in going:
+            delete(self._kinds, live.deployments[number])
+        for number in going:
+            self._await_end(number)
+
+    def _await_end(self, version: int) -> None:
+        watched = self._watched(version)
+        if not until(watched, lambda found: None if found else True, self._seconds):
+            name = version_name(self.stage.model, version)
+            raise TargetError(
+                f"{self._namespace}: {name} does not end within {self._seconds:.0f} s: run the step again"
+            )
+
+    def _rendered(self, declared: Declared) -> list[Object]:
+        return render({**manifests(self.stage), **tree(self.stage, declared)})
+
+    def _steers(self, one: Object) -> bool:
+        return one["kind"] == "HTTPRoute" or (one["kind"], one["metadata"]["name"]) == ("Service", self.stage.model)
+
+    def _watched(self, version: int) -> Watched:
+        path = self._kinds.place("apps/v1", "Deployment").path(self._namespace)
+        return Watched(
+            self._cluster, path, {"fieldSelector": f"metadata.name={version_name(self.stage.model, version)}"}
+        )
+
+    def _ensure_namespace(self) -> None:
+        if self._cluster.find(f"/api/v1/namespaces/{self._namespace}") is None:
+            for one in self._rendered(Declared({}, {})):
+                if one["kind"] == "Namespace":
+                    apply(self._kinds, one)
+
+    def _seen(self, version: int, live: Live) -> DeploymentStatus:
+        deployment, served = live.deployments[version], live.declared.versions.get(version)
+        declared = served.digest if served else ""
+        digests = [one["digest"] for one in self._pods.reports(version)]
+        digest = next((one for one in digests if one != declared), declared)
+        state, reason = self._state(version, deployment)
+        requests, errors = self._pods.counts(version)
+        path = f"/v2/models/{self.stage.model}/versions/{version}/infer"
+        header = {VERSION_HEADER: str(version)}
+        return DeploymentStatus(version, digest, state, reason, requests, errors, self._forwarder.url, path, header)
+
+    def _state(self, version: int, deployment: Object) -> tuple[str, str | None]:
+        if is_rolled_out(deployment):
+            return READY, None
+        found = obstacle(deployment, self._pods.of(version))
+        return (FAILED if found and found.is_final else LOADING), found.text if found else "it is being rolled out"
+
+    def _fault_of(self, version: int) -> str | None:
+        """Return why a version has no pod that answers, None where it is not to blame."""
+        live = look(self._kinds, self.stage)
+        if version not in live.deployments:
+            return None
+        found = obstacle(live.deployments[version], self._pods.of(version))
+        return found.text if found and found.is_of_version else None
+
+    def _url(self) -> str:
+        found = gateway_url(self._kinds, self.stage) if self.stage.kubernetes.traffic == "gateway" else None
+        return found or self._forwarder.url
+
+
+def open_target(stage: Stage) -> KubernetesTarget:
+    """Return the endpoint of a stage on its cluster."""
+    return KubernetesTarget(stage)
+
+
+def _without(declared: Declared, version: int) -> Declared:
+    return replace(declared, versions={number: one for number, one in declared.versions.items() if number != version})
