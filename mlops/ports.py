@@ -61,6 +61,15 @@ class Submitted:
     link: str
 
 
+@dataclass(frozen=True)
+class EndedJob:
+    """A job that goes on no more: its inputs by name, and whether it completed."""
+
+    name: str
+    inputs: dict[str, str]
+    is_completed: bool
+
+
 class JobRunner(Protocol):
     """Runs a pipeline job written in Azure ML's YAML."""
 
@@ -75,6 +84,15 @@ class JobRunner(Protocol):
 
         Raises ConfigError as `submit` does.
         """
+
+    def ended(self, hours: float) -> list[EndedJob]:
+        """Return the stage's jobs that were started in the last hours and have ended, the oldest first.
+
+        Raises ConfigError as `submit` does.
+        """
+
+    def output(self, job: str, name: str) -> Path:
+        """Return the folder of an output of a job that completed. Raises JobError; ConfigError as `submit` does."""
 
 
 @dataclass(frozen=True)

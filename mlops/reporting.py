@@ -25,7 +25,7 @@ def notice_of(
 ) -> Notice:
     """Return what is told of a training: `link` leads to the job, where there is a page of it."""
     return Notice(
-        key=f"{registered.model}/{stage}/{origin.run or origin.commit}",
+        key=notice_key(registered.model, stage, origin),
         name=f"{registered.model}/{stage}",
         outcome=registered.verdict.outcome,
         title=title_of(registered),
@@ -33,6 +33,11 @@ def notice_of(
         link=link or origin.link,
         tag=tag_of(registered),
     )
+
+
+def notice_key(model: str, stage: str, origin: Origin) -> str:
+    """Return what tells one notice from another at an origin: the same run, or the same commit, is told once."""
+    return f"{model}/{stage}/{origin.run or origin.commit}"
 
 
 def title_of(registered: RegisterRecord) -> str:

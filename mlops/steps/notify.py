@@ -3,22 +3,21 @@
 In the job it exits with 0 whatever comes of it: the model is trained, judged and registered by then. notify.json says
 whether the verdict arrived. Without --registration it is read from the run that `train` recorded, or with --job from
 the platform's job, whose failure is told, too; an exit code of 1 then says that it did not arrive.
+
+With --unreported it looks for the stage's jobs that ended and told nobody, as one that failed before its last step or
+was cancelled, and tells each: run it by a clock, and --since longer than the longest training. It may be repeated.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.context import Context
-from mlops.errors import ConfigError, JobError, StepError
+from mlops.errors import ConfigError, StepError
 from mlops.loading import read_json
-from mlops.names import EVALUATION_FILE
 from mlops.origin import decoded
-from mlops.policy import single
-from mlops.evaluation import Evaluation
 from mlops.records import (
     NotifyRecord,
     Origin,
@@ -30,22 +29,16 @@ from mlops.records import (
     record_path,
     write_record,
 )
-from mlops.reporting import notice_of, studio_link
-
-UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What a training ended with; `evaluation` None: the figures can't be had."""
-
-    registered: RegisterRecord
-    evaluation: Evaluation | None
+from mlops.telling import Ending, end_of_job, figures, tell, tell_unreported
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where the verdict is, and where it goes."""
-    parser.add_argument("--job", help="a job that was submitted: it is waited for, and its end told")
+    jobs = parser.add_mutually_exclusive_group()
+    jobs.add_argument("--job", help="a job that was submitted: it is waited for, and its end told")
+    jobs.add_argument("--unreported", action="store_true", help="each job that ended and told nobody")
+    since = "of jobs started in the last hours (default: 48)"
+    parser.add_argument("--since", metavar="HOURS", type=float, default=48.0, help=f"with --unreported: {since}")
     parser.add_argument("--registration", type=Path, help="folder that register wrote (default: the run's)")
     parser.add_argument("--evaluation", type=Path, help="folder that evaluate wrote (default: the run's)")
     parser.add_argument("--origin", help="where the training was started from, as train wrote it (default: the run's)")
@@ -54,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Tell it, and say in one line whether it arrived."""
+    if options.unreported:
+        return _run_unreported(context, options.since)
     is_in_job = options.registration is not None
     record = notify(context, options)
     write_record(options.out or context.run, "notify", record)
@@ -74,13 +69,25 @@ def notify(context: Context, options: argparse.Namespace) -> NotifyRecord:
             why = "the stage file reports nowhere" if where == "none" else "started outside CI: nobody to tell"
             return NotifyRecord(where, True, why, None)
         job = options.job or _submitted(context, options)
-        ending = _end_of_job(context, job, origin) if job else _recorded_end(context, options)
-        page = _page(context, job)
-        notice = notice_of(context.stage.name, ending.registered, ending.evaluation, origin, page)
-        url = context.notifier.report(notice, origin, context.secrets)
+        ending = end_of_job(context, job, origin) if job else _recorded_end(context, options)
+        return tell(context, ending, origin, job or _job(context))
     except StepError as error:
         return NotifyRecord(where, False, str(error), None)
-    return NotifyRecord(where, True, notice.title, url)
+
+
+def _run_unreported(context: Context, hours: float) -> int:
+    """Tell what was not told, with a record for each job; exit by whether all of it arrived."""
+    if context.stage.report == "none":
+        context.report("none: the stage file reports nowhere")
+        return Outcome.PROMOTE
+    records = tell_unreported(context, hours)
+    for job, record in records.items():
+        write_record(context.run, f"notify.{job}", record)
+        arrived = "" if record.delivered else "not delivered: "
+        context.report(f"{record.where}: job {job}: {arrived}{record.reason}")
+    if not records:
+        context.report(f"{context.stage.report}: all that ended in {hours:g} hours was told")
+    return Outcome.PROMOTE if all(record.delivered for record in records.values()) else Outcome.ERROR
 
 
 def _again(context: Context, options: argparse.Namespace) -> str:
@@ -115,33 +122,12 @@ def _recorded_end(context: Context, options: argparse.Namespace) -> Ending:
         raise ConfigError(f"{folder}: holds no verdict: name --job, or wait for its training to end")
     registered, trained = read_record(folder, "register", RegisterRecord), record_path(context.run, "train")
     outputs = read_json(TrainRecord, trained).outputs if trained.exists() else {}
-    return Ending(registered, _figures(options.evaluation or outputs.get("evaluation")))
+    return Ending(registered, figures(options.evaluation or outputs.get("evaluation")))
 
 
-def _end_of_job(context: Context, job: str, origin: Origin) -> Ending:
-    """Return how a submitted job ended; one that failed could not judge its model, and says why."""
-    try:
-        outputs = context.jobs.result(job, context.report).outputs
-    except JobError as error:
-        verdict = single("job", Outcome.ERROR, str(error))
-        return Ending(RegisterRecord(context.stage.model, None, None, UNKNOWN, origin.commit, verdict), None)
-    registered = read_json(RegisterRecord, record_path(Path(outputs["registration"]), "register"))
-    return Ending(registered, _figures(outputs.get("evaluation")))
-
-
-def _figures(folder: Path | str | None) -> Evaluation | None:
-    """Return an evaluation, or None where it can't be had: the verdict alone is worth telling."""
-    try:
-        return read_json(Evaluation, Path(folder) / EVALUATION_FILE) if folder else None
-    except ConfigError:
-        return None
-
-
-def _page(context: Context, job: str | None) -> str | None:
-    """Return the page of the job that is named, that this is a step of, or that the run recorded."""
-    if context.stage.platform != "azureml":
-        return None
-    job = job or os.environ.get("AZUREML_ROOT_RUN_ID") or os.environ.get("AZUREML_RUN_ID")
+def _job(context: Context) -> str | None:
+    """Return the job that this is a step of, or that the run recorded."""
+    job = os.environ.get("AZUREML_ROOT_RUN_ID") or os.environ.get("AZUREML_RUN_ID")
     if not job and record_path(context.run, "train").exists():
         job = read_record(context.run, "train", TrainRecord).job
-    return studio_link(context.stage.azureml, job) if job else None
+    return job

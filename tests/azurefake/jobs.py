@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from azurefake.message import Answer, Request, refusal
-from azurefake.routes import WS, route
+from azurefake.routes import ARM, WS, route
 from azurefake.tokens import claims_of, now
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 JOB = WS + "/jobs/{job}"
 STUDIO = "https://ml.azure.com/runs/"
-STAMP = {"createdBy": "someone", "createdByType": "Application", "createdAt": "2026-01-01T00:00:00Z"}
+STAMP = {"createdBy": "someone", "createdByType": "Application"}
+PAGE = 2
 BINDING = re.compile(r"\$\{\{parent\.(inputs|outputs|jobs)\.(\w+)(?:\.outputs\.(\w+))?\}\}")
 ENDED = ("Completed", "Failed", "Canceled")
 
@@ -119,8 +122,26 @@ def submit(azure: Azure, request: Request, job: str, **names: str) -> Answer:
     places = {name: str(one.get("uri") or "").partition("/paths/")[2] for name, one in given["outputs"].items()}
     for step in plan(azure).steps[job]:
         step.places = places
-    body = {"properties": {**given, "status": "NotStarted", "services": services}, "systemData": STAMP}
+    stamp = {**STAMP, "createdAt": datetime.fromtimestamp(now(), timezone.utc).isoformat()}
+    body = {"properties": {**given, "status": "NotStarted", "services": services}, "systemData": stamp}
     return Answer(201, azure.put(request.path, body))
+
+
+@route("GET", WS + "/jobs")
+def all_of_workspace(azure: Azure, request: Request, **names: str) -> Answer:
+    """Answer the jobs of a type that have a tag, page by page, without what each is made of."""
+    found = [one for one in azure.children(request.path.rpartition("/")[0], "jobs") if _is_wanted(one, request.query)]
+    start = int(request.query.get("$skip", 0))
+    page = [{**one, "properties": {**one["properties"], "jobs": None, "inputs": None}} for one in found[start:]]
+    if len(page) <= PAGE:
+        return Answer(body={"value": page})
+    query = urlencode({**request.query, "$skip": start + PAGE})
+    return Answer(body={"value": page[:PAGE], "nextLink": f"https://{ARM}{request.path}?{query}"})
+
+
+def _is_wanted(job: dict[str, Any], query: dict[str, str]) -> bool:
+    tags, kind = job["properties"].get("tags") or {}, job["properties"]["jobType"]
+    return query.get("jobType", kind) == kind and query.get("tag", "") in ("", *tags)
 
 
 @route("GET", JOB)

@@ -100,6 +100,7 @@ def test_the_pipeline_is_scheduled_as_the_stage_file_has_it(azure: Azure, job_fi
     assert given["isEnabled"] is True and given["tags"] == {"data_version": "0123456789abcdef", "stage": "dev"}
     job = given["action"]["jobDefinition"]
     assert given["action"]["actionType"] == "CreateJob" and job["jobType"] == "Pipeline"
+    assert job["tags"] == {"stage": "dev"}  # by which `train --job` and `notify --unreported` know whose it is
     assert job["inputs"]["data_version"]["value"] == "0123456789abcdef"
     assert job["inputs"]["raw"]["uri"].endswith("/data/fashion/versions/0123456789abcdef")
     assert jobs(azure) == []

@@ -25,7 +25,7 @@ from mlops.adapters.azureml import jobs as azure_jobs
 from mlops.adapters.azureml.jobs import open_job_runner
 from mlops.adapters.local.jobs import LocalJobRunner
 from mlops.errors import ConfigError, JobError
-from mlops.ports import JobResult, JobRunner
+from mlops.ports import EndedJob, JobResult, JobRunner
 from mlops.records import TrainRecord, read_record, write_record
 
 FOLDER = {"type": "uri_folder"}
@@ -268,12 +268,18 @@ def test_a_job_is_left_and_taken_later_where_it_goes_on_by_itself(place: Place) 
             place.runner.submit(place.job_file, {"marks": place.marks})
         with pytest.raises(ConfigError, match="--job a: on this machine a job is waited for"):
             place.runner.result("a", print)
+        with pytest.raises(ConfigError, match="leave --unreported out"):
+            place.runner.ended(1)
+        with pytest.raises(ConfigError, match="job a: output b: on this machine"):
+            place.runner.output("a", "b")
         assert not place.began()
         return
     submitted = place.runner.submit(place.job_file, {"marks": place.marks})
     assert submitted.name and submitted.link.startswith("https://")
     result = place.runner.result(submitted.name, print)
     assert (result.name, text(result), result.inputs["word"]) == (submitted.name, "hello", "hello")
+    assert place.runner.ended(1) == [EndedJob(result.name, result.inputs, True)]
+    assert (place.runner.output(result.name, OUTPUT) / "text").read_text() == "hello"
 
 
 def test_a_job_that_was_left_and_failed_is_told_as_one_that_was_waited_for(place: Place) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlops.adapters.azureml.arm import Arm, workspace_path
+from mlops.adapters.azureml.endedjobs import ENDED, ended_jobs, inputs_of
 from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.following import Follower
 from mlops.adapters.azureml.history import Child, History
@@ -24,7 +25,7 @@ from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import JobError, StepError
-from mlops.ports import JobResult, Submitted
+from mlops.ports import EndedJob, JobResult, Submitted
 from mlops.records import JobStep
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = ["AzureJobRunner", "open_job_runner", "pipeline_job"]
 
 T = TypeVar("T")
 API = "2024-01-01-preview"
-ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 GOOD = ("Completed", "Reused")
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 20.0
 OUTAGE_SECONDS = 3600.0
@@ -70,6 +70,15 @@ class AzureJobRunner:
         """Wait for a job of this stage that was submitted, as `run` does; to stop this wait leaves the job alone."""
         return self._result(job, report)
 
+    def ended(self, hours: float) -> list[EndedJob]:
+        """Return this stage's jobs of the last hours that have ended, the oldest first. Raises JobError."""
+        with explained("jobs", JobError):
+            return ended_jobs(self.stage, self.arm, hours)
+
+    def output(self, job: str, name: str) -> Path:
+        """Return the folder of an output of a job that completed, fetched. Raises JobError where it can't be had."""
+        return self._fetch(job, name)
+
     def _submit(self, job_file: Path, inputs: Mapping[str, str], name: str) -> Submitted:
         job = pipeline_job(self.stage, job_file, inputs)
         job.name = name
@@ -88,7 +97,7 @@ class AzureJobRunner:
         outputs = {output: str(value.get("uri", "")) for output, value in (job.get("outputs") or {}).items()}
         fetched = {output: str(self._fetch(name, output)) for output in FETCHED if output in outputs}
         steps = {child.name: _step(child) for child in children}
-        return JobResult(name, steps, {**outputs, **fetched}, _inputs(job))
+        return JobResult(name, steps, {**outputs, **fetched}, inputs_of(job))
 
     def _ended(self, follower: Follower) -> tuple[dict[str, Any], list[Child]]:
         pause = FIRST_PAUSE_SECONDS
@@ -168,11 +177,6 @@ def _failure(job: Mapping[str, Any], children: list[Child], follower: Follower) 
     why = follower.why(failed)
     again = "mend it and run the step again"
     return JobError(f"job {name}: step {failed.name} failed: {why}: see {link}, {again}")
-
-
-def _inputs(job: Mapping[str, Any]) -> dict[str, str]:
-    given = job.get("inputs") or {}
-    return {name: str(one.get("value") or one.get("uri") or "") for name, one in given.items()}
 
 
 def _step(child: Child) -> JobStep:

@@ -28,7 +28,7 @@ from mlops.adapters.local.schedule import run_graph
 from mlops.snapshot import Snapshot, take_snapshot
 from mlops.config import REPOSITORY, Stage
 from mlops.errors import ConfigError, JobError
-from mlops.ports import JobResult, Submitted
+from mlops.ports import EndedJob, JobResult, Submitted
 from mlops.records import JobStep
 
 LOG_FILE = "log.txt"
@@ -63,6 +63,14 @@ class LocalJobRunner:
     def result(self, job: str, report: Callable[[str], None]) -> JobResult:
         """Refuse: no job here outlives the process that waits for it. Raises ConfigError."""
         raise ConfigError(f"--job {job}: on this machine a job is waited for: run `python -m mlops train` without it")
+
+    def ended(self, hours: float) -> list[EndedJob]:
+        """Refuse: whoever waits for a job here knows how it ended. Raises ConfigError."""
+        raise ConfigError("on this machine a job is waited for, and its end known: leave --unreported out")
+
+    def output(self, job: str, name: str) -> Path:
+        """Refuse as `result` does. Raises ConfigError."""
+        raise ConfigError(f"job {job}: output {name}: on this machine a job is waited for: see its run's train.json")
 
 
 @dataclass(frozen=True)

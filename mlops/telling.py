@@ -1,0 +1,109 @@
+"""How trainings ended, told to where they were started from; and which ones nobody was told of yet.
+
+The training job tells its own end as its last step. A job that fails before that, or is cancelled, can't: Azure ML runs
+nothing after a step that failed. A launcher around each step that reports its failure would need the code host's secret
+in every training image, and still miss a node that dies, an image that can't be pulled, a cancelled job. So somebody
+who runs by a clock, a monitor pipeline, asks for the jobs that ended: it costs no agent that waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.context import Context
+from mlops.errors import ConfigError, JobError, StepError
+from mlops.evaluation import Evaluation
+from mlops.loading import read_json
+from mlops.names import EVALUATION_FILE
+from mlops.origin import decoded
+from mlops.policy import single
+from mlops.ports import EndedJob
+from mlops.records import NotifyRecord, Origin, Outcome, RegisterRecord, record_path
+from mlops.reporting import notice_key, notice_of, studio_link
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a training ended with; `evaluation` None: the figures can't be had."""
+
+    registered: RegisterRecord
+    evaluation: Evaluation | None
+
+
+def end_of_job(context: Context, job: str, origin: Origin) -> Ending:
+    """Return how a submitted job ended, once it has; one that failed could not judge its model, and says why."""
+    try:
+        outputs = context.jobs.result(job, context.report).outputs
+    except JobError as error:
+        verdict = single("job", Outcome.ERROR, str(error))
+        return Ending(RegisterRecord(context.stage.model, None, None, UNKNOWN, origin.commit, verdict), None)
+    registered = read_json(RegisterRecord, record_path(Path(outputs["registration"]), "register"))
+    return Ending(registered, figures(outputs.get("evaluation")))
+
+
+def figures(folder: Path | str | None) -> Evaluation | None:
+    """Return an evaluation, or None where it can't be had: the verdict alone is worth telling."""
+    try:
+        return read_json(Evaluation, Path(folder) / EVALUATION_FILE) if folder else None
+    except ConfigError:
+        return None
+
+
+def tell(context: Context, ending: Ending, origin: Origin, job: str | None) -> NotifyRecord:
+    """Show an ending at its origin, with the page of the job that is named. Raises StepError where it can't be."""
+    page = studio_link(context.stage.azureml, job) if job and context.stage.platform == "azureml" else None
+    notice = notice_of(context.stage.name, ending.registered, ending.evaluation, origin, page)
+    url = context.notifier.report(notice, origin, context.secrets)
+    return NotifyRecord(context.stage.report, True, notice.title, url)
+
+
+def tell_unreported(context: Context, hours: float) -> dict[str, NotifyRecord]:
+    """Tell how each job of the last hours ended of which nobody was told; return by job whether it arrived.
+
+    Done again, it changes nothing that is shown. Raises ConfigError on a platform whose jobs end with who waits.
+    """
+    return {job: _told(context, job, origin) for job, origin in list(unreported(context, hours))}
+
+
+def unreported(context: Context, hours: float) -> Iterator[tuple[str, Origin]]:
+    """Yield the jobs whose end is to be told, and where.
+
+    Of jobs that share a notice, as those of one schedule do, it is the last one's: its end was told over the others'.
+    """
+    last: dict[str, tuple[EndedJob, Origin]] = {}
+    for job in context.jobs.ended(hours):
+        origin = _origin(context, job)
+        if origin is not None:
+            last[f"{origin.repository} {notice_key(context.stage.model, context.stage.name, origin)}"] = job, origin
+    for job, origin in last.values():
+        if not _was_told(context, job):
+            yield job.name, origin
+
+
+def _origin(context: Context, job: EndedJob) -> Origin | None:
+    try:
+        return decoded(job.inputs["origin"]) if job.inputs.get("origin") else None
+    except ConfigError as error:
+        context.report(f"job {job.name}: nobody can be told: {error}")
+        return None
+
+
+def _was_told(context: Context, job: EndedJob) -> bool:
+    if not job.is_completed:
+        return False
+    try:
+        return read_json(NotifyRecord, record_path(context.jobs.output(job.name, "notification"), "notify")).delivered
+    except StepError as error:
+        context.report(f"job {job.name}: is told again, since what it told is unknown: {error}")
+        return False
+
+
+def _told(context: Context, job: str, origin: Origin) -> NotifyRecord:
+    try:
+        return tell(context, end_of_job(context, job, origin), origin, job)
+    except StepError as error:
+        return NotifyRecord(context.stage.report, False, str(error), None)

@@ -1,0 +1,217 @@
+"""`mlops notify --unreported`: trainings that ended on Azure ML and told nobody are told, once, and no others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azurefake.faults import FORBIDDEN
+from azurefake.jobs import Step, on_job, plan, put_output
+from azurefake.stages import azure_stage, write_stages
+from azurefake.state import Azure
+from code_hosts import GitHubHost, Reply
+from pipelines import Workshop, make_workshop
+
+from mlops import rest
+from mlops.adapters.azureml import jobs
+from mlops.adapters.azureml.jobs import open_job_runner
+from mlops.cli import main
+from mlops.context import run_folder
+from mlops.errors import JobError
+from mlops.origin import encoded
+from mlops.records import NotifyRecord, Origin, read_record
+
+FOLDER = {"type": "uri_folder"}
+VERDICT = {"outcome": "promote", "reason": "all rules pass", "rules": []}
+REGISTERED = {"model": "fashion-classifier", "version": 3, "digest": "sha256:1", "data_version": "d", "git_commit": "c"}
+FAILED = "no version: could not be judged: job: job {job}: step register failed: out of memory: see https://ml.azure"
+
+
+@pytest.fixture
+def github(azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubHost]:
+    """Let dev report to GitHub, as a scheduled workflow with its own token."""
+    host = GitHubHost()
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_workflow")
+    monkeypatch.setenv("VISIONLINE_STAGES", str(write_stages(tmp_path / "stages", dev={"report": "github"})))
+    monkeypatch.setattr(rest, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def shop(azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """Write a training of its last two steps: they register, and tell."""
+    made = make_workshop(tmp_path / "shop")
+    (made.environments / "tiny" / "Dockerfile").write_text("FROM tiny")
+    monkeypatch.setattr("mlops.adapters.azureml.pipelinejob.REPOSITORY", made.folder)
+    made.module("work", "print('works')")
+    command = "python -m work ${{outputs.out}} $[[${{inputs.origin}}]]"
+    optional = {"origin": {"type": "string", "optional": True}}
+    after = {**optional, "source": FOLDER}
+    bound = {"origin": "${{parent.inputs.origin}}"}
+    made.component("register", command, inputs=optional, outputs={"out": FOLDER})
+    made.component("report", f"{command} ${{{{inputs.source}}}}", inputs=after, outputs={"out": FOLDER})
+    source = {"source": "${{parent.jobs.register.outputs.out}}"}
+    outputs = {name: {"out": f"${{{{parent.outputs.{name}}}}}"} for name in ("registration", "notification")}
+    nodes = {
+        "register": {"inputs": bound, "outputs": outputs["registration"]},
+        "report": {"inputs": {**bound, **source}, "outputs": outputs["notification"]},
+    }
+    made.job(nodes, inputs={"origin": ""}, outputs={"registration": FOLDER, "notification": FOLDER})
+    return made
+
+
+class Trainings:
+    """Trainings that were started in octo/camera, each from a run of its own, and how each went."""
+
+    def __init__(self, azure: Azure, github: GitHubHost, shop: Workshop) -> None:
+        self.azure, self.github, self.shop = azure, github, shop
+        on_job(azure, "register", leaves("register", {**REGISTERED, "verdict": VERDICT}))
+
+    def start(self, run: str, stage: str = "dev", **changes: Any) -> str:
+        """Start a training, and return the job's name."""
+        origin = Origin("github", self.github.url, "octo/camera", "", "c0ffee", None, run, None)
+        word = encoded(replace(origin, **changes))
+        return open_job_runner(azure_stage(stage)).submit(self.shop.job_file, {"origin": word}).name
+
+    def end(self, job: str, stage: str = "dev") -> str:
+        """Let a training come to its end."""
+        try:
+            open_job_runner(azure_stage(stage)).result(job, lambda line: None)
+        except JobError:
+            pass
+        return job
+
+    def failed(self, run: str, **changes: Any) -> str:
+        plan(self.azure).failures["register"] = "out of memory"
+        job = self.end(self.start(run, **changes))
+        plan(self.azure).failures.clear()
+        return job
+
+    def cancelled(self, run: str) -> str:
+        plan(self.azure).cancelled = "register"
+        job = self.end(self.start(run))
+        plan(self.azure).cancelled = ""
+        return job
+
+    def completed(self, run: str, delivered: bool, **changes: Any) -> str:
+        record = {"where": "github", "delivered": delivered, "reason": "said", "url": None}
+        on_job(self.azure, "report", leaves("notify", record))
+        return self.end(self.start(run, **changes))
+
+    @property
+    def shown(self) -> dict[str, tuple[str, str]]:
+        """Return what is shown of each run: the conclusion and the title."""
+        checks = self.github.checks
+        return {one["external_id"].split("/")[-1]: (one["conclusion"], one["output"]["title"]) for one in checks}
+
+
+def leaves(record: str, content: dict[str, Any]) -> Any:
+    def work(azure: Azure, step: Step) -> None:
+        put_output(azure, step, "out", {f"{record}.json": json.dumps(content).encode()})
+
+    return work
+
+
+@pytest.fixture
+def trainings(azure: Azure, github: GitHubHost, shop: Workshop) -> Trainings:
+    return Trainings(azure, github, shop)
+
+
+def notified(*flags: str) -> tuple[int, list[str]]:
+    """Run the step as a monitor pipeline does, and return its exit code and what it says."""
+    said: list[str] = []
+    return main(["notify", "--stage", "dev", "--run", "monitor", "--unreported", *flags], said.append), said
+
+
+def test_what_failed_was_cancelled_or_was_not_delivered_is_told_once(trainings: Trainings) -> None:
+    failed, cancelled = trainings.failed("1"), trainings.cancelled("2")
+    trainings.completed("3", delivered=True)
+    undelivered = trainings.completed("4", delivered=False)
+    trainings.start("5")  # and goes on
+    for _ in range(2):
+        code, said = notified()
+        shown = trainings.shown
+        assert (code, set(shown)) == (0, {"1", "2", "4"})
+        assert shown["1"][0] == "failure" and shown["1"][1].startswith(FAILED.format(job=failed))
+        assert f"job {cancelled}: was cancelled: see " in shown["2"][1]
+        assert shown["4"] == ("success", "version 3: passed: all rules pass")
+        assert len(trainings.github.checks) == 3
+    assert said[-3:] == [
+        f"github: job {job}: {shown[run][1]}" for run, job in (("1", failed), ("2", cancelled), ("4", undelivered))
+    ]
+    assert read_record(run_folder("monitor"), f"notify.{failed}", NotifyRecord).delivered
+    summary = next(one for one in trainings.github.checks if one["external_id"].endswith("/1"))["output"]["summary"]
+    assert f"https://ml.azure.com/runs/{failed}?wsid=" in summary and Azure.SECRET not in summary
+
+
+def test_jobs_of_others_of_no_origin_and_of_long_ago_are_left_alone(trainings: Trainings) -> None:
+    old = trainings.failed("1")
+    (known,) = (one for id, one in trainings.azure.resources.items() if id.endswith(f"/jobs/{old}"))
+    known["systemData"]["createdAt"] = "2026-01-01T00:00:00.1234567Z"
+    plan(trainings.azure).failures["register"] = "out of memory"
+    trainings.end(trainings.start("2", stage="qa"), "qa")
+    trainings.end(open_job_runner(azure_stage("dev")).submit(trainings.shop.job_file, {}).name)
+    code, said = notified("--since", "24")
+    assert (code, said, trainings.github.calls) == (0, ["github: all that ended in 24 hours was told"], [])
+
+
+@pytest.mark.parametrize("fails_last", [False, True])
+def test_of_trainings_that_share_a_notice_the_last_one_has_the_word(trainings: Trainings, fails_last: bool) -> None:
+    if not fails_last:
+        trainings.failed("")
+    trainings.completed("", delivered=True)
+    last = trainings.failed("") if fails_last else None
+    assert notified()[0] == 0
+    assert [state for state, _ in trainings.shown.values()] == (["failure"] if last else [])
+
+
+def test_a_host_that_refuses_is_an_error_and_the_next_run_tells(trainings: Trainings) -> None:
+    job = trainings.failed("1")
+    trainings.github.faults.append(Reply(403, {"message": "no"}))
+    code, said = notified()
+    assert (code, said[-1].startswith(f"github: job {job}: not delivered: ")) == (1, True)
+    assert not read_record(run_folder("monitor"), f"notify.{job}", NotifyRecord).delivered
+    assert notified()[0] == 0 and set(trainings.shown) == {"1"}
+
+
+def test_a_spoilt_origin_is_said_and_keeps_no_other_from_being_told(trainings: Trainings) -> None:
+    plan(trainings.azure).failures["register"] = "out of memory"
+    runner = open_job_runner(azure_stage("dev"))
+    spoilt = trainings.end(runner.submit(trainings.shop.job_file, {"origin": "nonsense"}).name)
+    trainings.failed("1")
+    code, said = notified()
+    assert said[0].startswith(f"job {spoilt}: nobody can be told: --origin: is not what")
+    assert (code, set(trainings.shown)) == (0, {"1"})
+
+
+def test_who_may_not_list_jobs_is_told_so_in_one_line(trainings: Trainings, capsys: pytest.CaptureFixture[str]) -> None:
+    trainings.azure.fail("GET", "/ws/jobs?", FORBIDDEN)
+    assert notified() == (1, [])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: ") and "403" in said and "role" in said
+
+
+def test_a_stage_that_reports_nowhere_asks_nobody(
+    azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISIONLINE_STAGES", str(write_stages(tmp_path / "silent")))
+    assert notified() == (0, ["none: the stage file reports nowhere"])
+    assert azure.requests == []
+
+
+def test_on_the_local_platform_there_is_nothing_to_look_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(
+        "VISIONLINE_STAGES", str(write_stages(tmp_path / "here", dev=dict(report="github", platform="local")))
+    )
+    assert notified() == (1, [])
+    assert capsys.readouterr().err.strip() == (
+        "error: on this machine a job is waited for, and its end known: leave --unreported out"
+    )
