@@ -19,6 +19,7 @@ TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance
 SYNC_SECONDS = 15  # --horizontal-pod-autoscaler-sync-period; Prometheus' and metrics-server's reading is as old
 DOWN_SECONDS = 300  # behavior.scaleDown.stabilizationWindowSeconds
 MORE_SHARE, MORE_PODS = 1.0, 4  # behavior.scaleUp.policies: the larger, in 15 s
+PROMETHEUS_PERIODS = 4  # rate(...[1m])
 ROUTER_UTILIZATION = 0.7  # scale_settings.target_utilization_percentage
 ROUTER_UP_SECONDS, ROUTER_DOWN_SECONDS = 1, 60  # "around 1 second", "around 1 minute"
 ROUTER_PATIENCE = 0.5  # request_settings.max_queue_wait
@@ -46,6 +47,7 @@ class Rule:
     """How a fleet is scaled: `wanted` replicas, asked every `period` seconds, between `least` and `most`.
 
     Fewer are taken only if no answer of the last `down` seconds was higher. `is_stepped` limits growth as the HPA does.
+    Busy time is averaged over `busy_periods`.
     `polling` and `cooldown` are KEDA's: from and to no replica at all; None never goes below `least`.
     """
 
@@ -56,6 +58,7 @@ class Rule:
     down: int = DOWN_SECONDS
     is_stepped: bool = True
     patience: float = PATIENCE
+    busy_periods: int = 1
     polling: int | None = None
     cooldown: int = DOWN_SECONDS
 
@@ -100,7 +103,7 @@ def fixed(replicas: Array) -> Rule:
 def hpa(busy_percent: float | None, waiting: float | None, least: float, most: float) -> Rule:
     """Return an HPA on busy time, which for one core a replica is the CPU, on frames waiting, or on the higher of both.
 
-    None leaves a metric out.
+    None leaves a metric out. Alone, busy time is as the metrics server reads it, else as a query of Prometheus does.
     """
 
     def wanted(signals: Signals) -> Array:
@@ -111,7 +114,7 @@ def hpa(busy_percent: float | None, waiting: float | None, least: float, most: f
             answers.append(hpa_wanted(signals.replicas, signals.ready, signals.waiting, waiting))
         return np.maximum.reduce(answers)
 
-    return Rule(wanted, least, most)
+    return Rule(wanted, least, most, busy_periods=1 if waiting is None else PROMETHEUS_PERIODS)
 
 
 def keda(threshold: float, polling: int, cooldown: int, most: float) -> Rule:

@@ -12,8 +12,10 @@ from benchmarks.autoscaling.arrays import Array
 from benchmarks.autoscaling.rules import Rule, fixed, hpa, keda, router
 from benchmarks.autoscaling.simulate import Outcome, Replica, simulate
 from benchmarks.autoscaling.traces import HOURS, MAKERS, Trace, spread_streams
+from benchmarks.serving.errors import BenchmarkError
 
 FIXED_UTILIZATION = 0.8  # what a fixed fleet is sized for
+CPU_PERCENT = 70  # what an HPA on CPU is usually told
 SEED = 7
 
 
@@ -38,6 +40,11 @@ class Size:
     sites: int
     hours: dict[str, float]
     seed: int = SEED
+
+    def __post_init__(self) -> None:
+        """Raise BenchmarkError where a site would have no stream."""
+        if self.sites < 1 or self.streams < self.sites:
+            raise BenchmarkError(f"{self.streams} streams on {self.sites} sites: each site needs a stream")
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def _fixed(rates: Callable[[Array], Array]) -> Callable[[Trace, Settings, Replic
 RULES: dict[str, Callable[[Trace, Settings, Replica], Rule]] = {
     "fixed, for the mean": _fixed(lambda rates: rates.mean(0)),
     "fixed, for the peak": _fixed(lambda rates: rates.max(0)),
-    "HPA on CPU": lambda _, told, __: hpa(told.busy_percent, None, told.min_replicas, told.max_replicas),
+    "HPA on CPU": lambda _, told, __: hpa(CPU_PERCENT, None, told.min_replicas, told.max_replicas),
     "HPA on frames waiting": lambda _, told, __: hpa(
         None, told.frames_waiting_per_replica, told.min_replicas, told.max_replicas
     ),

@@ -161,7 +161,8 @@ def simulate(trace: Trace, rule: Rule, replica: Replica, seed: int = 0) -> Outco
     rng, sites = np.random.default_rng(seed), len(trace.streams)
     fleet = Fleet.of(begin(trace, rule, replica), replica.start)
     memory = Memory(np.tile(fleet.ready, (max(rule.down // rule.period, 1), 1)), np.zeros(sites))
-    waiting, busy, totals = np.zeros(sites), np.zeros(sites), Totals()
+    waiting, totals = np.zeros(sites), Totals()
+    busy = deque([np.zeros(sites)] * rule.busy_periods, rule.busy_periods)
     measured: Signals | None = None
     for second in range(trace.seconds):
         fleet.pass_second()
@@ -169,14 +170,14 @@ def simulate(trace: Trace, rule: Rule, replica: Replica, seed: int = 0) -> Outco
         passed = pass_second(waiting, coming, fleet.ready * replica.speed, rule.patience, 1 / replica.speed)
         totals.add(second, float(coming.sum()), passed, fleet)
         waiting, scoring = passed.waiting, passed.scored / replica.speed
-        busy += scoring / rule.period
+        busy[-1] = busy[-1] + scoring / rule.period
         if (second + 1) % rule.period == 0:
             if measured is not None:
                 now = dataclasses.replace(measured, replicas=fleet.replicas)
                 fleet.scale(decide(rule, now, memory, second + 1))
             # What is measured now is what the next decision knows: readings are a period old.
-            measured = Signals(fleet.replicas, fleet.ready, busy, waiting, waiting + scoring)
-            busy = np.zeros(sites)
+            measured = Signals(fleet.replicas, fleet.ready, np.mean(busy, axis=0), waiting, waiting + scoring)
+            busy.append(np.zeros(sites))
     return _outcome(totals, float(waiting.sum()))
 
 

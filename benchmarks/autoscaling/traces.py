@@ -52,9 +52,7 @@ class Trace:
 
 
 def spread_streams(streams: int, sites: int, rng: np.random.Generator) -> Array:
-    """Return how many streams each site has: all of them together, at least one each. Raises BenchmarkError."""
-    if sites < 1 or streams < sites:
-        raise BenchmarkError(f"{streams} streams on {sites} sites: each site needs a stream")
+    """Return how many streams each site has: all of them together, at least one each."""
     shares = rng.dirichlet(np.full(sites, SPREAD))
     return (1 + rng.multinomial(streams - sites, shares)).astype(np.float64)
 
@@ -83,6 +81,14 @@ def day_and_night(streams: Array, hours: float, rng: np.random.Generator) -> Tra
     wakes = _events(count, hours, WAKES_A_NIGHT / 10, (WAKE_SECONDS, SHORTEST_CROWD), rng)
     day = np.maximum(QUIET_FPS + noon * (STEADY_FPS - QUIET_FPS), crowds * CROWD_FPS)
     return Trace("day and night", streams, streams * np.where(is_open, day, wakes * QUIET_FPS))
+
+
+def one_crowd(streams: float = 20.0) -> Trace:
+    """Return half an hour of one site: quiet for five minutes, a crowd for six, quiet again."""
+    times = np.arange(_rows(0.5)) * STEP_SECONDS
+    level = np.clip(np.minimum(times - 300, 660 + RAMP_SECONDS - times) / RAMP_SECONDS, 0, 1)
+    rates = streams * (QUIET_FPS + level * (CROWD_FPS - QUIET_FPS))
+    return Trace("one crowd", np.array([streams]), rates[:, None])
 
 
 MAKERS: dict[str, Callable[[Array, float, np.random.Generator], Trace]] = {
