@@ -80,10 +80,7 @@ class JobRunner(Protocol):
         """Start the job and leave it. Raises ConfigError where jobs live no longer than the process that waits."""
 
     def result(self, job: str, report: Callable[[str], None]) -> JobResult:
-        """Wait for a job that was submitted, as `run` does; raises JobError where it is another stage's, too.
-
-        Raises ConfigError as `submit` does.
-        """
+        """Wait for a job that this stage submitted, as `run` does. Raises ConfigError as `submit` does."""
 
     def ended(self, hours: float) -> list[EndedJob]:
         """Return the stage's jobs that were started in the last hours and have ended, the oldest first.
