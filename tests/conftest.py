@@ -10,6 +10,7 @@ from azurefake.fixture import azure, azure_authority  # noqa: F401 - fixtures th
 from hypothesis import HealthCheck, settings
 from kubectl import kubectl  # noqa: F401
 from kubefake.fixture import cluster, runtimes  # noqa: F401
+from rendered_trees import rendered_trees  # noqa: F401
 
 # A busy machine must not fail a property, and a run must be what the run before was: `make fuzz` is what tries anew.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from mlops.config import REPOSITORY, Stage
 from mlops.delivery.declared import DECLARED_FILE, Declared, Object, as_json, as_yaml, check, namespace_of
 from mlops.delivery.routing import route, service
+from mlops.delivery.scaling import stage_rival
 from mlops.delivery.workload import KUSTOMIZATION, config_map, streams_files, version_files
 from mlops.errors import ConfigError
 
@@ -34,7 +35,8 @@ def tree(stage: Stage, declared: Declared) -> dict[str, str]:
     nothing for a cluster, where the traffic is not of the declared versions, and where two would set the replicas.
     """
     check(stage, declared)
-    _check_scaling(stage)
+    if rival := stage_rival(stage):
+        raise ConfigError(f"{stage.name}: kubernetes.autoscaling: {rival}")
     is_flaggers = stage.flux.flagger
     shown = [declared.versions[one] for one in sorted(declared.versions)]
     if is_flaggers:
@@ -68,11 +70,3 @@ def _root(stage: Stage, resources: list[str]) -> Object:
         "configMapGenerator": [config_map(f"{stage.model}-declared", DECLARED_FILE)],
         "labels": [{"pairs": {"visionline/stage": stage.name}}],
     }
-
-
-def _check_scaling(stage: Stage) -> None:
-    if stage.kubernetes.traffic == "replicas" and stage.kubernetes.autoscaling != "none":
-        raise ConfigError(
-            f"{stage.name}: kubernetes.traffic: replicas: the shares are replicas, which autoscaling "
-            f"'{stage.kubernetes.autoscaling}' would change: set traffic: gateway, or autoscaling: none"
-        )

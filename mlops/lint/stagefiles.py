@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from mlops.config import Stage, load_stage
+from mlops.delivery.scaling import stage_rival
 from mlops.errors import ConfigError
 from mlops.jobfile.triggers import check_cron, check_time_zone
 from mlops.lint.document import Document, Keys, read_document
@@ -25,6 +26,7 @@ from mlops.names import STAGES
 
 FOLDER = "mlops/stages"
 BASE = "base.yaml"
+BASE_NAME = "base"
 LEAST = {
     "azureml.clusters.*.min_nodes": 0,
     "azureml.clusters.*.max_nodes": 1,
@@ -61,6 +63,18 @@ def findings(root: Path, stages: Mapping[str, Stage | None]) -> Iterator[Finding
     for document in read.values():
         if isinstance(document, Document):
             yield from _values(document)
+    for name, stage in stages.items():
+        if stage and (rival := stage_rival(stage)):
+            yield _scaling(name, {file: one for file, one in read.items() if isinstance(one, Document)}, rival)
+
+
+def _scaling(name: str, read: Mapping[str, Document], rival: str) -> Finding:
+    """Return what is wrong with a stage's autoscaling, in the file that says it: its own, or else the base."""
+    own = read[name].content.get("kubernetes")
+    says_it = BASE_NAME not in read or isinstance(own, Mapping) and "autoscaling" in own
+    return read[name if says_it else BASE_NAME].finding(
+        ("kubernetes", "autoscaling"), f"{name}: kubernetes.autoscaling: {rival}"
+    )
 
 
 def _load(name: str, folder: Path) -> Stage | ConfigError:

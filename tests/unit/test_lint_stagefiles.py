@@ -88,3 +88,13 @@ def test_the_cluster_of_a_stage_of_its_own_may_be_named_by_jobs(place: Place) ->
     place.change(DEV, "azureml", "clusters", "extra", value=cluster)
     place.change("command.yml", "compute", value="azureml:extra")
     assert place.findings() == []
+
+
+@pytest.mark.parametrize("file", [DEV, BASE])
+def test_an_autoscaler_beside_azures_router_is_found_where_it_is_said(place: Place, file: str) -> None:
+    place.change(DEV, "target", value="azureml-online")
+    place.change(DEV, "azureml", "online", "compute", value="edge-cluster")
+    assert place.findings() == []
+    place.change(file, "kubernetes", "autoscaling", value="hpa")
+    found = place.refusal(file, "dev: kubernetes.autoscaling: 'hpa' and Azure ML's router")
+    assert found.line == place.line(file, "autoscaling: hpa")
