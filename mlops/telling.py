@@ -35,14 +35,23 @@ class Ending:
 
 
 def end_of_job(context: Context, job: str, origin: Origin) -> Ending:
-    """Return how a submitted job ended, once it has; one that failed could not judge its model, and says why."""
+    """Return how a submitted job ended, once it has; one that failed before it judged its model says why."""
     try:
         outputs = context.jobs.result(job, context.report).outputs
     except JobError as error:
         verdict = single("job", Outcome.ERROR, str(error))
-        return Ending(RegisterRecord(context.stage.model, None, None, UNKNOWN, origin.commit, verdict), None)
+        failed = RegisterRecord(context.stage.model, None, None, UNKNOWN, origin.commit, verdict)
+        return Ending(_judged_before(context, job) or failed, None)
     registered = read_json(RegisterRecord, record_path(Path(outputs["registration"]), "register"))
     return Ending(registered, figures(outputs.get("evaluation")))
+
+
+def _judged_before(context: Context, job: str) -> RegisterRecord | None:
+    """Return the verdict of a job that failed when it had one: its model is registered, whatever came of its report."""
+    try:
+        return read_json(RegisterRecord, record_path(context.jobs.output(job, "registration"), "register"))
+    except StepError:
+        return None
 
 
 def figures(folder: Path | str | None) -> Evaluation | None:

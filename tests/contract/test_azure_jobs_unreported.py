@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from code_hosts import GitHubHost, Reply
 from pipelines import Workshop, make_workshop
 
 from mlops import rest
-from mlops.adapters.azureml import jobs
+from mlops.adapters.azureml import joboutputs, jobs
 from mlops.adapters.azureml.jobs import open_job_runner
 from mlops.cli import main
 from mlops.context import run_folder
@@ -39,6 +38,7 @@ def github(azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("VISIONLINE_STAGES", str(write_stages(tmp_path / "stages", dev={"report": "github"})))
     monkeypatch.setattr(rest, "FIRST_WAIT_SECONDS", 0.001)
     monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(joboutputs, "PAUSE_SECONDS", 0.0)
     yield host
     host.close()
 
@@ -73,11 +73,10 @@ class Trainings:
         self.azure, self.github, self.shop = azure, github, shop
         on_job(azure, "register", leaves("register", {**REGISTERED, "verdict": VERDICT}))
 
-    def start(self, run: str, stage: str = "dev", **changes: Any) -> str:
+    def start(self, run: str, stage: str = "dev") -> str:
         """Start a training, and return the job's name."""
         origin = Origin("github", self.github.url, "octo/camera", "", "c0ffee", None, run, None)
-        word = encoded(replace(origin, **changes))
-        return open_job_runner(azure_stage(stage)).submit(self.shop.job_file, {"origin": word}).name
+        return open_job_runner(azure_stage(stage)).submit(self.shop.job_file, {"origin": encoded(origin)}).name
 
     def end(self, job: str, stage: str = "dev") -> str:
         """Let a training come to its end."""
@@ -87,9 +86,9 @@ class Trainings:
             pass
         return job
 
-    def failed(self, run: str, **changes: Any) -> str:
-        plan(self.azure).failures["register"] = "out of memory"
-        job = self.end(self.start(run, **changes))
+    def failed(self, run: str, step: str = "register") -> str:
+        plan(self.azure).failures[step] = "out of memory"
+        job = self.end(self.start(run))
         plan(self.azure).failures.clear()
         return job
 
@@ -99,10 +98,10 @@ class Trainings:
         plan(self.azure).cancelled = ""
         return job
 
-    def completed(self, run: str, delivered: bool, **changes: Any) -> str:
+    def completed(self, run: str, delivered: bool) -> str:
         record = {"where": "github", "delivered": delivered, "reason": "said", "url": None}
         on_job(self.azure, "report", leaves("notify", record))
-        return self.end(self.start(run, **changes))
+        return self.end(self.start(run))
 
     @property
     def shown(self) -> dict[str, tuple[str, str]]:
@@ -148,6 +147,12 @@ def test_what_failed_was_cancelled_or_was_not_delivered_is_told_once(trainings: 
     assert read_record(run_folder("monitor"), f"notify.{failed}", NotifyRecord).delivered
     summary = next(one for one in trainings.github.checks if one["external_id"].endswith("/1"))["output"]["summary"]
     assert f"https://ml.azure.com/runs/{failed}?wsid=" in summary and Azure.SECRET not in summary
+
+
+def test_a_training_that_failed_in_its_own_report_is_told_by_its_verdict(trainings: Trainings) -> None:
+    trainings.failed("1", step="report")
+    assert notified()[0] == 0
+    assert trainings.shown == {"1": ("success", "version 3: passed: all rules pass")}
 
 
 def test_jobs_of_others_of_no_origin_and_of_long_ago_are_left_alone(trainings: Trainings) -> None:

@@ -474,6 +474,9 @@ class EndedJob:
             raise self.end
         return JobResult(job, {}, self.end)
 
+    def output(self, job: str, name: str) -> Path:
+        raise JobError(f"job {job}: output {name}: is not there")
+
 
 def told(host: CodeHost, tmp_path: Path, end: dict[str, str] | JobError, *flags: str) -> int:
     """Tell how a job ended, in the run that started it; job j, unless the run says which."""
