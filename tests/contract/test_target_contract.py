@@ -12,11 +12,13 @@ import pytest
 from azurefake.stages import azure_stage
 from azurefake.state import Azure
 from cluster_stages import cluster_stage, images_of_digest, packaged
+from flux_stages import flux_place
 from kubefake.cluster import Cluster
 from model_packages import MODEL, make_package
 
 from mlops.adapters.azureml.online import open_target as open_online
 from mlops.adapters.azureml.registry import open_registry
+from mlops.adapters.flux.target import open_target as open_flux
 from mlops.adapters.kubernetes.target import open_target as open_kubernetes
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.adapters.local.target import open_target as open_local
@@ -69,12 +71,21 @@ def kubernetes(packages: dict[int, Path], request: pytest.FixtureRequest) -> Ite
     yield Place(cluster_stage(), open_kubernetes, f"/v2/models/{MODEL}/infer", lambda target: {})
 
 
+@contextmanager
+def flux(packages: dict[int, Path], request: pytest.FixtureRequest) -> Iterator[Place]:
+    cluster: Cluster = request.getfixturevalue("cluster")
+    for package in packages.values():
+        packaged(cluster, package)
+    with flux_place(cluster, request) as stage:
+        yield Place(stage, open_flux, f"/v2/models/{MODEL}/infer", lambda target: {})
+
+
 def live_headers(target: DeployTarget) -> dict[str, str]:
     one = next(iter(target.status().deployments.values()))
     return {name: value for name, value in one.headers.items() if name == "Authorization"}
 
 
-TARGETS = {"local": local, "azureml-online": azure_online, "kubernetes": kubernetes}
+TARGETS = {"local": local, "azureml-online": azure_online, "flux": flux, "kubernetes": kubernetes}
 
 
 @pytest.fixture(scope="module")

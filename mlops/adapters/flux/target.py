@@ -153,18 +153,22 @@ class FluxTarget:
             raise TargetError(f"{where}, but nobody saw what became of it: {error}") from None
         deadline = time.monotonic() + self.stage.kubernetes.rollout_seconds
         while True:
-            flux = self._look(cluster, reached)
-            if flux.state in is_enough and is_so(self.status()):
+            flux = self._look(cluster, reached, is_so)
+            if flux.state in is_enough:
                 return
             if flux.state == FAILED or time.monotonic() > deadline:
                 raise TargetError(f"{where}, but not in force: {flux.text}")
             time.sleep(POLL_SECONDS)
 
-    def _look(self, cluster: Cluster, reached: Callable[[str], bool]) -> Progress:
+    def _look(
+        self, cluster: Cluster, reached: Callable[[str], bool], is_so: Callable[[EndpointStatus], bool]
+    ) -> Progress:
         try:
-            return cluster.progress(self.clone.folder, reached)
+            flux = cluster.progress(self.clone.folder, reached)
+            is_shown = flux.state in (WAITING, FAILED) or is_so(cluster.status())
         except TargetError as error:
             return Progress(WAITING, "Unseen", str(error))  # as while the API server restarts
+        return flux if is_shown else replace(flux, state=WAITING)
 
 
 def open_target(stage: Stage) -> FluxTarget:
