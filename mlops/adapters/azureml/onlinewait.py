@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 1800.0
-LONGEST_PAUSE_SECONDS = 10.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 ATTEMPTS = 3
 SUCCEEDED = "Succeeded"
 SETTLED = (SUCCEEDED, "Failed", "Canceled")
@@ -146,7 +146,7 @@ def _late() -> str:
 
 def pauses() -> Iterator[float]:
     """Yield how many seconds to wait before each next look, without an end."""
-    seconds = 0.1
+    seconds = FIRST_PAUSE_SECONDS
     while True:
         yield seconds
         seconds = min(2 * seconds, LONGEST_PAUSE_SECONDS)
