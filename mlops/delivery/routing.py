@@ -40,7 +40,7 @@ def largest_remainder(traffic: Mapping[int, int], total: int) -> dict[int, int]:
     for version in sorted(shares, key=lambda one: (int(shares[one]) - shares[one], one)):
         counts[version] += sum(counts.values()) < total
     while sum(counts.values()) > max(total, len(counts)):
-        counts[max(counts, key=lambda one: (counts[one] - shares[one], counts[one]))] -= 1
+        counts[max((one for one in counts if counts[one] > 1), key=lambda one: counts[one] - shares[one])] -= 1
     return counts
 
 
