@@ -8,7 +8,9 @@ from typing import Any
 
 from kubefake.cluster import Cluster
 
-from mlops.config import Stage, Verify, load_stage
+from mlops.adapters.local.registry import open_registry
+from mlops.config import Release, Stage, Verify, load_stage
+from mlops.names import image_tag
 from mlops.ports import Deployment
 from modelpackage import package_digest
 
@@ -16,9 +18,10 @@ QUICK = Verify(requests=2, bake_seconds=0, max_score_difference=0.02, max_error_
 
 
 def cluster_stage(name: str = "production", **changes: Any) -> Stage:
-    """Return a stage whose target is the current context's cluster; changes by key of `kubernetes`."""
+    """Return a stage whose target is the current context's cluster, with a quick canary; changes of `kubernetes`."""
     stage = load_stage(name)
-    return replace(stage, target="kubernetes", kubernetes=replace(stage.kubernetes, **changes))
+    quick = Release("int8", (10, 100), QUICK)
+    return replace(stage, target="kubernetes", release=quick, kubernetes=replace(stage.kubernetes, **changes))
 
 
 def packaged(cluster: Cluster, package: Path) -> dict[str, str]:
@@ -37,3 +40,11 @@ def deployment(cluster: Cluster, stage: Stage, version: int, package: Path) -> D
     """Return what to deploy as a version, its images being there to pull."""
     digest = package_digest(package)
     return Deployment(stage.model, version, digest, package, "int8", packaged(cluster, package))
+
+
+def register(stage: Stage, packages: list[Path]) -> None:
+    """Register packages in turn, as packaged."""
+    registry = open_registry(stage)
+    for package in packages:
+        images = images_of_digest(package_digest(package))
+        registry.register(stage.model, package, {image_tag(kind): image for kind, image in images.items()})

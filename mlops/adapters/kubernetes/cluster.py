@@ -51,7 +51,7 @@ class Cluster:
     """One cluster's API as one user. `patience`: for how many seconds a request that gets no answer is repeated."""
 
     api: ApiClient
-    patience: float = PATIENCE_SECONDS
+    patience: float
 
     @property
     def server(self) -> str:
@@ -132,7 +132,7 @@ class Cluster:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def connect(context: str | None, patience: float = PATIENCE_SECONDS) -> Cluster:
+def connect(context: str | None, patience: float | None = None) -> Cluster:
     """Return the cluster that a kubeconfig's context leads to (None: its current one), or else the one around us.
 
     Raises ConfigError where nothing leads to a cluster.
@@ -150,7 +150,7 @@ def connect(context: str | None, patience: float = PATIENCE_SECONDS) -> Cluster:
         raise ConfigError(f"{path}: leads to no cluster ({hidden(str(error))}): {LOGIN}") from None
     if urlsplit(configuration.host).hostname in LOOPBACK:
         configuration.proxy = None  # a proxy could only be in the way of Arc's, which is on this machine
-    return Cluster(client.ApiClient(configuration), patience)
+    return Cluster(client.ApiClient(configuration), PATIENCE_SECONDS if patience is None else patience)
 
 
 def kubeconfig() -> Path:

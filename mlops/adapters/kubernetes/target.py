@@ -24,6 +24,7 @@ from mlops.adapters.kubernetes.pods import Pods
 from mlops.adapters.kubernetes.pruning import drained, leftovers
 from mlops.adapters.kubernetes.reasons import is_rolled_out, obstacle
 from mlops.adapters.kubernetes.rendering import render
+from mlops.adapters.kubernetes.rights import PROBING, expect
 from mlops.adapters.kubernetes.routing import accepted
 from mlops.adapters.kubernetes.waiting import Watched, rolled_out, until
 from mlops.config import Stage
@@ -65,6 +66,7 @@ class KubernetesTarget:
         Raises DeployError where the version is to blame, TargetError where the cluster is, or where the version served
         already: then what served goes on.
         """
+        expect(self._cluster, self._namespace, PROBING)
         live, version = self._look(), deployment.version
         served = Served(version, deployment.digest, deployment.variant, dict(deployment.images))
         wanted = replace(live.declared, versions={**live.declared.versions, version: served})

@@ -1,0 +1,203 @@
+"""Releases to a cluster, whole: what people changed is put back, one release at a time, and by replicas, too."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cluster_stages import cluster_stage, packaged, register
+from kubefake.cluster import Cluster
+from kubefake.faults import Call
+from model_packages import MODEL, make_package
+from running_endpoint import wait_for
+
+from mlops.adapters.kubernetes import lease
+from mlops.adapters.kubernetes.target import open_target
+from mlops.config import Stage
+from mlops.context import Context
+from mlops.errors import BusyError, TargetError
+from mlops.ports import EndpointStatus
+from mlops.records import DeployRecord, stage_tag
+from mlops.steps.deploy import deploy
+from mlops.steps.rollback import rollback
+
+V1, V2 = f"{MODEL}-v1", f"{MODEL}-v2"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A cluster that serves version 1, and a registry with two versions, of which the first is approved."""
+
+    cluster: Cluster
+    stage: Stage
+    run: Path
+
+    @property
+    def context(self) -> Context:
+        """Return the context of a new process."""
+        return Context(self.stage, self.run, lambda line: None)
+
+    def approve(self, version: int) -> None:
+        """Let a version into the stage."""
+        self.context.registry.set_tag(MODEL, version, self.stage.name, "approved")
+
+    def deploy(self) -> DeployRecord:
+        """Release what is approved."""
+        return deploy(self.context)
+
+    def status(self) -> EndpointStatus:
+        """Return what is served, as a new process sees it."""
+        return open_target(self.stage).status()
+
+    def expect(self, version: int) -> None:
+        """Hold the cluster to serving one version alone."""
+        status = self.status()
+        assert (status.traffic, list(status.deployments)) == ({version: 100}, [version])
+        assert status.deployments[version].state == "ready"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("packages")
+    return [make_package(folder / str(number), version_bias=number / 10) for number in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def home(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the home of a registry with both versions: to make one takes longer than all the rest of a test."""
+    made = tmp_path_factory.mktemp("registered") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VISIONLINE_HOME", str(made))
+        register(cluster_stage(), packages)
+    return made
+
+
+@pytest.fixture(params=["gateway"])
+def serving(
+    cluster: Cluster, packages: list[Path], home: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Serving]:
+    shutil.copytree(home, tmp_path / "home")
+    for package in packages:
+        packaged(cluster, package)
+    stage = cluster_stage(traffic=request.param, replicas=2 if request.param == "replicas" else 1, rollout_seconds=30.0)
+    made = Serving(cluster, stage, tmp_path / "run")
+    made.approve(1)
+    made.deploy()
+    yield made
+
+
+def test_what_people_changed_by_hand_is_put_back(serving: Serving) -> None:
+    serving.expect(1)
+    assert serving.deploy().outcome == "unchanged"
+    image = ("spec", "template", "spec", "containers", '[name="runtime"]', "image")
+    serving.cluster.edit("Deployment", V1, image, f"registry.example/other@sha256:{'1' * 64}")
+    assert list(serving.status().deployments) == [], "what runs is not the version"
+    assert serving.deploy().outcome == "served"
+    serving.expect(1)
+    serving.cluster.delete("Deployment", V1)
+    assert (serving.status().traffic, serving.deploy().outcome) == ({}, "served")
+    serving.expect(1)
+    serving.cluster.edit("Deployment", V1, ("spec", "replicas"), 3)
+    assert serving.deploy().outcome == "served"
+    assert serving.cluster.find("Deployment", V1)["spec"]["replicas"] == 1
+
+
+def test_a_canary_s_weight_that_was_moved_by_hand_is_moved_back(serving: Serving) -> None:
+    target = open_target(serving.stage)
+    serving.approve(2)
+    serving.deploy()
+    with target.lock():
+        rules = serving.cluster.find("HTTPRoute", MODEL)["spec"]["rules"]
+        rules[-1]["backendRefs"] = [{"name": V1, "port": 8080, "weight": 100}]
+        serving.cluster.edit("HTTPRoute", MODEL, ("spec", "rules"), rules)
+    assert serving.status().traffic == {}, "version 1 is gone: nothing serves"
+    assert serving.deploy().outcome == "served"
+    serving.expect(2)
+
+
+def test_a_rollback_takes_the_revoked_version_off_the_cluster(serving: Serving) -> None:
+    serving.approve(2)
+    assert [event.traffic for event in serving.deploy().events] == [{"1": 90, "2": 10}, {"2": 100}]
+    serving.expect(2)
+    record = rollback(serving.context, "a test")
+    assert (record.revoked, record.served) == (2, 1)
+    serving.expect(1)
+    assert not any(V2 in serving.cluster.names(kind) for kind in ("Deployment", "Service", "ConfigMap", "Pod"))
+
+
+def test_a_version_that_crashes_is_revoked_and_leaves_the_cluster(serving: Serving) -> None:
+    serving.approve(2)
+    serving.cluster.fail(V2, "crash-loop", "Traceback: no such model")
+    record = serving.deploy()
+    assert record.outcome == "reverted" and "no such model" in record.verdict.reason
+    serving.expect(1)
+    assert stage_tag(serving.context.registry.versions(MODEL)[2], "production") == "revoked"
+
+
+def test_where_the_cluster_is_to_blame_no_version_is_revoked_and_a_rerun_serves_it(serving: Serving) -> None:
+    serving.approve(2)
+    serving.cluster.fail(V2, "quota", "exceeded quota: edge")
+    with pytest.raises(TargetError, match="exceeded quota"):
+        serving.deploy()
+    serving.expect(1)
+    serving.cluster.heal(V2)
+    assert serving.deploy().outcome == "served"
+    serving.expect(2)
+
+
+def test_two_releases_at_once_are_one_release(serving: Serving) -> None:
+    serving.approve(2)
+    serving.cluster.fail(V2, "unready")
+    first = threading.Thread(target=serving.deploy)
+    first.start()
+    wait_for(lambda: V2 in serving.cluster.names("Deployment"))
+    with pytest.raises(BusyError, match=r"process \d+ on .* is releasing to it since"):
+        serving.deploy()
+    serving.cluster.heal(V2)
+    first.join()
+    serving.expect(2)
+
+
+def test_the_lease_of_a_process_that_died_is_taken_over_once_it_ran_out(serving: Serving) -> None:
+    died = open_target(serving.stage).lock()
+    died.__enter__()
+    with pytest.raises(BusyError):
+        serving.deploy()
+    serving.cluster.expire_leases()
+    assert serving.deploy().outcome == "unchanged"
+
+
+def test_a_release_that_lost_its_lease_changes_nothing_any_more(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.01)
+    target = open_target(serving.stage)
+    with target.lock():
+        serving.cluster.delete("Lease", f"{MODEL}-release")
+        wait_for(lambda: target._lease is not None and target._lease._renewed < 0)
+        with pytest.raises(TargetError, match="the lock was lost"):
+            target.set_traffic({})
+    serving.expect(1)
+
+
+@pytest.mark.parametrize("serving", ["replicas"], indirect=True)
+def test_without_a_gateway_replicas_make_the_shares(serving: Serving) -> None:
+    serving.cluster.absent.add("gateway.networking.k8s.io")
+    serving.expect(1)
+    assert serving.cluster.names("HTTPRoute") == []
+    shares: list[dict[str, int]] = []
+
+    def note(call: Call) -> None:
+        if (call.verb, call.resource, call.name) == ("patch", "services", MODEL):
+            names = serving.cluster.names("Deployment")
+            shares.append({name: serving.cluster.find("Deployment", name)["spec"]["replicas"] for name in names})
+
+    serving.approve(2)
+    serving.cluster.after_change = note
+    assert serving.deploy().outcome == "served"
+    serving.expect(2)
+    assert {V1: 1, V2: 1} in shares and shares[-1] == {V1: 1, V2: 2}, "10 % of two replicas is one at least"
