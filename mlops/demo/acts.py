@@ -2,7 +2,8 @@
 
 Version 1 is trained briefly and goes to production. Version 2, trained in full, follows through a canary. Version 3 is
 exported for one frame size only, which no gate can see, since every test image has that size: its canary must fail on
-the cameras' frames. Last, production rolls back from version 2 to version 1. All the while clients send frames.
+the cameras' frames. Last, production rolls back from version 2 to version 1, which then scores a batch of images. All
+the while clients send frames.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ class Act:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is no command of `python -m mlops`: the clip, the clients that start and stop, the video stream."""
+    """What is no command of `python -m mlops`: the clip, clients that start and stop, the video stream, the batch."""
 
     title: str
-    name: str  # clip | load | stream | hush
+    name: str  # clip | load | stream | batch | hush
 
 
 def life(run: str, brief: tuple[str, ...] = BRIEF, full: tuple[str, ...] = ()) -> list[Act | Scene]:
@@ -44,6 +45,8 @@ def life(run: str, brief: tuple[str, ...] = BRIEF, full: tuple[str, ...] = ()) -
         *_released(f"{run}/v3", "v3", production=2),
         Act("roll back v2", ("rollback", "--stage", "production", "--run", run, "--reason", "demo: v2 is not wanted")),
         Act("verify production", ("verify", "--stage", "production", "--run", run)),
+        Scene("publish a batch", "batch"),
+        Act("score the batch", ("score", "--stage", "production", "--run", f"{run}/batch")),
         Scene("clients stop", "hush"),
     ]
 

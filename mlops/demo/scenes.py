@@ -21,13 +21,13 @@ from mlops.config import REPOSITORY
 from mlops.context import Context
 from mlops.errors import StepError
 from mlops.loading import write_json
-from mlops.records import DataRecord, highest_approved, read_record
+from mlops.records import DataRecord, highest_approved, read_record, write_record
 
 CLIENTS = 4
 RATE = 10  # requests a second, by each client
 CLIP_JOB = REPOSITORY / "mlops" / "jobs" / "stream.yml"
 CAMERAS, STREAM_SECONDS = 8, 5
-CLIP, RESULTS = "clip", "results.jsonl"
+CLIP, RESULTS, BATCH = "clip", "results.jsonl", "clip-samples"
 STATE = ("mlflow.db", "models", "endpoints", "packages")
 
 
@@ -45,6 +45,7 @@ class Scenes:
             "clip": self._make_clip,
             "load": self._start_clients,
             "stream": self._score_stream,
+            "batch": self._publish_batch,
             "hush": self.stop_clients,
         }
         return scenes[name]()
@@ -92,6 +93,11 @@ class Scenes:
         seen = ["--stream", CLIP, "--results", str(out / RESULTS), "--status", str(out / "status.json")]
         _run(_serving("clip", *clip, *seen, "--out", str(context.run / "stream")), context.report)
         return f"{CAMERAS} cameras and the clip, by version {served.version}"
+
+    def _publish_batch(self) -> str:
+        data = self.production.data.publish(BATCH, self._clip() / "samples")
+        write_record(self.production.run / "batch", "data", data)
+        return f"images of the clip, {data.version[:8]}"
 
     def _clip(self) -> Path:
         if self.clip is None:

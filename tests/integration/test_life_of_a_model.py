@@ -100,6 +100,14 @@ def test_no_client_was_left_without_an_answer(lived: Path) -> None:
     assert summary["requests_total"] > 100
 
 
+def test_the_version_that_serves_after_the_rollback_scored_each_image_of_the_batch(lived: Path) -> None:
+    record = json.loads((lived / "batch" / "score.production.json").read_text())
+    images = [path.name for path in Path(record["data"]["path"]).iterdir()]
+    rows = [json.loads(line) for line in Path(record["rows"]).read_text().splitlines()]
+    assert (record["version"], record["failed"], [row["file"] for row in rows]) == (1, 0, sorted(images))
+    assert len(images) > 10
+
+
 def test_the_summary_holds_every_figure_under_its_stable_name(lived: Path) -> None:
     summary = json.loads((lived / "summary.json").read_text())
     figures = ("accuracy_fp32", "accuracy_int8", "parity_max_abs_diff", "stream_accuracy", "rollback_seconds")
@@ -138,5 +146,5 @@ def test_a_worse_model_is_rejected_and_nothing_is_registered(lived: Path, monkey
 
 
 def test_the_scenario_asks_for_nothing_but_known_scenes() -> None:
-    assert {act.name for act in life("x") if isinstance(act, Scene)} == {"clip", "load", "stream", "hush"}
+    assert {act.name for act in life("x") if isinstance(act, Scene)} == {"clip", "load", "stream", "batch", "hush"}
     assert sum(1 for act in life("x") if isinstance(act, Act) and act.expected == 2) == 1
