@@ -200,7 +200,7 @@ def _job(azure: Azure, workspace: str, deployment: dict[str, Any], data: dict[st
             }
         },
     )
-    work = Work(azure, body, deployment["properties"], _files(azure, data["properties"]["dataUri"]), output)
+    work = Work(azure, body, deployment["properties"], scoring.files(azure, data), output)
     thread = threading.Thread(target=work.run, daemon=True)
     batch(azure).threads.append(thread)
     thread.start()
@@ -229,7 +229,7 @@ class Work:
                 self._end(outcome, broken)
 
     def _end(self, outcome: Outcome, broken: str | None) -> None:
-        account, container, path = _place(self.azure, self.output)
+        account, container, path = scoring.place_of(self.azure, self.body["id"], self.output)
         if outcome.is_completed:
             self.azure.blobs[account, container, path] = "".join(f"{line}\n" for line in outcome.lines).encode()
         elif not broken:
@@ -260,16 +260,6 @@ def _settings(given: dict[str, Any]) -> Settings:
         retries=given["retrySettings"]["maxRetries"],
         output_action="append_row" if given["outputAction"] == "AppendRow" else "summary_only",
     )
-
-
-def _files(azure: Azure, uri: str) -> dict[str, bytes]:
-    return scoring.files(azure, {"properties": {"codeUri": uri}})
-
-
-def _place(azure: Azure, uri: str) -> tuple[str, str, str]:
-    name, _, path = uri.removeprefix("azureml://datastores/").partition("/paths/")
-    store = next(one for id, one in azure.resources.items() if id.endswith(f"/datastores/{name.lower()}"))
-    return store["properties"]["accountName"], store["properties"]["containerName"], path
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

@@ -103,19 +103,26 @@ def asset(azure: Azure, id: str) -> dict[str, Any] | None:
 
 
 def files(azure: Azure, found: dict[str, Any] | None) -> dict[str, bytes]:
-    """Return the files of a model or of code, by their path below what the asset names."""
-    properties = found["properties"] if found else {}
-    uri = str(properties.get("modelUri") or properties.get("codeUri"))
-    store = re.search(r"/datastores/([^/]+)/paths/(.*)", uri)
-    if store:
-        known = next(body for id, body in azure.resources.items() if id.endswith(f"/datastores/{store[1].lower()}"))
-        place, prefix = (known["properties"]["accountName"], known["properties"]["containerName"]), store[2]
-    else:
-        parts = uri.removeprefix("https://").split("/", 2)
-        place, prefix = (parts[0].partition(".")[0], parts[1]), parts[2] if len(parts) > 2 else ""
-    prefix = prefix.strip("/")
-    found_blobs = {key[2]: content for key, content in azure.blobs.items() if key[:2] == place}
+    """Return the files of a model, of code or of data, by their path below what the asset names."""
+    if found is None:
+        return {}
+    given = found["properties"]
+    uri = next(str(given[key]) for key in ("modelUri", "codeUri", "dataUri") if key in given)
+    account, container, path = place_of(azure, found["id"], uri)
+    prefix = path.strip("/")
+    found_blobs = {key[2]: content for key, content in azure.blobs.items() if key[:2] == (account, container)}
     return {name[len(prefix) :].strip("/"): one for name, one in found_blobs.items() if name.startswith(prefix)}
+
+
+def place_of(azure: Azure, id: str, uri: str) -> tuple[str, str, str]:
+    """Return account, container and path that an address leads to; datastores are those of the workspace of `id`."""
+    store = re.search(r"/datastores/([^/]+)/paths/(.*)", uri)
+    if not store:
+        host, container, *path = uri.removeprefix("https://").split("/", 2)
+        return host.partition(".")[0], container, "".join(path)
+    workspace = re.sub(r"(/workspaces/[^/]+)/.*", r"\1", id)
+    known = azure.resources[f"{workspace}/datastores/{store[1]}".lower()]["properties"]
+    return known["accountName"], known["containerName"], store[2]
 
 
 @route("POST", "/score", f"*.{DOMAIN}")

@@ -1,129 +1,83 @@
 """The demo's scenario on (a fake of) Azure ML: the same acts, steps, gates and records as on this machine.
 
-Dev has a workspace of its own; qa and production share a registry. What the training job does on its nodes stands in
-for itself, but for the registration, which is the real one. The endpoints score with the models that are registered.
+It is played once. Then it is seen whether it ended as it does here, and whether anything holds a secret: each token,
+key and signed address of the fake has the same mark in it.
 """
 
 from __future__ import annotations
 
+import io
 import json
-import threading
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+import logging
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from azurefake.jobs import Step, on_job, plan, put_output
-from azurefake.registries import add_registry
-from azurefake.scoring import break_down
-from azurefake.stages import azure_stage, write_stages
+from azure.core.pipeline.transport import RequestsTransport
+from azure_life import BATCH_STAGES, FOLDERS, IMAGES, MODEL, Life, listening, live, write_places
+from azurefake.certificates import Authority
+from azurefake.fixture import OTHERS, complaints, forget_clients, running_azure
+from azurefake.message import refusal
 from azurefake.state import Azure
-from azurefake.workspaces import add_workspace
-from evaluations import DATA_VERSION, LABELS, evaluation, model
+
 from mlops.adapters.azureml import jobs
 from mlops.adapters.azureml import registry as azure_registry
-from mlops.cli import main
+from mlops.adapters.azureml.batchspec import ENVIRONMENT
+from mlops.adapters.azureml.computes import ensure_cluster
+from mlops.adapters.azureml.environments import ensure_environment
 from mlops.config import load_stage
 from mlops.context import Context, run_folder
-from mlops.demo.acts import Act, life
-from mlops.evaluation import Evaluation
-from mlops.loading import read_json, write_json
-from mlops.records import stage_tag, write_record
-from mlops.registration import Submission
-from mlops.steps.register import register
-from model_packages import make_unsealed
-from modelpackage import digest_file
-from running_endpoint import wait_for
-
-MODEL = "fashion-classifier"
-QUICK = {"verify": {"requests": 4, "bake_seconds": 0, "max_latency_ratio": 1e6}}
-SHARED = {"target": "azureml-online", "release": QUICK}
+from mlops.errors import StepError
+from mlops.ports import Deployment
+from mlops.records import DataRecord, ScoreRecord, read_record, stage_tag
 
 
-@pytest.fixture
-def stages(azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Azure:
-    """Point dev, qa and production at workspaces of their own, the latter two at a registry that they share."""
-    add_registry(azure, "shared")
-    weekly = {"cron": "0 3 * * 1", "time_zone": "UTC", "on_new_data": False}
-    places: dict[str, dict[str, Any]] = {"dev": {"workspace": "ws", "retraining": weekly}}
-    for name in ("qa", "production"):
-        add_workspace(azure, name=f"ws-{name}", account=f"{name}store")
-        places[name] = {"workspace": f"ws-{name}", "registry": "shared"}
-    written = write_stages(tmp_path / "stages", **{name: {**SHARED, "azureml": one} for name, one in places.items()})
-    monkeypatch.setenv("VISIONLINE_STAGES", str(written))
-    monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(azure_registry, "SETTLE_SECONDS", 0.0)
-    return azure
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, azure_authority: Authority) -> Iterator[tuple[Azure, Path]]:
+    """Put a fake Azure in place of the real one for all tests here, and each file of ours into one folder."""
+    root = tmp_path_factory.mktemp("life")
+    forget_clients()
+    with running_azure(
+        tmp_path_factory.mktemp("azure"), azure_authority
+    ) as azure, pytest.MonkeyPatch.context() as patch:
+        for name in OTHERS:
+            patch.delenv(name, raising=False)
+        for name, value in azure.environment().items():
+            patch.setenv(name, value)
+        for name, folder in FOLDERS.items():
+            (root / folder).mkdir()
+            patch.setenv(name, str(root / folder))
+        patch.setattr(tempfile, "tempdir", None)
+        patch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
+        patch.setattr(azure_registry, "SETTLE_SECONDS", 0.0)
+        write_places(azure, root)
+        yield azure, root
+    forget_clients()
+    assert complaints(azure) == []
 
 
-def exported(folder: Path, number: int, dev: Context) -> Submission:
-    """Write what a training leaves behind: a model, evaluated beside dev's champion."""
-    make_unsealed(folder, version_bias=number / 10, classes=LABELS)
-    versions = dev.registry.versions(MODEL)
-    champion = None
-    if versions:
-        served = versions[max(versions)]
-        stored = read_json(Evaluation, dev.package(served.version) / "evaluation.json").challenger
-        champion = replace(stored, version=served.version, release_digest=served.digest)
-    made = model(90 + number, f"model{number}")
-    files = {name: digest_file(folder / f"model_{name}.onnx") for name in made.variants}
-    variants = {name: replace(report, sha256=files[name]) for name, report in made.variants.items()}
-    write_json(folder / "evaluation.json", asdict(evaluation(replace(made, variants=variants), champion)))
-    return Submission(folder, folder, DATA_VERSION, "c0ffee", folder.with_suffix(".out"))
-
-
-def work_on(azure: Azure, number: int, folder: Path) -> None:
-    """Do on the job's node what its registration does, once the job has come to it, and let the job go on."""
-    steps = plan(azure).steps
-    wait_for(lambda: any(one.name == "register" and one.status == "Running" for all_ in steps.values() for one in all_))
-    dev = Context(load_stage("dev"), folder / f"node{number}", lambda line: None)
-    submission = exported(folder / f"model{number}", number, dev)
-    register(dev, submission)
-    paths = [path for path in submission.out.rglob("*") if path.is_file()]
-    files = {path.relative_to(submission.out).as_posix(): path.read_bytes() for path in paths}
-
-    def leave(azure: Azure, step: Step) -> None:
-        put_output(azure, step, "registration", files)
-
-    on_job(azure, "register", leave)
-    plan(azure).held = ""
-
-
-def play(azure: Azure, act: Act, folder: Path) -> None:
-    """Run an act's command and hold it to the exit code that the scenario wants."""
-    name = act.title.split()[1]
-    if act.title == "deploy v3 to prod":
-        break_down(azure, "v03", every=2)  # what cameras' frames do to it in the demo
-    worker = None
-    if act.command[0] == "train":
-        plan(azure).held, number = ("register", int(name[1:]))
-        worker = threading.Thread(target=work_on, args=(azure, number, folder))
-        worker.start()
-    said: list[str] = []
-    code = main(act.command, said.append)
-    if worker is not None:
-        worker.join()
-    assert code == act.expected, (act.title, said[-4:])
+@pytest.fixture(scope="module")
+def lived(world: tuple[Azure, Path]) -> Life:
+    """Play the life once, listening."""
+    azure, root = world
+    told = io.StringIO()
+    with listening(told):
+        live(azure, root, lambda line: print(line, file=told))
+    return Life(azure, root, told.getvalue())
 
 
 @pytest.fixture
-def lived(stages: Azure, tmp_path: Path) -> Iterator[Azure]:
-    """Play the whole life."""
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    (raw / "images").write_text("pixels")
-    data = Context(load_stage("dev"), run_folder("life")).data.publish("stripes", raw)
-    for name in ("v1", "v2", "v3"):
-        write_record(run_folder(f"life/{name}"), "data", data)
-    acts = [act for act in life("life", brief=()) if isinstance(act, Act) and act.command[0] != "data"]
-    for act in [*acts, Act("schedule v3", ("schedule", "--stage", "dev", "--run", "life/v3"))]:
-        play(stages, act, tmp_path)
-    yield stages
+def afterwards(lived: Life, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """Look at the life's own folders again, from which each test is kept."""
+    for name, folder in FOLDERS.items():
+        monkeypatch.setenv(name, str(lived.root / folder))
+    return lived
 
 
-def test_a_models_whole_life_on_azure_ml_is_that_of_a_models_life_here(lived: Azure) -> None:
+def test_a_models_whole_life_on_azure_ml_is_that_of_a_models_life_here(afterwards: Life) -> None:
     shared = Context(load_stage("production"), run_folder("life"))
     versions = shared.registry.versions(MODEL)
     assert [stage_tag(versions[number], "production") for number in (1, 2, 3)] == ["approved", "revoked", "revoked"]
@@ -135,14 +89,123 @@ def test_a_models_whole_life_on_azure_ml_is_that_of_a_models_life_here(lived: Az
     assert (traffic, shared.target.status().traffic) == ({"dev": {3: 100}, "qa": {3: 100}}, {1: 100})
     canary = json.loads((run_folder("life/v3") / "deploy.production.json").read_text())
     assert (canary["outcome"], canary["version"]) == ("reverted", 2)
-    (schedule,) = lived.sent("PUT", "/schedules/")
+    (schedule,) = afterwards.azure.sent("PUT", "/schedules/")
     assert schedule.json["properties"]["trigger"]["expression"] == "0 3 * * 1"
-    told = [path.read_text() for path in run_folder("life").rglob("*.json")]
-    assert told and not [text for text in told if Azure.SECRET in text]
 
 
-def test_the_stages_of_the_scenario_are_three_workspaces_and_a_registry(stages: Azure) -> None:
+def test_after_the_rollback_the_batch_endpoint_scores_each_image_by_the_version_that_serves(afterwards: Life) -> None:
+    record = read_record(run_folder("life/batch"), "score.production", ScoreRecord)
+    assert (record.version, record.files, record.failed) == (1, IMAGES, 0)
+    rows = [json.loads(line) for line in Path(record.rows).read_text().splitlines()]
+    given = afterwards.root / "images"
+    images = sorted(path.relative_to(given).as_posix() for path in given.rglob("*.png"))
+    assert [row["file"] for row in rows] == images and len(images) == IMAGES
+    assert {row["digest"] for row in rows} == {record.digest}
+
+
+def test_the_stages_of_the_scenario_are_three_workspaces_and_a_registry(afterwards: Life) -> None:
     places: dict[str, Any] = {name: load_stage(name).azureml for name in ("dev", "qa", "production")}
     assert len({one.workspace for one in places.values()}) == 3
     assert [one.registry for one in places.values()] == [None, "shared", "shared"]
-    assert azure_stage("dev").azureml.workspace == places["dev"].workspace
+
+
+def places_of(text: str, contents: Mapping[str, bytes]) -> list[str]:
+    """Return the names of the contents that hold a text."""
+    return [name for name, content in contents.items() if text.encode() in content]
+
+
+def kept(life: Life) -> dict[str, bytes]:
+    """Return all that a life leaves: each file below its folder, what it sent to be stored, and what was said."""
+    files = {str(path): path.read_bytes() for path in life.root.rglob("*") if path.is_file()}
+    blobs = {"blob " + "/".join(key): content for key, content in life.azure.blobs.items()}
+    sent = {f"{one.method} {one.path}": one.body for one in life.azure.sent() if one.method in ("PUT", "PATCH")}
+    return {**files, **blobs, **sent, "what was said": life.said.encode()}
+
+
+def test_no_file_line_or_log_of_a_whole_life_holds_a_secret(afterwards: Life) -> None:
+    contents = kept(afterwards)
+    for part in ("home", "runs", "stages", "model1", "blob fakestore/", "blob productionstore/", "PUT /subscriptions/"):
+        assert any(part in name for name in contents), part
+    for words in ("production: served, serving version 1", "scored 7 of 7 files", "https://management.azure.com"):
+        assert words in afterwards.said, words
+    assert places_of(Azure.SECRET, contents) == []
+
+
+def test_a_secret_that_is_left_anywhere_is_found(azure: Azure, tmp_path: Path) -> None:
+    told = io.StringIO()
+    with listening(told):
+        logging.getLogger("planted").debug("GET %s", f"https://a/b?sig={Azure.SECRET}")
+        print(f"key={Azure.SECRET}")
+    path = tmp_path / "home" / ".deep" / "record.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\0\xff" + Azure.SECRET.encode())
+    azure.blobs["account", "container", "code.py"] = f"token = '{Azure.SECRET}'".encode()
+    said = told.getvalue()
+    assert [line.partition(Azure.SECRET)[0] for line in said.splitlines()] == ["GET https://a/b?sig=", "key="]
+    found = places_of(Azure.SECRET, kept(Life(azure, tmp_path, said)))
+    assert found == [str(path), "blob account/container/code.py", "what was said"]
+
+
+def at(name: str, life: Life, folder: str = "stages") -> Context:
+    """Return a stage's context as a new process has it."""
+    return Context(load_stage(name, life.root / folder), run_folder("life/batch"), lambda line: None)
+
+
+def served(life: Life) -> Deployment:
+    """Return what production's batch endpoint serves."""
+    context = at("production", life, BATCH_STAGES)
+    version = context.registry.versions(MODEL)[1]
+    return Deployment(MODEL, 1, version.digest, context.package(1), context.stage.release.variant)
+
+
+def batch_job(life: Life) -> object:
+    """Score by a job."""
+    data = read_record(run_folder("life/batch"), "data", DataRecord)
+    return at("production", life, BATCH_STAGES).scorer.score(served(life), data)
+
+
+def locked(life: Life) -> None:
+    """Take the lock of an endpoint."""
+    with at("production", life).target.lock():
+        raise AssertionError("the lock was to be refused")
+
+
+# What is asked of Azure, which answer is spoiled, and how a step comes to ask it.
+FAMILIES: dict[str, tuple[str, str, Callable[[Life], object]]] = {
+    "login": ("POST", "/oauth2/", lambda life: at("dev", life).registry.versions(MODEL)),
+    "models": ("GET", "/models/", lambda life: at("dev", life).registry.versions(MODEL)),
+    "shared registry": ("GET", "/registries/", lambda life: at("production", life).registry.versions(MODEL)),
+    "data": ("GET", "/data/", lambda life: at("dev", life).data.fetch("stripes", "0" * 16)),
+    "storage": ("*", "blob.core.windows.net", locked),
+    "environments": ("GET", "/environments/", lambda life: ensure_environment(load_stage("dev"), "batch", ENVIRONMENT)),
+    "clusters": ("GET", "/computes/", lambda life: ensure_cluster(load_stage("dev"), "cpu-cluster")),
+    "jobs": ("GET", "/jobs/", lambda life: at("dev", life).jobs.result("lost", print)),
+    "schedules": ("GET", "/schedules/", lambda life: at("dev", life).scheduler.pause()),
+    "online endpoint": ("GET", "/onlineEndpoints/", lambda life: at("production", life).target.status()),
+    "its keys": ("POST", "/listKeys", lambda life: at("production", life).target.status()),
+    "its metrics": ("GET", "/Microsoft.Insights/", lambda life: at("production", life).target.status()),
+    "batch endpoint": ("GET", "/batchEndpoints/", lambda life: at("production", life, BATCH_STAGES).target.status()),
+    "batch job": ("POST", "inference.ml.azure.com/jobs", batch_job),
+    "key vault": ("GET", "vault.azure.net", lambda life: at("dev", life).secrets.read("token")),
+}
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_error_repeats_a_secret_that_azures_answer_holds(
+    family: str, status: int, afterwards: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, part, ask = FAMILIES[family]
+    azure, told = afterwards.azure, io.StringIO()
+    url = f"https://store.blob.core.windows.net/c/b?sv=1&sig={Azure.SECRET}&se=2"
+    words = f"Refused: {url} Authorization: Bearer {azure.identity_file.read_text()} AccountKey={Azure.SECRET};"
+    monkeypatch.setattr(RequestsTransport, "sleep", lambda transport, seconds: None)
+    monkeypatch.setattr(jobs, "OUTAGE_SECONDS", 0.0)
+    forget_clients()
+    azure.fail(method, part, *[refusal(status, "Refused", words)] * 40)
+    with listening(told), pytest.raises(StepError) as raised:
+        ask(afterwards)
+    asked = len(azure.faults.pop().answers) < 40
+    said = "".join(traceback.format_exception(raised.value)) + repr(raised.value.__dict__) + told.getvalue()
+    assert asked and str(raised.value).count("\n") == 0
+    assert Azure.SECRET not in said, str(raised.value)

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mlops.adapters.azureml.credentials import credential
+from mlops.adapters.azureml.failures import SECRETS
 from mlops.config import Stage
 from mlops.errors import ConfigError
 from mlops.places import AzureML
@@ -71,3 +72,10 @@ def _quiet() -> None:
     own = [name for name in names if logging.getLogger(name).level != logging.NOTSET]
     for name in ("azure", "azure.ai.ml", "azure.identity", "msrest", *own):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("urllib3.connectionpool").addFilter(_without_secrets)
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    # Where somebody turns logging on, it tells the address of each request, signature and all.
+    record.msg, record.args = SECRETS.sub("[hidden]", record.getMessage()), ()
+    return True

@@ -1,0 +1,169 @@
+"""Plays the demo's scenario on a fake of Azure, for tests: three workspaces, a shared registry, all acts by the steps.
+
+Dev has a workspace of its own; qa and production share a registry. What the training job does on its nodes stands in
+for itself, but for the registration, which is the real one. The endpoints score with the models that are registered.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azurefake.jobs import Step, on_job, plan, put_output
+from azurefake.registries import add_registry
+from azurefake.scoring import break_down
+from azurefake.stages import write_stages
+from azurefake.state import Azure
+from azurefake.workspaces import add_workspace
+from evaluations import DATA_VERSION, LABELS, evaluation, model
+from model_packages import make_unsealed
+from running_endpoint import picture, wait_for
+
+from mlops.cli import main
+from mlops.config import load_stage
+from mlops.context import Context, run_folder
+from mlops.demo.acts import Act, life
+from mlops.evaluation import Evaluation
+from mlops.loading import read_json, write_json
+from mlops.records import write_record
+from mlops.registration import Submission
+from mlops.steps.register import register
+from modelpackage import digest_file
+
+MODEL = "fashion-classifier"
+QUICK = {"verify": {"requests": 4, "bake_seconds": 0, "max_latency_ratio": 1e6}}
+BATCH_STAGES = "batch-stages"
+IMAGES = 7
+# Where this process is told to keep what: all below one folder, so that all can be searched.
+FOLDERS = {
+    "VISIONLINE_HOME": "home",
+    "VISIONLINE_RUNS": "runs",
+    "VISIONLINE_STAGES": "stages",
+    "HOME": "user",
+    "TMPDIR": "tmp",
+}
+
+
+@dataclass(frozen=True)
+class Life:
+    """What is left of a life that was played: the fake, the folder of all files, and all that was said."""
+
+    azure: Azure
+    root: Path
+    said: str
+
+
+def write_places(azure: Azure, root: Path) -> None:
+    """Point dev, qa and production at workspaces of their own, the latter two at a registry that they share.
+
+    What production serves online, it scores with by a batch endpoint: that takes another set of stage files.
+    """
+    add_registry(azure, "shared")
+    weekly = {"cron": "0 3 * * 1", "time_zone": "UTC", "on_new_data": False}
+    places: dict[str, dict[str, Any]] = {"dev": {"workspace": "ws", "retraining": weekly}}
+    for name in ("qa", "production"):
+        add_workspace(azure, name=f"ws-{name}", account=f"{name}store")
+        places[name] = {"workspace": f"ws-{name}", "registry": "shared"}
+    for folder, target in (("stages", "azureml-online"), (BATCH_STAGES, "azureml-batch")):
+        changes = {"target": target, "release": QUICK}
+        write_stages(root / folder, **{name: {**changes, "azureml": one} for name, one in places.items()})
+
+
+def exported(folder: Path, number: int, dev: Context) -> Submission:
+    """Write what a training leaves behind: a model, evaluated beside dev's champion."""
+    make_unsealed(folder, version_bias=number / 10, classes=LABELS)
+    versions = dev.registry.versions(MODEL)
+    champion = None
+    if versions:
+        served = versions[max(versions)]
+        stored = read_json(Evaluation, dev.package(served.version) / "evaluation.json").challenger
+        champion = replace(stored, version=served.version, release_digest=served.digest)
+    made = model(90 + number, f"model{number}")
+    files = {name: digest_file(folder / f"model_{name}.onnx") for name in made.variants}
+    variants = {name: replace(report, sha256=files[name]) for name, report in made.variants.items()}
+    write_json(folder / "evaluation.json", asdict(evaluation(replace(made, variants=variants), champion)))
+    return Submission(folder, folder, DATA_VERSION, "c0ffee", folder.with_suffix(".out"))
+
+
+def work_on(azure: Azure, number: int, folder: Path) -> None:
+    """Do on the job's node what its registration does, once the job has come to it, and let the job go on."""
+    steps = plan(azure).steps
+    wait_for(lambda: any(one.name == "register" and one.status == "Running" for all_ in steps.values() for one in all_))
+    dev = Context(load_stage("dev"), folder / f"node{number}", lambda line: None)
+    submission = exported(folder / f"model{number}", number, dev)
+    register(dev, submission)
+    paths = [path for path in submission.out.rglob("*") if path.is_file()]
+    files = {path.relative_to(submission.out).as_posix(): path.read_bytes() for path in paths}
+
+    def leave(azure: Azure, step: Step) -> None:
+        put_output(azure, step, "registration", files)
+
+    on_job(azure, "register", leave)
+    plan(azure).held = ""
+
+
+def play(azure: Azure, act: Act, folder: Path, say: Callable[[str], None]) -> None:
+    """Run an act's command and hold it to the exit code that the scenario wants."""
+    name = act.title.split()[1]
+    if act.title == "deploy v3 to prod":
+        break_down(azure, "v03", every=2)  # what cameras' frames do to it in the demo
+    worker = None
+    if act.command[0] == "train":
+        plan(azure).held, number = ("register", int(name[1:]))
+        worker = threading.Thread(target=work_on, args=(azure, number, folder))
+        worker.start()
+    code = main(act.command, say)
+    if worker is not None:
+        worker.join()
+    assert code == act.expected, act.title
+
+
+def score_batch(azure: Azure, act: Act, folder: Path, say: Callable[[str], None]) -> None:
+    """Publish images in production's workspace, release to the batch endpoint there, and score by it."""
+    for number in range(IMAGES):
+        path = folder / "images" / f"line-{number % 2}" / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture((200, 10, 10) if number % 3 else (10, 10, 200)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VISIONLINE_STAGES", str(folder / BATCH_STAGES))
+        production = Context(load_stage("production"), run_folder("life/batch"))
+        write_record(production.run, "data", production.data.publish("images", folder / "images"))
+        play(azure, Act("deploy v1 to batch", ("deploy", *act.command[1:])), folder, say)
+        play(azure, act, folder, say)
+
+
+def live(azure: Azure, root: Path, say: Callable[[str], None]) -> None:
+    """Play the whole life."""
+    (root / "raw").mkdir()
+    (root / "raw" / "images").write_text("pixels")
+    data = Context(load_stage("dev"), run_folder("life")).data.publish("stripes", root / "raw")
+    for name in ("v1", "v2", "v3"):
+        write_record(run_folder(f"life/{name}"), "data", data)
+    acts = [act for act in life("life", brief=()) if isinstance(act, Act) and act.command[0] != "data"]
+    for act in [*acts, Act("schedule v3", ("schedule", "--stage", "dev", "--run", "life/v3"))]:
+        (score_batch if act.command[0] == "score" else play)(azure, act, root, say)
+
+
+@contextmanager
+def listening(into: io.StringIO) -> Iterator[None]:
+    """Write whatever is printed or logged, by whomever and at any level, into a text."""
+    handler, root = logging.StreamHandler(into), logging.getLogger()
+    named = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    before = {one: one.level for one in (root, *named)}
+    root.addHandler(handler)
+    for one in before:
+        one.setLevel(logging.DEBUG)
+    try:
+        with redirect_stdout(into), redirect_stderr(into):
+            yield
+    finally:
+        for one, level in before.items():
+            one.setLevel(level)
+        root.removeHandler(handler)
