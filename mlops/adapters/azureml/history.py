@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCOPE = "https://management.azure.com/.default"
 # What the step itself wrote: std_log.txt, or a file a process as std_log_process_01.txt.
-LOG = re.compile(r"user_logs/std_log(?:\D*?(\d+))?(?:_ps)?\.txt")
+LOG = re.compile(r"user_logs/std_log(?:_[a-z_]*(\d+))?(?:_ps)?\.txt")
 REUSED = "azureml.isreused"
 
 
