@@ -19,7 +19,7 @@ demo: $(VENV)/.runtime ## a model's whole life: data, training, gates, canary, v
 	@$(RUN) -m mlops demo
 
 test: $(VENV)/.tests ## everything that needs no cloud
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n 2
 
 unit: $(VENV)/.tests ## the tests of seconds
 	@$(RUN) -m pytest tests/unit
