@@ -50,8 +50,8 @@ STANDS_ON = {"mlops.adapters.flux": ("mlops.adapters.kubernetes",)}
 BELOW_ADAPTERS = tuple(
     f"mlops.{name}"
     for name in (
-        "ports images oci records config places errors loading names client rest preflight storage snapshot manifest scored"
-        " jobfile delivery holder"
+        "ports images oci records config places errors loading names client rest preflight storage snapshot manifest"
+        " scored jobfile delivery holder"
     ).split()
 )
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.

@@ -18,6 +18,7 @@ REFUSED = {
     "serve": ("torch", "mlflow", "azure", "onnx", "opencv", "fastapi"),
     "score": ("torch", "mlflow", "azure-", "onnx", "opencv"),
     "batch": ("torch", "mlflow", "azure-", "onnx", "opencv"),
+    "triton": ("torch", "mlflow", "azure", "onnx", "opencv"),
     "train": ("azure", "kubernetes", "torchvision"),
     "test": ("torchvision",),
     "fuzz": ("torch",),
@@ -27,6 +28,7 @@ OPTIONS = sorted((ROOT / "environments/serve/options").glob("*.txt"))
 EXCEPTIONS = {
     "ci": ("mlflow-skinny",),
     "serve": ("onnxruntime",),
+    "triton": ("onnxruntime",),
     "score": ("onnxruntime",),
     "batch": ("onnxruntime",),
 }

@@ -1,0 +1,84 @@
+"""Engines that were built on this kind of GPU, by all that an engine depends on. What is of another kind is refused.
+
+CACHE/<key>/engine.json says of what GPU architecture, driver, TensorRT, ONNX file and precision the engine is, how it
+did, and the digest of model.plan; the key is the digest of the first part. A folder that was copied, renamed or damaged
+no longer fits what it says, and counts as absent: no engine is ever run on another GPU than it was built on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from modelpackage import digest_file, digest_json
+from serving.files import write_json
+
+PLAN = "model.plan"
+ENGINE = "engine.json"
+
+
+@dataclass(frozen=True)
+class Key:
+    """All that an engine depends on. `shapes` are those that it was built for, smallest, best and largest."""
+
+    gpu: str
+    architecture: str
+    driver: str
+    tensorrt: str
+    onnx: str
+    precision: str
+    shapes: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return the key's name: 64 hex digits."""
+        return digest_json(asdict(self)).removeprefix("sha256:")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a build: why the engine is not used (None: it is), its figures, and its file's digest."""
+
+    reason: str | None
+    difference: float | None = None
+    seconds: float | None = None
+    onnxruntime_seconds: float | None = None
+    plan: str | None = None
+
+
+def find(cache: Path, key: Key) -> Judged | None:
+    """Return what became of the key's build, None where there was none, or what is there is not of this key."""
+    folder = cache / key.digest
+    try:
+        said = json.loads((folder / ENGINE).read_bytes())
+        judged = Judged(**said["judged"])
+        of_this_key = said["key"] == {**asdict(key), "shapes": list(key.shapes)}
+        whole = judged.reason is not None or digest_file(folder / PLAN) == judged.plan
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return judged if of_this_key and whole else None
+
+
+def keep(cache: Path, key: Key, plan: Path | None, judged: Judged) -> Path:
+    """Put a build's outcome, and its engine where it is used, under its key, and return the folder."""
+    folder = cache / key.digest
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if plan is not None:
+        shutil.copyfile(plan, folder / PLAN)
+    write_json(folder / ENGINE, {"key": asdict(key), "judged": asdict(judged)})  # last: without it there is nothing
+    return folder
+
+
+@contextmanager
+def locked(cache: Path) -> Iterator[None]:
+    """Hold the cache, so that pods that start at once on one node build once."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
