@@ -37,11 +37,19 @@ class Case:
     autoscaling: str = "none"
     flagger: bool = False
     is_settled: bool = False
+    component: str = ""
 
     @property
     def name(self) -> str:
         """Return its name, which is its namespace's."""
-        parts = (self.overlay, self.traffic, self.autoscaling, "flagger" * self.flagger, "settled" * self.is_settled)
+        parts = (
+            self.overlay,
+            self.traffic,
+            self.autoscaling,
+            "flagger" * self.flagger,
+            "settled" * self.is_settled,
+            self.component,
+        )
         return "-".join(part for part in parts if part)
 
     @property
@@ -64,18 +72,30 @@ class Case:
         versions = (7,) if self.is_settled else (7, 8)
         return Declared({one: served(one) for one in versions}, {7: 100} if self.is_settled else CANARY)
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Return the tree, with the component added to its overlay where the case has one."""
+        files = {**manifests(self.stage), **tree(self.stage, self.declared)}
+        if self.component:
+            path = f"kubernetes/overlays/{self.overlay}/kustomization.yaml"
+            components = [f"../../components/{self.component}"]
+            files[path] = yaml.safe_dump({**yaml.safe_load(files[path]), "components": components})
+        return files
+
 
 @cache
 def _stage(name: str) -> Stage:
     return load_stage(name)
 
 
+BY_INIT_CONTAINER = "model-by-init-container"
 WAYS = (("gateway", "none"), ("gateway", "hpa"), ("gateway", "keda"), ("replicas", "none"))
 CASES = (
     # Triton has no metric of frames waiting or of busy workers: on GPUs there is no HPA.
     *(Case(overlay, *way) for overlay in OVERLAYS for way in WAYS if (overlay, way[1]) != ("gpu", "hpa")),
     *(Case(overlay, "gateway", scaling, flagger=True) for overlay in FLAGGERS for scaling in ("none", "hpa", "keda")),
     Case("production", "gateway", "keda", is_settled=True),
+    *(Case(overlay, component=BY_INIT_CONTAINER) for overlay in ("production", "edge")),
 )
 
 
@@ -135,5 +155,4 @@ def render_trees(kubectl: Path, folder: Path, trees: Mapping[str, Mapping[str, s
 @pytest.fixture(scope="session")
 def rendered_trees(kubectl: Path, tmp_path_factory: pytest.TempPathFactory) -> Trees:
     """Return all trees of CASES, rendered."""
-    trees = {case.name: {**manifests(case.stage), **tree(case.stage, case.declared)} for case in CASES}
-    return render_trees(kubectl, tmp_path_factory.mktemp("trees"), trees)
+    return render_trees(kubectl, tmp_path_factory.mktemp("trees"), {case.name: case.files for case in CASES})

@@ -22,6 +22,7 @@ LABEL_VERSION = "app.kubernetes.io/version"
 LABEL_TRAFFIC = "visionline/traffic"  # of pods: live, or aside where several other versions share the traffic
 ANNOTATION_DIGEST = "visionline/digest"
 ANNOTATION_VARIANT = "visionline/variant"
+ANNOTATION_MODEL_IMAGE = "visionline/model-image"  # of pods: for an init container, which no other way tells
 ANNOTATION_TRAFFIC = "visionline/traffic"  # of the stage's Service and HTTPRoute: the percents that were asked for
 DNS_LABEL = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
 LONGEST_NAME = 63  # characters of a DNS label, which a Service's name must be

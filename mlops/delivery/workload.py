@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlops.config import Stage
 from mlops.delivery.declared import (
     ANNOTATION_DIGEST,
+    ANNOTATION_MODEL_IMAGE,
     ANNOTATION_VARIANT,
     LABEL_NAME,
     LABEL_TRAFFIC,
@@ -109,10 +110,11 @@ def _by_flagger(stage: Stage) -> Object:
 
 def _deployment(stage: Stage, declared: Declared, served: Served) -> Object:
     notes = {ANNOTATION_DIGEST: served.digest, ANNOTATION_VARIANT: served.variant}
+    told = {**notes, ANNOTATION_MODEL_IMAGE: served.images["model"]}
     ready = {"httpGet": {"path": f"/v2/models/{stage.model}/versions/{served.version}/ready"}}
     labels = {LABEL_TRAFFIC: lane(declared, served.version), LABEL_VERSION: str(served.version)}
     runtime = {"name": "runtime", "startupProbe": ready, "readinessProbe": ready}
-    template = {"metadata": {"annotations": notes, "labels": labels}, "spec": {"containers": [runtime]}}
+    template = {"metadata": {"annotations": told, "labels": labels}, "spec": {"containers": [runtime]}}
     # What scales a Deployment owns its replicas: a number here would set them back at each deploy.
     is_fixed = stage.kubernetes.autoscaling == "none"
     count = {"replicas": replicas(stage, declared)[served.version]} if is_fixed else {}
