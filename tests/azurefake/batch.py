@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from azurefake import scoring
 from azurefake.blobs import url_of
 from azurefake.message import Answer, Request, refusal
+from azurefake.online import absent, listed
 from azurefake.routes import WS, route
 from azurefake.tokens import SECRET, claims_of, now
 from batch_driver import Outcome, Settings, run_batch
@@ -63,14 +64,8 @@ def fail(azure: Azure, name: str, code: str, message: str) -> None:
     batch(azure).failures[name] = {"code": code, "message": message}
 
 
-@route("GET", ENDPOINTS)
-@route("GET", DEPLOYMENTS)
-def listed(azure: Azure, request: Request, **names: str) -> Answer:
-    """Answer the endpoints of a workspace, or the deployments of an endpoint."""
-    above, _, segment = request.path.rpartition("/")
-    if segment.lower() == "deployments" and azure.get(above) is None:
-        return _absent(above)
-    return Answer(body={"value": azure.children(above, segment)})
+for path in (ENDPOINTS, DEPLOYMENTS):
+    route("GET", path)(listed)
 
 
 @route("GET", ENDPOINT)
@@ -78,7 +73,7 @@ def listed(azure: Azure, request: Request, **names: str) -> Answer:
 def get(azure: Azure, request: Request, **names: str) -> Answer:
     """Answer an endpoint or a deployment."""
     found = azure.get(request.path)
-    return Answer(body=found) if found else _absent(request.path)
+    return Answer(body=found) if found else absent(request.path)
 
 
 @route("PUT", ENDPOINT)
@@ -103,7 +98,7 @@ def change_deployment(azure: Azure, request: Request, deployment: str, **names: 
     """Start to make a deployment: nothing of it runs before a job comes."""
     known, given = azure.get(request.path), request.json["properties"]
     if azure.get(request.path.rpartition("/deployments/")[0]) is None:
-        return _absent(request.path)
+        return absent(request.path)
     for id in (given["environmentId"], given["codeConfiguration"]["codeId"], given["model"]["assetId"]):
         if scoring.asset(azure, id) is None:
             return refusal(400, "BadArgument", f"{id} was not found.")
@@ -150,7 +145,7 @@ def cancel(azure: Azure, request: Request, job: str, **names: str) -> Answer:
     """Cancel a batch job."""
     found = azure.get(request.path.rpartition("/")[0])
     if found is None:
-        return _absent(request.path)
+        return absent(request.path)
     found["properties"]["status"] = "Canceled"
     batch(azure).cancelled.append(job)
     return Answer(200)
@@ -271,7 +266,3 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 def _error_log(job: str) -> str:
     return f"ExperimentRun/dcid.{job}{STEP}/{ERROR_LOG}"
-
-
-def _absent(id: str) -> Answer:
-    return refusal(404, "ResourceNotFound", f"{id.rpartition('/')[2]} was not found.")

@@ -91,7 +91,7 @@ def listed(azure: Azure, request: Request, **names: str) -> Answer:
     """Answer the endpoints of a workspace, or the deployments of an endpoint."""
     above, _, segment = request.path.rpartition("/")
     if segment.lower() == "deployments" and azure.get(above) is None:
-        return _absent(above)
+        return absent(above)
     return Answer(body={"value": azure.children(above, segment)})
 
 
@@ -105,7 +105,7 @@ def get(azure: Azure, request: Request, **names: str) -> Answer:
         if going.looks <= 0:
             going.end()
     found = azure.get(request.path)
-    return Answer(body=found) if found else _absent(request.path)
+    return Answer(body=found) if found else absent(request.path)
 
 
 @route("PUT", ENDPOINT)
@@ -134,7 +134,7 @@ def change_deployment(azure: Azure, request: Request, endpoint: str, deployment:
     """Start a deployment: the operation ends well where its model can be loaded, as the scoring script would."""
     above = azure.get(request.path.rpartition("/deployments/")[0])
     if above is None:
-        return _absent(request.path)
+        return absent(request.path)
     known, given = azure.get(request.path), request.json
     wrong = _unfit_name(deployment) or _busy(above) or _busy(known) or _unfit_deployment(azure, above, given)
     if wrong:
@@ -194,7 +194,7 @@ def logs(azure: Azure, request: Request, **names: str) -> Answer:
     """Answer the last lines of a deployment's log."""
     id = request.path.rpartition("/")[0].lower()
     if id not in azure.resources:
-        return _absent(id)
+        return absent(id)
     lines = online(azure).logs.get(id, "").splitlines()
     return Answer(body={"content": "\n".join(lines[-int(request.json.get("tail") or 1000) :])})
 
@@ -298,5 +298,6 @@ def _state(resource: dict[str, Any]) -> str:
     return str(resource["properties"]["provisioningState"])
 
 
-def _absent(id: str) -> Answer:
+def absent(id: str) -> Answer:
+    """Refuse what is asked of an endpoint or a deployment that is not there."""
     return refusal(404, "ResourceNotFound", f"{id.rpartition('/')[2]} was not found.")
