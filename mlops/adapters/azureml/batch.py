@@ -23,7 +23,7 @@ from mlops.adapters.azureml.environments import ensure_environment
 from mlops.adapters.azureml.failures import explained, reason
 from mlops.adapters.azureml.onlinelock import Lease, held
 from mlops.adapters.azureml.onlinespec import DIGEST, VARIABLES, code_folder, deployment_name, version_of
-from mlops.adapters.azureml.onlinewait import finished, looked_up, settled
+from mlops.adapters.azureml.onlinewait import finished, looked_up, settled, there
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import ConfigError, TargetError
@@ -144,10 +144,7 @@ class BatchTarget:
         return looked_up(lambda: self._client.batch_endpoints.get(self.name), f"endpoint {self.name}")
 
     def _settled_endpoint(self) -> BatchEndpoint:
-        found = settled(self._endpoint, f"endpoint {self.name}")
-        if found is None:
-            raise TargetError(f"endpoint {self.name} is not there: run `deploy --stage {self.stage.name}`")
-        return found
+        return there(self._endpoint, self.name, self.stage.name)
 
     def _settled_deployment(self, version: int) -> BatchDeployment | None:
         name, what = deployment_name(version), f"{self.name}: version {version}"

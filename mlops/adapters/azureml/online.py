@@ -31,7 +31,16 @@ from mlops.adapters.azureml.onlinespec import (
     mirrored,
 )
 from mlops.adapters.azureml.onlinestatus import shares, started, status_of, traffic_of
-from mlops.adapters.azureml.onlinewait import SUCCEEDED, converged, finished, looked_up, settled, state_of, verdict_on
+from mlops.adapters.azureml.onlinewait import (
+    SUCCEEDED,
+    converged,
+    finished,
+    looked_up,
+    settled,
+    state_of,
+    there,
+    verdict_on,
+)
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import StepError, TargetError
@@ -142,10 +151,7 @@ class OnlineTarget:
         return looked_up(lambda: self._client.online_endpoints.get(self.name), f"endpoint {self.name}")
 
     def _settled_endpoint(self) -> OnlineEndpoint:
-        found = settled(self._endpoint, f"endpoint {self.name}")
-        if found is None:
-            raise TargetError(f"endpoint {self.name} is not there: run `deploy --stage {self.stage.name}`")
-        return found
+        return there(self._endpoint, self.name, self.stage.name)
 
     def _deployment(self, name: str) -> OnlineDeployment | None:
         what = f"{self.name}: deployment {name}"

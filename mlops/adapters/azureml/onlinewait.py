@@ -67,6 +67,14 @@ def settled(look: Callable[[], T | None], what: str) -> T | None:
     raise AssertionError("pauses have no end")
 
 
+def there(look: Callable[[], T | None], endpoint: str, stage: str) -> T:
+    """Return a stage's endpoint once it is settled. Raises TargetError as `settled` does, and where it is not there."""
+    found = settled(look, f"endpoint {endpoint}")
+    if found is None:
+        raise TargetError(f"endpoint {endpoint} is not there: run `deploy --stage {stage}`")
+    return found
+
+
 def converged(work: Callable[[], None]) -> None:
     """Do what begins by waiting, and is nothing where it is done already; once more after each Conflict."""
     for _ in range(ATTEMPTS - 1):
