@@ -10,7 +10,7 @@ RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt 
 TESTS := environments/test/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format benchmark benchmark-serving fuzz intake-foreign lock stop clean
+.PHONY: help demo test unit lint format benchmark benchmark-serving benchmark-autoscaling fuzz intake-foreign lock stop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ benchmark: $(VENV)/.runtime ## the demo's figures against their targets, from no
 
 benchmark-serving: $(VENV)/.runtime ## the edge runtime against bare ONNX Runtime and eleven other servers; 25 minutes on an idle machine
 	@$(RUN) -m benchmarks.serving --out docs/benchmarks $(FLAGS)
+
+benchmark-autoscaling: $(VENV)/.runtime ## HPA, KEDA and Azure ML's router on 10,000 simulated streams: frames lost, age, replica-hours; minutes
+	@$(RUN) -m benchmarks.autoscaling --out docs/benchmarks $(FLAGS)
 
 fuzz: $(VENV)/.fuzz ## a million hostile inputs for all that reads bytes from strangers; minutes
 	@PYTHONPATH=tests $(RUN) -m fuzz.run
