@@ -16,7 +16,7 @@ from azurefake.certificates import Authority
 from azurefake.proxy import running_proxy
 from azurefake.state import Azure
 from azurefake.workspaces import add_workspace
-from mlops.adapters.azureml import onlinewait, registry, workspace
+from mlops.adapters.azureml import jobcancel, joboutputs, onlinewait, registry, workspace
 
 # What a developer's or a pipeline's own login would add.
 OTHERS = (
@@ -72,6 +72,8 @@ def azure(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(registry, "SETTLE_SECONDS", 0.0)  # nobody else writes here
     monkeypatch.setattr(onlinewait, "FIRST_PAUSE_SECONDS", 0.005)  # the fake counts looks, and no seconds
+    for retried in (jobcancel, joboutputs):
+        monkeypatch.setattr(retried, "PAUSE_SECONDS", 0.0)
     forget_clients()
     with running_azure(tmp_path_factory.mktemp("azure"), azure_authority) as fake:
         for name, value in fake.environment().items():
