@@ -23,6 +23,7 @@ DEFAULTS = json.loads((ROOT / "docs/benchmarks/autoscaling.json").read_text(enco
 MEASURED = json.loads((ROOT / "docs/benchmarks/serving.json").read_text(encoding="utf-8"))["extras"]["memory"]["mb"]
 ADAPTER = ROOT / "infra/kubernetes/adapters/prometheus-adapter.yaml"
 RUNTIME_METRICS = (ROOT / "src/serving/metrics.py").read_text(encoding="utf-8")
+TENSORRT = (ROOT / "src/serving/tensorrt.py").read_text(encoding="utf-8")
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 BY_VERSION = [case for case in CASES if not case.flagger]
 OURS = [case for case in BY_VERSION if case.overlay != "gpu"]
@@ -250,3 +251,18 @@ def test_flagger_gets_one_deployment_whose_selector_never_changes(rendered_trees
     selector: dict[str, Any] = workload["spec"]["selector"]["matchLabels"]
     assert (workload["metadata"]["name"], LABEL_VERSION in selector) == (MODEL, False)
     assert rendered_trees.of(case, "Service") == rendered_trees.of(case, "HTTPRoute") == []
+
+
+def test_on_a_gpu_what_writes_tritons_repository_is_told_of_the_same_package(rendered_trees: Trees) -> None:
+    workload = rendered_trees.one(Case("gpu"), "Deployment", f"{MODEL}-v7")
+    (engine,) = pod(workload)["initContainers"]
+    where = {one["mountPath"]: one["name"] for one in engine["volumeMounts"]}
+    flags = dict(one.split("=") for one in engine["args"])
+    assert set(flags) <= set(re.findall(r'"(--[a-z-]+)"', TENSORRT)) and engine["command"][-1] == "serving.tensorrt"
+    assert [where[flags[flag]] for flag in ("--package", "--cache", "--out")] == ["model", "engines", "repository"]
+    template = workload["spec"]["template"]["metadata"]
+    told = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in engine["env"]}
+    assert told["DIGEST"] == f"metadata.annotations['{ANNOTATION_DIGEST}']" and flags["--digest"] == "$(DIGEST)"
+    assert told["VERSION"] == f"metadata.labels['{LABEL_VERSION}']" and template["labels"][LABEL_VERSION] == "7"
+    assert f"--model-repository={flags['--out']}" in container(workload)["args"]
+    assert container(workload)["image"] == engine["image"] != served(7).images["runtime"]
