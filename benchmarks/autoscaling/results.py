@@ -78,7 +78,7 @@ def _starts(measured: Measured, settings: Settings, swept: Size) -> list[Json]:
 def _crowd(measured: Measured, settings: Settings) -> Json:
     trace, replica = one_crowd(), measured.replica()
     series: Mapping[str, Sequence[float]] = {
-        rule: simulate(trace, make(trace, settings, replica), replica).series.first_site for rule, make in RULES.items()
+        rule: simulate(trace, make(trace, settings, replica), replica).first_site for rule, make in RULES.items()
     }
     moments = range(0, trace.seconds, SERIES_SECONDS)
     load = [round(float(trace.at(second)[0] / replica.speed), 3) for second in moments]

@@ -24,14 +24,6 @@ LATE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Series:
-    """Replicas every SERIES_SECONDS: of all sites together, and of the first one."""
-
-    all_sites: tuple[float, ...]
-    first_site: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Replica:
     """One replica: frames a second, seconds from its creation until it is ready."""
 
@@ -41,7 +33,10 @@ class Replica:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rule did with a trace; frames are of all sites, `ages` their histogram by AGE_BIN."""
+    """What a rule did with a trace; frames are of all sites, `ages` their histogram by AGE_BIN.
+
+    `first_site` is the replicas of the first site every SERIES_SECONDS.
+    """
 
     frames: float
     scored: float
@@ -49,7 +44,7 @@ class Outcome:
     waiting: float
     replica_hours: float
     ages: Array
-    series: Series
+    first_site: tuple[float, ...]
 
     @property
     def lost_share(self) -> float:
@@ -117,14 +112,13 @@ class Memory:
 
 @dataclass
 class Totals:
-    """Sums of a run, and the replicas of all sites and of the first one every SERIES_SECONDS."""
+    """Sums of a run, and the replicas of the first site every SERIES_SECONDS."""
 
     frames: float = 0.0
     scored: float = 0.0
     lost: float = 0.0
     replica_seconds: float = 0.0
     ages: Array = field(default_factory=lambda: np.zeros(AGE_BINS))
-    all_sites: list[float] = field(default_factory=list)
     first_site: list[float] = field(default_factory=list)
 
     def add(self, second: int, arrived: float, passed: Second, fleet: Fleet) -> None:
@@ -135,7 +129,6 @@ class Totals:
         self.replica_seconds += float(fleet.replicas.sum())
         self.ages += passed.ages
         if second % SERIES_SECONDS == 0:
-            self.all_sites.append(float(fleet.replicas.sum()))
             self.first_site.append(float(fleet.replicas[0]))
 
 
@@ -189,5 +182,4 @@ def begin(trace: Trace, rule: Rule, replica: Replica) -> Array:
 
 def _outcome(totals: Totals, waiting: float) -> Outcome:
     hours = totals.replica_seconds / HOUR
-    series = Series(tuple(totals.all_sites), tuple(totals.first_site))
-    return Outcome(totals.frames, totals.scored, totals.lost, waiting, hours, totals.ages, series)
+    return Outcome(totals.frames, totals.scored, totals.lost, waiting, hours, totals.ages, tuple(totals.first_site))
