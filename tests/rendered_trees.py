@@ -17,7 +17,7 @@ import yaml
 
 from kubectl import render
 from mlops.config import Stage, load_stage
-from mlops.delivery import Declared, Served, manifests, tree
+from mlops.delivery import MANIFESTS, Declared, Served, manifests, tree
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 OVERLAYS = ("qa", "production", "edge", "gpu")
@@ -77,6 +77,8 @@ class Case:
         """Return the tree, with the component added to its overlay where the case has one."""
         files = {**manifests(self.stage), **tree(self.stage, self.declared)}
         if self.component:
+            own = MANIFESTS / "components" / self.component
+            files |= {f"kubernetes/components/{self.component}/{one.name}": one.read_text() for one in own.iterdir()}
             path = f"kubernetes/overlays/{self.overlay}/kustomization.yaml"
             components = [f"../../components/{self.component}"]
             files[path] = yaml.safe_dump({**yaml.safe_load(files[path]), "components": components})
@@ -95,6 +97,8 @@ CASES = (
     *(Case(overlay, *way) for overlay in OVERLAYS for way in WAYS if (overlay, way[1]) != ("gpu", "hpa")),
     *(Case(overlay, "gateway", scaling, flagger=True) for overlay in FLAGGERS for scaling in ("none", "hpa", "keda")),
     Case("production", "gateway", "keda", is_settled=True),
+    Case("edge-cameras"),
+    Case("edge-cameras", "gateway", "keda"),
     *(Case(overlay, component=BY_INIT_CONTAINER) for overlay in ("production", "edge")),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 from mlops.config import REPOSITORY, Stage
 from mlops.delivery.declared import DECLARED_FILE, Declared, Object, as_json, as_yaml, check, namespace_of
@@ -10,22 +11,42 @@ from mlops.delivery.routing import route, service
 from mlops.delivery.scaling import stage_rival
 from mlops.delivery.workload import KUSTOMIZATION, config_map, streams_files, version_files
 from mlops.errors import ConfigError
+from mlops.loading import read_mapping
 
 MANIFESTS = REPOSITORY / "infra" / "kubernetes"
 COPY = "kubernetes"  # the folder of a tree that holds the parts of infra/kubernetes
-SHARED = ("base", "stage", "gateway", "streams", "components")
+PARTS = ("stage", "gateway", "streams")  # of an overlay, each a kustomization of its own; streams where it has cameras
+KUSTOMIZATION_FILE = "kustomization.yaml"
 
 
 def manifests(stage: Stage) -> dict[str, str]:
     """Return the files of infra/kubernetes that the stage's tree needs beside it, by path within the tree.
 
-    Raises ConfigError where the stage's overlay is none of infra/kubernetes/overlays.
+    Raises ConfigError where the stage's overlay is none of infra/kubernetes/overlays, or needs files from elsewhere.
     """
-    overlay = f"overlays/{stage.kubernetes.overlay}"
-    if not (MANIFESTS / overlay / "kustomization.yaml").exists():
-        raise ConfigError(f"{stage.name}: kubernetes.overlay: there is no infra/kubernetes/{overlay}: make it")
-    found = [path for part in (*SHARED, overlay) for path in (MANIFESTS / part).rglob("*") if path.is_file()]
-    return {f"{COPY}/{path.relative_to(MANIFESTS)}": path.read_text(encoding="utf-8") for path in sorted(found)}
+    kubernetes, own = stage.kubernetes, MANIFESTS / "overlays" / stage.kubernetes.overlay
+    if not (own / KUSTOMIZATION_FILE).exists():
+        raise ConfigError(f"{stage.name}: kubernetes.overlay: there is no {own.relative_to(REPOSITORY)}: make it")
+    components = [kubernetes.autoscaling, "flagger" if stage.flux.flagger else "none"]
+    begin = [own, *(own / part for part in PARTS), *(MANIFESTS / "components" / one for one in components)]
+    folders: set[Path] = set()
+    for folder in begin:
+        _add_needed(folder, folders)
+    found = sorted(path for folder in folders for path in folder.glob("*.yaml"))
+    return {f"{COPY}/{path.relative_to(MANIFESTS)}": path.read_text(encoding="utf-8") for path in found}
+
+
+def _add_needed(folder: Path, found: set[Path]) -> None:
+    """Add a kustomization's folder, and those that it names."""
+    file = folder / KUSTOMIZATION_FILE
+    if folder in found or not file.exists():
+        return
+    if not folder.is_relative_to(MANIFESTS):
+        raise ConfigError(f"{folder}: lies outside infra/kubernetes: a cluster that pulls would not have it")
+    found.add(folder)
+    content = read_mapping(file, "restore it from the template")
+    for entry in (*content.get("resources", ()), *content.get("components", ())):
+        _add_needed((folder / str(entry)).resolve(), found)
 
 
 def tree(stage: Stage, declared: Declared) -> dict[str, str]:
@@ -47,7 +68,7 @@ def tree(stage: Stage, declared: Declared) -> dict[str, str]:
     files = {} if is_flaggers else _routes(stage, declared)
     return {
         DECLARED_FILE: as_json(asdict(declared)),
-        "kustomization.yaml": as_yaml(_root(stage, [*files, *folders])),
+        KUSTOMIZATION_FILE: as_yaml(_root(stage, [*files, *folders])),
         **files,
         **{f"{folder}/{path}": text for folder, own in folders.items() for path, text in own.items()},
     }

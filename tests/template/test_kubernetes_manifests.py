@@ -27,7 +27,7 @@ TENSORRT = (ROOT / "src/serving/tensorrt.py").read_text(encoding="utf-8")
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 BY_VERSION = [case for case in CASES if not case.flagger]
 OURS = [case for case in BY_VERSION if case.overlay != "gpu"]
-EDGE = Case("edge")
+SITE = Case("edge-cameras")
 ids = {"ids": lambda case: case.name}
 
 
@@ -202,14 +202,14 @@ def test_monitors_read_each_pod_once_at_a_port_that_it_has(rendered_trees: Trees
 
 @pytest.fixture
 def streams(rendered_trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StreamsConfig:
-    """Return the configuration that a worker of the edge reads from what its pod mounts, at its start."""
-    workload = rendered_trees.one(EDGE, "StatefulSet", "streams")
+    """Return the configuration that a worker of a site reads from what its pod mounts, at its start."""
+    workload = rendered_trees.one(SITE, "StatefulSet", "streams")
     flags = dict(one.split("=") for one in container(workload)["args"])
     paths = {}
     for flag, name in (("--config", "config"), ("--declare", "declared")):
         file = Path(flags[flag].replace("$(POD_INDEX)", "0"))
         assert str(file.parent) == mounts(workload)[name]
-        config_map = rendered_trees.one(EDGE, "ConfigMap", volume(workload, name)["configMap"]["name"])
+        config_map = rendered_trees.one(SITE, "ConfigMap", volume(workload, name)["configMap"]["name"])
         paths[flag] = tmp_path / file.name
         paths[flag].write_text(config_map["data"][file.name], encoding="utf-8")
     for name in ("LINE_1_LOGIN", "LINE_2_LOGIN"):
@@ -218,7 +218,7 @@ def streams(rendered_trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_worker_reads_its_cameras_and_the_model_of_the_release(rendered_trees: Trees, streams: StreamsConfig) -> None:
-    workload = rendered_trees.one(EDGE, "StatefulSet", "streams")
+    workload = rendered_trees.one(SITE, "StatefulSet", "streams")
     assert [stream.is_live for stream in streams.streams] == [True, True]
     assert (str(streams.model.package), streams.model.digest) == (mounts(workload)["model"], served(7).digest)
     assert volume(workload, "model")["image"]["reference"] == served(7).images["model"]
@@ -229,7 +229,7 @@ def test_a_worker_reads_its_cameras_and_the_model_of_the_release(rendered_trees:
 def test_the_spool_fits_on_a_volume_of_the_nodes_own(
     rendered_trees: Trees, streams: StreamsConfig, tmp_path: Path
 ) -> None:
-    workload = rendered_trees.one(EDGE, "StatefulSet", "streams")
+    workload = rendered_trees.one(SITE, "StatefulSet", "streams")
     (claim,) = workload["spec"]["volumeClaimTemplates"]
     assert (claim["metadata"]["name"], claim["spec"]["storageClassName"]) == ("spool", "local-path")
     assert str(streams.out) == mounts(workload)["spool"]
@@ -242,7 +242,7 @@ def test_the_spool_fits_on_a_volume_of_the_nodes_own(
 
 def test_streams_are_of_sites_that_have_cameras(rendered_trees: Trees) -> None:
     sites = {case.overlay for case in CASES if rendered_trees.of(case, "StatefulSet")}
-    assert sites == {"edge"}
+    assert sites == {"edge-cameras"}
 
 
 def test_flagger_gets_one_deployment_whose_selector_never_changes(rendered_trees: Trees) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from mlops.delivery import (
     read_tree,
     replicas,
     tree,
+    trees,
     version_name,
 )
 from mlops.delivery.scaling import stage_rival
@@ -115,6 +117,28 @@ def test_a_name_that_is_none_on_a_cluster_is_refused(stage: Stage, model: str) -
 def test_an_overlay_that_is_not_there_is_refused(stage: Stage) -> None:
     with pytest.raises(ConfigError, match="there is no infra/kubernetes/overlays/moon"):
         manifests(on(stage, overlay="moon"))
+
+
+def test_a_tree_stands_by_what_its_overlay_and_the_stage_need_and_by_nothing_else(stage: Stage) -> None:
+    def folders(stage: Stage) -> set[str]:
+        return {path.removeprefix("kubernetes/").rpartition("/")[0] for path in manifests(stage)}
+
+    site = folders(on(stage, overlay="edge-cameras", autoscaling="keda"))
+    assert {"base", "stage", "streams", "overlays/edge/gateway", "components/keda"} < site
+    assert not site & {"overlays/qa", "components/hpa", "components/flagger", "components/monitoring"}
+    assert "components/monitoring" in folders(on(stage, overlay="production"))
+
+
+def test_an_overlay_that_reaches_outside_is_refused(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay, outside = tmp_path / "kubernetes" / "overlays" / "own", tmp_path / "outside"
+    for folder, content in ((overlay, {"resources": ["../../../outside"]}), (outside, {})):
+        folder.mkdir(parents=True)
+        (folder / "kustomization.yaml").write_text(yaml.safe_dump({"kind": "Kustomization", **content}))
+    monkeypatch.setattr(trees, "MANIFESTS", tmp_path / "kubernetes")
+    with pytest.raises(ConfigError, match="outside: lies outside infra/kubernetes"):
+        manifests(on(stage, overlay="own"))
 
 
 def test_names_are_of_the_model_the_stage_and_the_version(stage: Stage) -> None:
@@ -227,7 +251,7 @@ def test_with_flagger_there_is_the_version_of_most_traffic_and_no_route_of_ours(
 
 def test_streams_score_by_the_version_of_most_traffic_of_equals_the_older(stage: Stage) -> None:
     def version(traffic: dict[int, int]) -> list[str]:
-        files = tree(on(stage, overlay="edge"), declared(traffic, 7))
+        files = tree(on(stage, overlay="edge-cameras"), declared(traffic, 7))
         model = json.loads(files.get("streams/desired.json", '{"models": {"m": {"traffic": {}}}}'))["models"]
         return [one for value in model.values() for one in value["traffic"]]
 
