@@ -129,4 +129,6 @@ def _place(url: str) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:LONGEST]
+    line = " ".join(text.split())
+    # Of what kustomize says the end is the cause.
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 3]} ... {line[-2 * LONGEST // 3 :]}"

@@ -8,11 +8,11 @@ commit stays, and an error says that nobody saw what became of it; a rerun that 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
+from time import monotonic, sleep
 
 from mlops.adapters.flux.cluster import Cluster
 from mlops.adapters.flux.clone import Clone, Files, Head
@@ -86,7 +86,7 @@ class FluxTarget:
             self._await_ready(self.cluster, deployment, head)
         elif head.is_new:
             # Nobody sees it get ready, so it is given the time that the stage gives a version.
-            time.sleep(self.stage.kubernetes.rollout_seconds)
+            sleep(self.stage.kubernetes.rollout_seconds)
 
     def set_traffic(self, traffic: Mapping[int, int]) -> None:
         """Commit a split of the traffic and wait until it is in force. Raises as `deploy` does."""
@@ -151,14 +151,14 @@ class FluxTarget:
             cluster.hurry(self.clone.folder)
         except (ConfigError, TargetError) as error:
             raise TargetError(f"{where}, but nobody saw what became of it: {error}") from None
-        deadline = time.monotonic() + self.stage.kubernetes.rollout_seconds
+        deadline = monotonic() + self.stage.kubernetes.rollout_seconds
         while True:
             flux = self._look(cluster, reached, is_so)
             if flux.state in is_enough:
                 return
-            if flux.state == FAILED or time.monotonic() > deadline:
+            if flux.state == FAILED or monotonic() > deadline:
                 raise TargetError(f"{where}, but not in force: {flux.text}")
-            time.sleep(POLL_SECONDS)
+            sleep(POLL_SECONDS)
 
     def _look(
         self, cluster: Cluster, reached: Callable[[str], bool], is_so: Callable[[EndpointStatus], bool]
