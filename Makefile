@@ -10,7 +10,7 @@ RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt 
 TESTS := environments/test/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format benchmark benchmark-serving benchmark-autoscaling fuzz intake-foreign lock stop clean
+.PHONY: help demo test unit lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,12 @@ benchmark-serving: $(VENV)/.runtime ## the edge runtime against bare ONNX Runtim
 
 benchmark-autoscaling: $(VENV)/.runtime ## HPA, KEDA and Azure ML's router on 10,000 simulated streams: frames lost, age, replica-hours; minutes
 	@$(RUN) -m benchmarks.autoscaling --out docs/benchmarks $(FLAGS)
+
+benchmark-images: $(VENV)/.tests ## bytes that a site pulls for a new model and for new code; needs buildah, and the demo's packages
+	@$(RUN) -m benchmarks.images --out docs/benchmarks $(FLAGS)
+
+test-images: $(VENV)/.tests ## build, push, copy and run the images by buildah, skopeo, docker-registry and mmdebstrap; minutes
+	@VISIONLINE_IMAGES=1 $(RUN) -m pytest -rs tests/integration/test_package_real_images.py
 
 fuzz: $(VENV)/.fuzz ## a million hostile inputs for all that reads bytes from strangers; minutes
 	@PYTHONPATH=tests $(RUN) -m fuzz.run
