@@ -35,10 +35,10 @@ def replicas(stage: Stage, declared: Declared) -> dict[int, int]:
 
 def largest_remainder(traffic: Mapping[int, int], total: int) -> dict[int, int]:
     """Split `total` by percents, at least one for each that has some; the sum is `total`, or else their number."""
-    shares = {version: percent * total / 100 for version, percent in traffic.items() if percent}
+    shares = {version: percent * total / 100 for version, percent in sorted(traffic.items()) if percent}
     counts = {version: max(1, int(share)) for version, share in shares.items()}
-    for version in sorted(shares, key=lambda one: (int(shares[one]) - shares[one], one)):
-        counts[version] += sum(counts.values()) < total
+    while shares and sum(counts.values()) < total:
+        counts[min(counts, key=lambda one: counts[one] - shares[one])] += 1
     while sum(counts.values()) > max(total, len(counts)):
         counts[max((one for one in counts if counts[one] > 1), key=lambda one: counts[one] - shares[one])] -= 1
     return counts

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from mlops.config import Stage, load_stage
 from mlops.delivery import (
@@ -217,6 +219,26 @@ def test_replicas_share_by_largest_remainder_and_none_with_traffic_is_left_out(
     traffic: dict[int, int], total: int, counts: dict[int, int]
 ) -> None:
     assert largest_remainder(traffic, total) == counts
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.integers(1, 60))
+def test_of_any_shares_each_has_a_replica_and_all_of_them_are_given_out(parts: list[int], total: int) -> None:
+    traffic = {version: 100 * part // sum(parts) or 1 for version, part in enumerate(parts)}
+    traffic[0] += 100 - sum(traffic.values())
+    assume(traffic[0] > 0)
+    counts = largest_remainder(traffic, total)
+    assert sum(counts.values()) == max(total, len(parts)) and min(counts.values()) >= 1
+    over = [version for version, count in counts.items() if count > max(1, -(-traffic[version] * total // 100))]
+    assert over == []
+
+
+def test_moving_traffic_changes_no_pod(stage: Stage) -> None:
+    def pods(traffic: dict[int, int]) -> dict[str, str]:
+        return {
+            path: text for path, text in tree(stage, declared(traffic, 7, 8)).items() if path.startswith("versions")
+        }
+
+    assert pods({7: 100}) == pods({7: 90, 8: 10}) == pods({8: 100})
 
 
 def test_a_version_that_waits_has_one_replica_and_behind_a_gateway_all(stage: Stage) -> None:
