@@ -66,6 +66,7 @@ ADAPTERS = {
     "preflight": {
         "local": "mlops.adapters.local.preflight:open_preflight",
         "azureml": "mlops.adapters.azureml.preflight:open_preflight",
+        "kubernetes": "mlops.adapters.kubernetes.preflight:open_preflight",
     },
     "approvals": {
         "github": "mlops.adapters.github.approvals:open_approvals",

@@ -46,7 +46,7 @@ def lines(context: Context) -> Iterator[CheckLine]:
     if stagefile.uses_azure(stage):
         yield from _azure(context, is_complete=not failed(of_file))
     if stage.target in kubeconfig.TARGETS:
-        yield from kubeconfig.lines(_kubeconfig())
+        yield from _cluster(context)
     yield from guarded(approvals.CHECK, _approvals(context))
 
 
@@ -55,6 +55,15 @@ def _azure(context: Context, is_complete: bool) -> Iterator[CheckLine]:
         yield from context.preflight("azureml").lines()
     else:
         yield warning("azure", "not looked at: complete the stage file first")
+
+
+def _cluster(context: Context) -> Iterator[CheckLine]:
+    path, kubernetes = _kubeconfig(), context.stage.kubernetes
+    is_within = kubernetes.context is None and not path.exists() and "KUBERNETES_SERVICE_HOST" in os.environ
+    found = [] if is_within else list(kubeconfig.lines(path, kubernetes.context))
+    yield from found
+    if context.stage.target == "kubernetes" and not failed(found):
+        yield from context.preflight("kubernetes").lines()
 
 
 def _approvals(context: Context) -> Iterator[CheckLine]:

@@ -1,0 +1,47 @@
+"""Preflight on Kubernetes: asks the cluster for its version, its APIs and this user's rights; it changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlops.adapters.kubernetes.cluster import Cluster, connect
+from mlops.adapters.kubernetes.rendering import PROGRAM
+from mlops.adapters.kubernetes.rights import is_allowed, needed
+from mlops.config import Stage
+from mlops.delivery import namespace_of
+from mlops.ports import CheckLine
+from mlops.preflight import cluster as checks
+from mlops.preflight.line import guarded
+
+PATIENCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class KubernetesPreflight:
+    """What a stage needs of its cluster."""
+
+    stage: Stage
+
+    def lines(self) -> Iterator[CheckLine]:
+        """Yield a line per check."""
+        yield checks.kubectl_line(shutil.which(PROGRAM))
+        yield from guarded("cluster", self._of_cluster(), is_needed=True)
+
+    def _of_cluster(self) -> Iterator[CheckLine]:
+        cluster = connect(self.stage.kubernetes.context, PATIENCE_SECONDS)
+        yield checks.version_line(cluster.server, cluster.request("GET", "/version"))
+        groups = {one["name"] for one in cluster.request("GET", "/apis")["groups"]}
+        yield from checks.api_lines(self.stage, groups)
+        yield from guarded("rights", self._rights(cluster))
+
+    def _rights(self, cluster: Cluster) -> Iterator[CheckLine]:
+        namespace, rights = namespace_of(self.stage), list(needed(self.stage))
+        missing = [str(right) for right in rights if not is_allowed(cluster, namespace, right)]
+        yield checks.rights_line(namespace, missing, len(rights))
+
+
+def open_preflight(stage: Stage) -> KubernetesPreflight:
+    """Return what looks at the cluster of a stage."""
+    return KubernetesPreflight(stage)
