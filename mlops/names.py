@@ -16,6 +16,31 @@ TAG_DIGEST = "digest"
 TAG_DATA_VERSION = "data_version"
 TAG_GIT_COMMIT = "git_commit"
 IMAGE_KINDS = ("runtime", "model")
+# What infra/ calls each resource. Azure allows storage accounts and key vaults 24 characters: `short` is the stage.
+RESOURCE_NAMES = {
+    "resource_group": "rg-{name}-{stage}",
+    "workspace": "mlw-{name}-{stage}",
+    "storage": "st{name}{short}{suffix}",
+    "captures": "cap{name}{short}{suffix}",
+    "key_vault": "kv-{name}{short}{suffix}",
+    "container_registry": "cr{name}{stage}{suffix}",
+    "logs": "log-{name}-{stage}",
+    "insights": "appi-{name}-{stage}",
+    "network": "vnet-{name}-{stage}",
+    "kubernetes_cluster": "aks-{name}-{stage}",
+    "ci_identity": "id-{name}-{stage}-ci",
+    "jobs_identity": "id-{name}-{stage}-jobs",
+    "serving_identity": "id-{name}-{stage}-serving",
+    "budget": "budget-{name}-{stage}",
+    "sandbox_environment": "cae-{name}-{stage}",
+    "sandbox": "ca-{name}-{stage}",
+    "shared_resource_group": "rg-{name}-shared",
+    "model_registry": "mlr-{name}",
+    "image_registry": "cr{name}shared{suffix}",
+    "metrics": "amw-{name}",
+    "grafana": "amg-{name}",
+}
+_SHORT_STAGES = {"production": "prod"}
 # Azure resource -> its name, as infra/ spells it too. {short} is the stage where a limit leaves no room for its word.
 STAGE_RESOURCES = {
     "resource_group": "rg-{name}-{stage}",
@@ -109,3 +134,15 @@ def _filled(patterns: dict[str, str], name: str, suffix: str, **parts: str) -> d
     if not SUFFIX.fullmatch(suffix):
         raise ValueError(f"suffix '{suffix}': 3 to 5 lower-case letters and digits")
     return {key: pattern.format(name=name, suffix=suffix, **parts) for key, pattern in patterns.items()}
+
+
+def resource_name(kind: str, name: str, stage: str, suffix: str) -> str:
+    """Return what infra/ calls a resource of a stage, or one of those that all stages share.
+
+    `name` is 3 to 12 lower-case letters and digits, a letter first, `suffix` 3 to 5 of them. Raises ValueError on any
+    other, KeyError on an unknown kind.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]{2,11}", name) or not re.fullmatch(r"[a-z0-9]{3,5}", suffix):
+        raise ValueError(f"'{name}' and '{suffix}': use 3 to 12, and 3 to 5, lower-case letters and digits")
+    short = _SHORT_STAGES.get(stage, stage)
+    return RESOURCE_NAMES[kind].format(name=name, stage=stage, short=short, suffix=suffix)
