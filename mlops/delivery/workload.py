@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from mlops.config import Stage
 from mlops.delivery.declared import (
     ANNOTATION_DIGEST,
@@ -122,8 +124,13 @@ def _deployment(stage: Stage, declared: Declared, served: Served) -> Object:
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "v", "annotations": notes},
-        "spec": {**count, "template": template},
+        "spec": {**count, "progressDeadlineSeconds": _deadline(stage), "template": template},
     }
+
+
+def _deadline(stage: Stage) -> int:
+    """Return the seconds in which a pod must get ready, or the cluster says why it does not: whole ones, and not 0."""
+    return max(1, ceil(stage.kubernetes.rollout_seconds))
 
 
 def _mount(model: str, version: int) -> list[Object]:
@@ -175,7 +182,12 @@ def _canary(stage: Stage) -> Object:
         "apiVersion": "flagger.app/v1beta1",
         "kind": "Canary",
         "metadata": {"name": "v"},
-        "spec": {**scaler, "service": {"gatewayRefs": [{"name": GATEWAY}]}, "analysis": analysis},
+        "spec": {
+            **scaler,
+            "progressDeadlineSeconds": _deadline(stage),
+            "service": {"gatewayRefs": [{"name": GATEWAY}]},
+            "analysis": analysis,
+        },
     }
 
 

@@ -247,6 +247,12 @@ def test_a_version_that_waits_has_one_replica_and_behind_a_gateway_all(stage: St
     assert replicas(on(stage, replicas=3), what) == {7: 3, 8: 3, 9: 3}
 
 
+@pytest.mark.parametrize("seconds, deadline", [(300.0, 300), (2.5, 3), (0.01, 1)])
+def test_a_cluster_gives_up_when_the_stage_does(stage: Stage, seconds: float, deadline: int) -> None:
+    files = tree(on(stage, rollout_seconds=seconds), declared({7: 100}))
+    assert yaml.safe_load(files["versions/v7/deployment.yaml"])["spec"]["progressDeadlineSeconds"] == deadline
+
+
 def test_what_is_scaled_says_no_replicas(stage: Stage) -> None:
     files = tree(on(stage, autoscaling="hpa"), declared({7: 100}))
     assert "replicas" not in yaml.safe_load(files["versions/v7/deployment.yaml"])["spec"]
