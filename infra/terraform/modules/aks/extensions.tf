@@ -1,0 +1,126 @@
+# What Azure keeps running on the cluster: Flux, which follows the GitOps repository, and Azure ML's own.
+resource "azurerm_kubernetes_cluster_extension" "flux" {
+  count = var.gitops_repository == "" ? 0 : 1
+
+  name              = "flux"
+  cluster_id        = azurerm_kubernetes_cluster.one.id
+  extension_type    = "microsoft.flux"
+  release_namespace = "flux-system"
+
+  # Releases write digests by themselves; nothing here looks for newer images.
+  configuration_settings = {
+    "image-automation-controller.enabled" = "false"
+    "image-reflector-controller.enabled"  = "false"
+    "multiTenancy.enforce"                = "false"
+  }
+
+  depends_on = [azurerm_kubernetes_cluster_node_pool.cpu]
+}
+
+# As infra/flux/base has it, by Azure: the platform's folder first, then the stage's.
+resource "azurerm_kubernetes_flux_configuration" "one" {
+  count = var.gitops_repository == "" ? 0 : 1
+
+  name       = "visionline"
+  cluster_id = azurerm_kubernetes_cluster.one.id
+  namespace  = "flux-system"
+  scope      = "cluster"
+
+  # The Secret is made on the cluster: a key that can only read never comes into a state file.
+  git_repository {
+    url                      = var.gitops_repository
+    reference_type           = "branch"
+    reference_value          = "main"
+    local_auth_reference     = "gitops"
+    sync_interval_in_seconds = 60
+    timeout_in_seconds       = 60
+  }
+
+  kustomizations {
+    name                       = "platform"
+    path                       = "./platform"
+    garbage_collection_enabled = false
+    wait                       = true
+    sync_interval_in_seconds   = 3600
+    retry_interval_in_seconds  = 120
+    timeout_in_seconds         = 600
+  }
+
+  kustomizations {
+    name                       = var.stage
+    path                       = "./clusters/${var.stage}"
+    depends_on                 = ["platform"]
+    garbage_collection_enabled = true
+    wait                       = true
+    sync_interval_in_seconds   = 600
+    retry_interval_in_seconds  = 60
+    timeout_in_seconds         = 300
+  }
+
+  depends_on = [azurerm_kubernetes_cluster_extension.flux]
+}
+
+resource "azurerm_kubernetes_cluster_extension" "azureml" {
+  count = var.workspace == "" ? 0 : 1
+
+  name           = "azureml"
+  cluster_id     = azurerm_kubernetes_cluster.one.id
+  extension_type = "Microsoft.AzureML.Kubernetes"
+
+  # learn.microsoft.com/azure/machine-learning/how-to-deploy-kubernetes-extension
+  configuration_settings = {
+    enableTraining               = "True"
+    enableInference              = "True"
+    inferenceRouterServiceType   = "LoadBalancer"
+    internalLoadBalancerProvider = "azure"
+    inferenceRouterHA            = var.production ? "True" : "False"
+    allowInsecureConnections     = "False"
+    sslSecret                    = "azureml-tls"
+    sslCname                     = var.inference_host
+    installNvidiaDevicePlugin    = var.gpu_max_nodes > 0 ? "True" : "False"
+  }
+
+  depends_on = [azurerm_kubernetes_cluster_node_pool.cpu]
+}
+
+# Azure ML reaches a cluster whose local accounts are off, or that is private, by this alone.
+resource "azurerm_kubernetes_cluster_trusted_access_role_binding" "azureml" {
+  count = var.workspace == "" ? 0 : 1
+
+  name                  = "azureml"
+  kubernetes_cluster_id = azurerm_kubernetes_cluster.one.id
+  roles                 = ["Microsoft.MachineLearningServices/workspaces/mlworkload"]
+  source_resource_id    = var.workspace
+}
+
+# The name that azureml.online.compute of a stage file bears.
+resource "azapi_resource" "attached" {
+  count = var.workspace == "" ? 0 : 1
+
+  type      = "Microsoft.MachineLearningServices/workspaces/computes@2023-10-01"
+  name      = "aks"
+  parent_id = var.workspace
+  location  = var.place.location
+  tags      = var.place.tags
+
+  identity {
+    type         = "UserAssigned"
+    identity_ids = [var.serving]
+  }
+
+  body = {
+    properties = {
+      computeType = "Kubernetes"
+      resourceId  = azurerm_kubernetes_cluster.one.id
+      properties = {
+        namespace           = "azureml"
+        defaultInstanceType = "defaultinstancetype"
+      }
+    }
+  }
+
+  depends_on = [
+    azurerm_kubernetes_cluster_extension.azureml,
+    azurerm_kubernetes_cluster_trusted_access_role_binding.azureml,
+  ]
+}

@@ -1,0 +1,4 @@
+variable "scopes" {
+  description = "Resource ids of what is locked."
+  type        = map(string)
+}

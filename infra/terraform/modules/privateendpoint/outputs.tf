@@ -1,0 +1,4 @@
+output "id" {
+  description = "The private endpoint's resource id."
+  value       = azurerm_private_endpoint.one.id
+}

@@ -1,0 +1,14 @@
+variable "private" {
+  description = "Whether the stage is private: some roles are needed there only."
+  type        = bool
+}
+
+variable "principals" {
+  description = "Principal ids by identity, as infra/roles.yaml names them."
+  type        = map(string)
+}
+
+variable "scopes" {
+  description = "Resource ids by scope, as infra/roles.yaml names them; one that is missing gets no role."
+  type        = map(string)
+}

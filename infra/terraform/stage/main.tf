@@ -1,0 +1,172 @@
+# A stage: everything in one resource group. Modules that clusters need are in clusters.tf.
+data "azurerm_client_config" "current" {}
+
+locals {
+  tags       = merge(var.tags, { project = var.name, stage = var.stage })
+  production = var.stage == "production"
+
+  shared = var.shared_resource_group == "" ? "" : join("/", [
+    "/subscriptions", data.azurerm_client_config.current.subscription_id,
+    "resourceGroups", var.shared_resource_group, "providers",
+  ])
+  shared_ids = local.shared == "" ? {} : {
+    shared_registry = "${local.shared}/Microsoft.MachineLearningServices/registries/${local.shared_names.registry}"
+    shared_images   = "${local.shared}/Microsoft.ContainerRegistry/registries/${local.shared_names.images}"
+  }
+}
+
+resource "azurerm_resource_group" "stage" {
+  name     = local.names.resource_group
+  location = var.location
+  tags     = local.tags
+}
+
+locals {
+  # What every family is told about its place.
+  place = {
+    resource_group = azurerm_resource_group.stage.name
+    location       = var.location
+    tags           = local.tags
+    private        = var.private
+    subnet         = one(module.network[*].subnets.endpoints)
+    zones          = var.private ? module.network[0].zones : {}
+    logs           = module.monitor.logs
+  }
+}
+
+module "network" {
+  source = "../modules/network"
+  count  = var.private ? 1 : 0
+
+  name           = local.names.network
+  resource_group = azurerm_resource_group.stage.name
+  location       = var.location
+  tags           = local.tags
+  address_space  = var.address_space
+  ci_system      = var.ci_system
+}
+
+module "monitor" {
+  source = "../modules/monitor"
+
+  names          = local.names
+  resource_group = azurerm_resource_group.stage.name
+  location       = var.location
+  tags           = local.tags
+  production     = local.production
+}
+
+module "identity" {
+  source = "../modules/identity"
+
+  names          = local.names
+  resource_group = azurerm_resource_group.stage.name
+  location       = var.location
+  tags           = local.tags
+  issuer         = var.issuer == "" ? "https://token.actions.githubusercontent.com" : var.issuer
+  subject        = var.subject == "" ? "repo:${var.git_repository}:environment:${var.stage}" : var.subject
+}
+
+module "storage" {
+  source = "../modules/storage"
+
+  name       = local.names.storage
+  place      = local.place
+  production = local.production
+}
+
+module "keyvault" {
+  source = "../modules/keyvault"
+
+  name       = local.names.key_vault
+  place      = local.place
+  tenant     = data.azurerm_client_config.current.tenant_id
+  production = local.production
+}
+
+module "registry" {
+  source = "../modules/registry"
+
+  name  = local.names.images
+  place = local.place
+}
+
+module "workspace" {
+  source = "../modules/workspace"
+
+  name              = local.names.workspace
+  place             = local.place
+  resource_group_id = azurerm_resource_group.stage.id
+  storage           = module.storage.id
+  key_vault         = module.keyvault.id
+  images            = module.registry.id
+  insights          = module.monitor.insights
+  shared_registry   = lookup(local.shared_ids, "shared_registry", "")
+}
+
+module "roles" {
+  source = "../modules/roles"
+
+  private = var.private
+  principals = merge(module.identity.principals, {
+    workspace = module.workspace.principal
+  })
+  scopes = merge(local.shared_ids, local.cluster_scopes, {
+    resource_group = azurerm_resource_group.stage.id
+    workspace      = module.workspace.id
+    storage        = module.storage.id
+    key_vault      = module.keyvault.id
+    images         = module.registry.id
+  })
+}
+
+# A private cluster needs the managed network, whose endpoints the workspace may approve by its role.
+module "compute" {
+  source     = "../modules/compute"
+  depends_on = [module.roles]
+
+  workspace        = module.workspace.id
+  location         = var.location
+  tags             = local.tags
+  private          = var.private
+  identity         = module.identity.ids.jobs
+  cpu_size         = var.cpu_size
+  cpu_max_nodes    = var.cpu_max_nodes
+  gpu_size         = var.gpu_size
+  gpu_max_nodes    = var.gpu_max_nodes
+  gpu_low_priority = var.gpu_low_priority
+}
+
+module "endpoints" {
+  source     = "../modules/endpoints"
+  depends_on = [module.roles]
+
+  names     = local.names
+  workspace = module.workspace.id
+  location  = var.location
+  tags      = local.tags
+  private   = var.private
+  identity  = module.identity.ids.serving
+}
+
+module "budget" {
+  source = "../modules/budget"
+
+  name           = local.names.budget
+  resource_group = azurerm_resource_group.stage.id
+  amount         = var.budget_amount
+  contacts       = var.budget_contacts
+  start          = var.budget_start
+}
+
+module "locks" {
+  source = "../modules/locks"
+  count  = var.lock ? 1 : 0
+
+  scopes = {
+    storage   = module.storage.id
+    key_vault = module.keyvault.id
+    images    = module.registry.id
+    logs      = module.monitor.logs
+  }
+}
