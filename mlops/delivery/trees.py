@@ -32,7 +32,7 @@ def manifests(stage: Stage) -> dict[str, str]:
     folders: set[Path] = set()
     for folder in begin:
         _add_needed(folder, folders)
-    found = sorted(path for folder in folders for path in folder.glob("*.yaml"))
+    found = sorted(path for folder in folders for path in folder.glob("[!.]*") if path.is_file())
     return {f"{COPY}/{path.relative_to(MANIFESTS)}": path.read_text(encoding="utf-8") for path in found}
 
 
