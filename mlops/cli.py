@@ -34,6 +34,7 @@ STEPS = (
     "status",
     "preflight",
     "lint",
+    "fill",
     "notify",
     "report",
     "demo",

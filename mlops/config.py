@@ -130,13 +130,18 @@ class Stage:
         return (REPOSITORY / os.environ.get("VISIONLINE_HOME", self.local.home)).resolve()
 
 
+def stages_folder() -> Path:
+    """Return the folder of the stage files; VISIONLINE_STAGES names another one than mlops/stages."""
+    return REPOSITORY / os.environ.get("VISIONLINE_STAGES", STAGES_FOLDER)
+
+
 def load_stage(name: str, folder: Path | None = None) -> Stage:
-    """Read base.yaml and <name>.yaml of a folder; VISIONLINE_STAGES names another one than mlops/stages.
+    """Read base.yaml and <name>.yaml of a folder, of stages_folder() where none is given.
 
     A folder without a base.yaml is laid over that of mlops/stages. Raises ConfigError with the file and the key of
     whatever is wrong.
     """
-    folder = folder or REPOSITORY / os.environ.get("VISIONLINE_STAGES", STAGES_FOLDER)
+    folder = folder or stages_folder()
     if name not in STAGES:
         raise ConfigError(f"--stage {name}: unknown stage: use one of {', '.join(STAGES)}")
     path = folder / f"{name}.yaml"
