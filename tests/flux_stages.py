@@ -14,7 +14,7 @@ from gitserver import TOKEN, running_git_server
 from kubefake.cluster import Cluster
 
 from mlops import rest
-from mlops.adapters.flux import target
+from mlops.adapters.flux import commits
 from mlops.config import Stage, load_stage
 
 SECONDS = 60.0
@@ -32,7 +32,7 @@ def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a release have the repository's token, and wait for moments where it else waits for seconds."""
     monkeypatch.setenv("GITOPS_TOKEN", TOKEN)
     monkeypatch.setattr(rest, "FIRST_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(target, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(commits, "POLL_SECONDS", 0.1)
 
 
 @contextmanager

@@ -16,11 +16,11 @@ from model_packages import MODEL
 from pull_hosts import AzureDevOpsPullHost, GitHubPullHost
 
 from mlops.adapters.flux import pulls as pulls_module
-from mlops.adapters.flux import target as target_module
+from mlops.adapters.flux import commits
 from mlops.adapters.flux.pulls import open_pulls
-from mlops.adapters.flux.target import FluxTarget, open_target
+from mlops.adapters.flux.target import open_target
 from mlops.errors import BusyError, ConfigError, StepError, TargetError
-from mlops.ports import Deployment
+from mlops.ports import Deployment, DeployTarget
 
 DIGEST = f"sha256:{'1' * 64}"
 ONE = Deployment(MODEL, 1, DIGEST, Path("unread"), "int8", images_of_digest(DIGEST))
@@ -35,7 +35,7 @@ class Place:
         self.stage = replace(stage, kubernetes=replace(stage.kubernetes, rollout_seconds=0))
 
     @property
-    def target(self) -> FluxTarget:
+    def target(self) -> DeployTarget:
         """Return the target as a new process would open it."""
         return open_target(self.stage)
 
@@ -61,9 +61,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             monkeypatch.setenv("GITHUB_API_URL", host.url)
         # git pushes to one server on loopback, and pull requests are asked for at another.
         opened = pulls_module.open_pulls
-        monkeypatch.setattr(
-            target_module, "open_pulls", lambda kind, url, token, branch: opened(kind, into, token, branch)
-        )
+        monkeypatch.setattr(commits, "open_pulls", lambda kind, url, token, branch: opened(kind, into, token, branch))
         yield Place(request.param, host, server)
         host.close()
 

@@ -15,7 +15,7 @@ from gitserver import GitServer, running_git_server
 from kubefake.cluster import Cluster
 from model_packages import MODEL, make_package
 
-from mlops.adapters.flux import target as target_module
+from mlops.adapters.flux import commits
 from mlops.adapters.flux.target import open_target
 from mlops.adapters.local.registry import open_registry
 from mlops.config import Release, Stage
@@ -67,7 +67,7 @@ def test_where_nobody_looks_by_choice_the_records_say_that_nothing_was_seen(
     server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused: list[float] = []
-    monkeypatch.setattr(target_module, "sleep", paused.append)
+    monkeypatch.setattr(commits, "sleep", paused.append)
     context = registered(stage_of(server, 120.0, wait=False), packages, 2, tmp_path)
     record = deploy(context)
     assert (record.outcome, record.version, record.verdict.outcome) == ("served", 2, "promote")
@@ -126,7 +126,7 @@ def test_a_dependency_that_is_not_ready_and_a_build_that_fails_are_told_in_fluxs
     assert clone.head().files  # ours, spoilt by somebody
     with pytest.raises(TargetError, match="build failed: kustomize build failed: .*gone.yaml"):
         stuck = open_target(replace(stage, kubernetes=replace(stage.kubernetes, rollout_seconds=60.0)))
-        stuck._follow(stuck.cluster, clone.head(), lambda seen: True)  # type: ignore[arg-type]
+        stuck.follow(stuck.cluster, clone.head(), lambda: True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("fault, said", [("crash-loop", "crashes"), ("image-pull", "ErrImagePull|ImagePullBackOff")])

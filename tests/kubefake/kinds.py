@@ -64,4 +64,5 @@ KINDS = (
     Kind("source.toolkit.fluxcd.io", "v1", "ocirepositories", "OCIRepository"),
     Kind("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization"),
     Kind("flagger.app", "v1beta1", "canaries", "Canary"),
+    Kind("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate"),
 )

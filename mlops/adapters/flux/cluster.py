@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any
 
 from mlops.adapters.flux import flow
-from mlops.adapters.flux.canary import GROUP, VERSION, Analysis, analysis
 from mlops.adapters.flux.flow import Object, Progress
 from mlops.adapters.kubernetes.applying import APPLY
 from mlops.adapters.kubernetes.cluster import Cluster as Api
@@ -81,14 +80,6 @@ class Cluster:
             metadata = {"name": self.stage.model, "namespace": namespace_of(self.stage)}
             route = {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": metadata}
             accepted(self._kinds, [route], self.stage.kubernetes.rollout_seconds)
-
-    def analysis(self, name: str) -> Analysis:
-        """Return how far Flagger is with a Canary of the stage's namespace."""
-        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace_of(self.stage)}/canaries/{name}"
-        found = self._api.find(path)
-        if found is None:
-            raise TargetError(f"the cluster has no Canary {name}: is Flagger there? Else set flux.flagger: false")
-        return analysis(found)
 
     @cached_property
     def _api(self) -> Api:
