@@ -19,9 +19,10 @@ from running_endpoint import wait_for
 
 from mlops.adapters.kubernetes import cluster as clusters
 from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
+from mlops.client import JsonClient
 from mlops.errors import DeployError, StepError, TargetError
 from mlops.ports import Deployment
-from mlops.probe import predict, read_golden
+from mlops.probe import Lost, predict, read_golden
 
 V1, V2 = f"{MODEL}-v1", f"{MODEL}-v2"
 OF_MODEL = ("Deployment", "Service", "ConfigMap", "PodDisruptionBudget")
@@ -164,6 +165,14 @@ def test_a_missing_right_is_told_by_its_verb_and_resource(serving: Serving, verb
     assert f"may not {verb} {resource}" in said and "in namespace" in said and "preflight" in said
     serving.cluster.forbidden.clear()
     assert serving.target.status().traffic == {1: 100}
+
+
+def test_a_probe_that_the_api_server_refuses_blames_no_version(serving: Serving) -> None:
+    seen, golden = serving.target.status().deployments[1], read_golden(serving.packages[1])
+    serving.cluster.forbid("create", "services/proxy")
+    assert isinstance(predict(seen, golden), Lost)
+    with JsonClient(seen.url) as client:
+        assert client.request("GET", "/metrics", headers=seen.headers).status == 404, "only the model is reached"
 
 
 def test_an_eviction_in_the_canary_costs_no_count_and_ends_no_release(serving: Serving) -> None:

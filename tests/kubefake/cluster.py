@@ -196,7 +196,10 @@ class Cluster:
     def _proxied(self, call: Call) -> Reply:
         _, name, _ = call.name.split(":") if ":" in call.name else ("http", call.name, "")
         if call.resource.startswith("services"):
-            return self.gateway.service(call.namespace, name, (call.method, call.path, call.headers, call.body))
+            reply = self.gateway.service(call.namespace, name, (call.method, call.path, call.headers, call.body))
+            if not reply.is_of_server:
+                raise Refused(503, f'no endpoints available for service "{call.name}"', reason="ServiceUnavailable")
+            return reply
         pod = self.store.get(POD, call.namespace, name)
         runtime = self.kubelet.running.get(pod["metadata"]["uid"])
         if runtime is None:

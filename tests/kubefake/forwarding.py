@@ -20,6 +20,7 @@ class Reply:
     status: int
     body: bytes
     kind: str = "application/json"
+    is_of_server: bool = True
 
     @property
     def json(self) -> Any:
@@ -28,6 +29,11 @@ class Reply:
             return json.loads(self.body)
         except ValueError:
             return None
+
+
+def unreachable(why: str) -> Reply:
+    """Return what stands for an answer where no server gave one."""
+    return Reply(503, json.dumps({"error": why}).encode(), is_of_server=False)
 
 
 def forward(url: str, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
@@ -39,6 +45,6 @@ def forward(url: str, method: str, path: str, body: bytes = b"", headers: Mappin
         response = connection.getresponse()
         return Reply(response.status, response.read(), response.headers.get("Content-Type", ""))
     except (OSError, http.client.HTTPException) as error:
-        return Reply(503, json.dumps({"error": str(error)}).encode())
+        return unreachable(str(error))
     finally:
         connection.close()

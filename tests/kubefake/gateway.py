@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from kubefake.forwarding import Reply, forward
+from kubefake.forwarding import Reply, forward, unreachable
 from kubefake.kubelet import Kubelet, kind_of
 from kubefake.store import Object, Refused, Store
 
 ROUTE, GATEWAY, SERVICE = (kind_of(name) for name in ("HTTPRoute", "Gateway", "Service"))
 URL = "visionline/url"
 TICK_SECONDS = 0.05
-UNAVAILABLE = Reply(503, b'{"error": "no healthy upstream"}')
+UNAVAILABLE = unreachable("no healthy upstream")
 
 
 @dataclass

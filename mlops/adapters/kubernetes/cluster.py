@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+import yaml
+
 from mlops.adapters.kubernetes.refusals import Refused, hidden, refusal
 from mlops.errors import ConfigError, TargetError
 
@@ -146,7 +148,7 @@ def connect(context: str | None, patience: float | None = None) -> Cluster:
             config.load_incluster_config(client_configuration=configuration)
         else:
             config.load_kube_config(str(path), context=context, client_configuration=configuration)
-    except (config.ConfigException, OSError, KeyError, TypeError, ValueError) as error:
+    except (config.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: leads to no cluster ({hidden(str(error))}): {LOGIN}") from None
     if urlsplit(configuration.host).hostname in LOOPBACK:
         configuration.proxy = None  # a proxy could only be in the way of Arc's, which is on this machine
