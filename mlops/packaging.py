@@ -47,6 +47,7 @@ def package_version(context: Context, version: ModelVersion, options: Options) -
         raise ConfigError(
             f"mlops/stages/{stage.name}.yaml: images.registry: is empty: name one, as team.azurecr.io/team"
         )
+    _ = (context.signer, context.inventory)  # what these lack is to be said before minutes of building
     images = {kind: _bring(context, version, kind, options) for kind in IMAGE_KINDS}
     sboms = {kind: _sbom(context, version, kind, image) for kind, image in images.items()}
     signed = [context.signer.sign(image, sboms[kind]) for kind, image in images.items()]

@@ -31,7 +31,8 @@ AUTHORITIES = Path("/run/secrets/ca")
 def main() -> None:
     """Read the command line, install, prune and compile."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--architecture", choices=sorted(MACHINES), required=True)
+    told = os.environ.get("TARGETARCH") or "amd64"  # the Dockerfile's argument, empty for a builder that knows none
+    parser.add_argument("--architecture", choices=sorted(MACHINES), default=told)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     install(options.architecture, options.out)

@@ -212,6 +212,12 @@ def test_without_a_registry_an_approved_version_or_the_tools_it_says_what_to_do(
         packaged(at("dev"), 1)
 
 
+def test_without_the_library_for_sboms_it_says_what_to_install(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops.adapters.images.cyclonedx.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="environments/ci/images.txt"):
+        assert at("dev").inventory
+
+
 def test_the_command_line_refuses_an_architecture_that_it_does_not_know() -> None:
     with pytest.raises(ConfigError, match="--architectures riscv64"):
         package._architectures("riscv64")

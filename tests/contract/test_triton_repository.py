@@ -13,12 +13,13 @@ import tritonclient
 from google.protobuf import text_format
 from model_packages import CLASSES, MODEL, make_package
 
-from modelpackage import PackageError, seal_package
+from modelpackage import PackageError, package_digest, seal_package
 from serving import triton
 from serving.curve import BatchCurve
 from serving.errors import ServingError
-from serving.model import Contract
+from serving.model import Contract, load_model
 from serving.tritonconfig import TritonModel, config_text
+from serving.v2.metadata import model_metadata
 
 
 def parsed(text: str) -> Any:
@@ -60,6 +61,18 @@ def test_the_repository_serves_the_packages_own_file_under_the_same_names(packag
     assert (answered.name, answered.data_type, list(answered.dims)) == ("logits", 11, [3])  # TYPE_FP32
     assert answered.label_filename == "labels.txt" and config.max_batch_size >= 1
     assert config.parameters["intra_op_thread_count"].string_value == "1"
+
+
+def test_a_client_sends_triton_the_tensor_that_it_sends_the_edge_runtime(package: Path, tmp_path: Path) -> None:
+    folder = triton.write_repository(triton.Wanted(package, 7, engine="openvino"), tmp_path / "repository")
+    config = parsed((folder / "config.pbtxt").read_text())
+    model = load_model(package, package_digest(package), "int8")
+    said = model_metadata(MODEL, ["7"], CLASSES, model.contract)
+    (given,) = said["inputs"]
+    assert (given["name"], given["shape"]) == (config.input[0].name, [-1, *config.input[0].dims])
+    answered = {one["name"]: one["shape"] for one in said["outputs"]}
+    assert answered[config.output[0].name] == [-1, *config.output[0].dims]
+    assert config.backend == "openvino" and (folder / "7/model.onnx").exists()
 
 
 def test_frames_wait_for_each_other_no_longer_than_one_takes_alone() -> None:

@@ -49,7 +49,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     storage = {"filesystem": {"rootdirectory": str(folder)}}
     settings = {"version": "0.1", "log": {"level": "error"}, "storage": storage, "http": {"addr": address}}
     (folder / "config.yml").write_text(json.dumps(settings))
-    server = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")])
+    command = ["docker-registry", "serve", str(folder / "config.yml")]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = monotonic() + 30
         while not _answers(address):

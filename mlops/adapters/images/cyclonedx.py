@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.parser import BytesHeaderParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
+from mlops.errors import ConfigError
 from mlops.images import Subject
 from mlops.oci import files_in
 from modelpackage import read_release
@@ -52,7 +54,9 @@ class CycloneDx:
 
 
 def open_inventory() -> CycloneDx:
-    """Return what lists an image's content."""
+    """Return what lists an image's content. Raises ConfigError where its library is not installed."""
+    if find_spec("cyclonedx") is None:
+        raise ConfigError("cyclonedx-python-lib is not installed: pip install -r environments/ci/images.txt")
     return CycloneDx()
 
 

@@ -44,6 +44,7 @@ def _files(stage: Stage) -> list[str]:
     used = {
         "ci/requirements.txt": True,
         "ci/azureml.txt": stagefile.uses_azure(stage),
+        "ci/images.txt": bool(stage.images.registry),
         "ci/kubernetes.txt": stage.target == "kubernetes",
         "train/requirements.txt": stage.platform == "local",
         "serve/requirements.txt": stage.target == "local",
