@@ -128,7 +128,7 @@ variable "ci_system" {
 }
 
 variable "git_repository" {
-  description = "The repository whose pipelines may act for this stage: owner/repository; Azure DevOps: organization/project."
+  description = "Whose pipelines may act for this stage: owner/repository; Azure DevOps: organization/project."
   type        = string
 
   validation {
@@ -149,7 +149,7 @@ variable "issuer" {
 }
 
 variable "subject" {
-  description = "Whom CI's issuer names: empty for GitHub's environment, on Azure DevOps the service connection's subject."
+  description = "Whom the issuer names: empty for GitHub's environment, else the service connection's subject."
   type        = string
   default     = ""
 

@@ -35,9 +35,9 @@ module "privateendpoint" {
   source   = "../privateendpoint"
   for_each = toset(var.place.private ? ["vault"] : [])
 
-  name     = var.name
-  part     = each.key
-  resource = azurerm_key_vault.one.id
-  zones    = [each.key]
-  place    = var.place
+  name   = var.name
+  part   = each.key
+  target = azurerm_key_vault.one.id
+  zones  = [each.key]
+  place  = var.place
 }

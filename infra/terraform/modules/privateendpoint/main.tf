@@ -8,7 +8,7 @@ resource "azurerm_private_endpoint" "one" {
 
   private_service_connection {
     name                           = var.part
-    private_connection_resource_id = var.resource
+    private_connection_resource_id = var.target
     subresource_names              = [var.part]
     is_manual_connection           = false
   }

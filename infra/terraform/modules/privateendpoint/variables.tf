@@ -8,7 +8,7 @@ variable "part" {
   type        = string
 }
 
-variable "resource" {
+variable "target" {
   description = "The resource id of the service."
   type        = string
 }

@@ -30,9 +30,9 @@ module "privateendpoint" {
   source   = "../privateendpoint"
   for_each = toset(var.place.private ? ["registry"] : [])
 
-  name     = var.name
-  part     = each.key
-  resource = azurerm_container_registry.one.id
-  zones    = [each.key]
-  place    = var.place
+  name   = var.name
+  part   = each.key
+  target = azurerm_container_registry.one.id
+  zones  = [each.key]
+  place  = var.place
 }

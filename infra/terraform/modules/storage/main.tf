@@ -46,9 +46,9 @@ module "privateendpoint" {
   source   = "../privateendpoint"
   for_each = toset(var.place.private ? ["blob", "file"] : [])
 
-  name     = var.name
-  part     = each.key
-  resource = azurerm_storage_account.one.id
-  zones    = [each.key]
-  place    = var.place
+  name   = var.name
+  part   = each.key
+  target = azurerm_storage_account.one.id
+  zones  = [each.key]
+  place  = var.place
 }

@@ -79,9 +79,9 @@ module "privateendpoint" {
   source   = "../privateendpoint"
   for_each = toset(var.place.private ? ["amlworkspace"] : [])
 
-  name     = var.name
-  part     = each.key
-  resource = azapi_resource.one.id
-  zones    = ["api", "notebooks"]
-  place    = var.place
+  name   = var.name
+  part   = each.key
+  target = azapi_resource.one.id
+  zones  = ["api", "notebooks"]
+  place  = var.place
 }

@@ -1,0 +1,46 @@
+// Role assignments on what all stages share, as infra/roles.yaml lists them.
+
+@description('Principal ids by identity, as infra/roles.yaml names them.')
+param principals object
+
+@description('The name of the shared Azure ML registry.')
+param registry string
+
+@description('The name of the container registry for promoted images.')
+param images string
+
+var rows = loadYamlContent('../../roles.yaml')
+
+resource versions 'Microsoft.MachineLearningServices/registries@2025-06-01' existing = {
+  name: registry
+}
+
+resource promoted 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {
+  name: images
+}
+
+resource ofRegistry 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for row in filter(rows, row => row.scope == 'shared_registry'): {
+    name: guid(versions.id, principals[row.identity], row.id)
+    scope: versions
+    properties: {
+      principalId: principals[row.identity]
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', row.id)
+      description: row.step
+    }
+  }
+]
+
+resource ofImages 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for row in filter(rows, row => row.scope == 'shared_images'): {
+    name: guid(promoted.id, principals[row.identity], row.id)
+    scope: promoted
+    properties: {
+      principalId: principals[row.identity]
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', row.id)
+      description: row.step
+    }
+  }
+]

@@ -1,0 +1,340 @@
+// A stage: everything in one resource group. One command deploys it: see infra/README.md.
+targetScope = 'subscription'
+
+@description('The project\'s name, part of every resource\'s name: lower-case letters and digits, a letter first.')
+@minLength(3)
+@maxLength(12)
+param name string
+
+@description('The rung of promotion that this deployment is.')
+@allowed(['dev', 'qa', 'production'])
+param stage string
+
+@description('Makes names unique that all of Azure shares: lower-case letters and digits, the same in every stage.')
+@minLength(3)
+@maxLength(5)
+param suffix string
+
+@description('Azure\'s region of all resources, as westeurope.')
+@minLength(4)
+param location string
+
+@description('Whether everything is reached through a private network only. Can\'t be taken back for a workspace.')
+param private bool
+
+@description('The private network\'s addresses, 16 bits; networks that are to be peered must not overlap.')
+param addressSpace string = '10.40.0.0/16'
+
+@description('The VM size of the CPU cluster\'s nodes.')
+param cpuSize string = 'Standard_D4s_v5'
+
+@description('The most nodes of the CPU cluster; without a job it has none.')
+@minValue(1)
+@maxValue(100)
+param cpuMaxNodes int = 4
+
+@description('The VM size of the GPU cluster\'s nodes.')
+param gpuSize string = 'Standard_NC24ads_A100_v4'
+
+@description('The most nodes of the GPU cluster; 0: no GPU cluster is made.')
+@minValue(0)
+@maxValue(100)
+param gpuMaxNodes int = 0
+
+@description('Whether GPU nodes are the cheap ones that Azure may take away.')
+param gpuLowPriority bool = true
+
+@description('Where the stage serves on Kubernetes: none, aks (a cluster is made) or arc (arcCluster is used).')
+@allowed(['none', 'aks', 'arc'])
+param kubernetes string = 'none'
+
+@description('The resource id of a cluster that is Arc-enabled; needed where kubernetes is arc, else empty.')
+param arcCluster string = ''
+
+@description('Where pipelines run.')
+@allowed(['github', 'azure-devops'])
+param ciSystem string = 'github'
+
+@description('Whose pipelines may act for this stage: owner/repository; Azure DevOps: organization/project.')
+@minLength(3)
+param gitRepository string
+
+@description('Who vouches for CI: empty for GitHub, on Azure DevOps the service connection\'s issuer.')
+param issuer string = ''
+
+@description('Whom the issuer names: empty for GitHub\'s environment, else the service connection\'s subject.')
+param subject string = ''
+
+@description('The address of the repository that Flux follows; empty: no Flux.')
+param gitopsRepository string = ''
+
+@description('What the stage may cost a month, in the subscription\'s currency; alerts are sent, nothing is stopped.')
+@minValue(1)
+param budgetAmount int
+
+@description('Who gets the budget\'s alerts: e-mail addresses.')
+@minLength(1)
+param budgetContacts array
+
+@description('The first day of the month of the first deployment, as 2026-01-01; never change it after.')
+@minLength(10)
+@maxLength(10)
+param budgetStart string
+
+@description('Whether what holds data can\'t be deleted until somebody takes the lock away.')
+param lock bool
+
+@description('Whether a small container target (Container Apps) is made beside everything else.')
+param sandbox bool = false
+
+@description('Tags of every resource, at least owner; project and stage are added.')
+param tags object
+
+@description('The resource group of what all stages share; empty: each stage keeps its own versions and images.')
+param sharedResourceGroup string = ''
+
+// As mlops/names.py has them; a test compares both.
+var short = stage == 'production' ? 'prod' : stage
+var names = {
+  resourceGroup: 'rg-${name}-${stage}'
+  network: 'vnet-${name}-${stage}'
+  ci: 'id-${name}-${stage}-ci'
+  jobs: 'id-${name}-${stage}-jobs'
+  serving: 'id-${name}-${stage}-serving'
+  logs: 'log-${name}-${stage}'
+  insights: 'appi-${name}-${stage}'
+  storage: 'st${name}${short}${suffix}'
+  captures: 'stc${name}${short}${suffix}'
+  keyVault: 'kv-${name}${short}${suffix}'
+  images: 'cr${name}${short}${suffix}'
+  workspace: 'mlw-${name}-${stage}'
+  onlineEndpoint: '${name}-${short}-online-${suffix}'
+  batchEndpoint: '${name}-${short}-batch-${suffix}'
+  kubernetes: 'aks-${name}-${stage}'
+  sandbox: 'ca-${name}-${stage}'
+  sandboxEnvironment: 'cae-${name}-${stage}'
+  budget: 'budget-${name}-${stage}'
+}
+var sharedNames = {
+  registry: 'mlr-${name}'
+  images: 'cr${name}shared${suffix}'
+}
+
+var allTags = union(tags, { project: name, stage: stage })
+var production = stage == 'production'
+var isShared = !empty(sharedResourceGroup)
+var shared = '${subscription().id}/resourceGroups/${sharedResourceGroup}/providers'
+var registryType = 'Microsoft.MachineLearningServices/registries'
+var sharedRegistry = isShared ? '${shared}/${registryType}/${sharedNames.registry}' : ''
+
+resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+  name: names.resourceGroup
+  location: location
+  tags: allTags
+}
+
+// What every family is told about its place.
+var place = {
+  location: location
+  tags: allTags
+  private: private
+  subnet: private ? network!.outputs.subnets.endpoints : ''
+  zones: private ? network!.outputs.zones : {}
+  logs: monitor.outputs.logs
+}
+
+module network 'modules/network.bicep' = if (private) {
+  name: 'network'
+  scope: group
+  params: {
+    name: names.network
+    location: location
+    tags: allTags
+    addressSpace: addressSpace
+    ciSystem: ciSystem
+  }
+}
+
+module monitor 'modules/monitor.bicep' = {
+  name: 'monitor'
+  scope: group
+  params: {
+    names: names
+    location: location
+    tags: allTags
+    production: production
+  }
+}
+
+module identity 'modules/identity.bicep' = {
+  name: 'identity'
+  scope: group
+  params: {
+    names: names
+    location: location
+    tags: allTags
+    issuer: empty(issuer) ? 'https://token.actions.githubusercontent.com' : issuer
+    subject: empty(subject) ? 'repo:${gitRepository}:environment:${stage}' : subject
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  name: 'storage'
+  scope: group
+  params: {
+    name: names.storage
+    place: place
+    production: production
+  }
+}
+
+module keyvault 'modules/keyvault.bicep' = {
+  name: 'keyvault'
+  scope: group
+  params: {
+    name: names.keyVault
+    place: place
+    tenant: tenant().tenantId
+    production: production
+  }
+}
+
+module registry 'modules/registry.bicep' = {
+  name: 'registry'
+  scope: group
+  params: {
+    name: names.images
+    place: place
+  }
+}
+
+module workspace 'modules/workspace.bicep' = {
+  name: 'workspace'
+  scope: group
+  params: {
+    name: names.workspace
+    place: place
+    storage: storage.outputs.id
+    keyVault: keyvault.outputs.id
+    images: registry.outputs.id
+    insights: monitor.outputs.insights
+    sharedRegistry: sharedRegistry
+  }
+}
+
+// Clusters, captured frames and the sandbox: the families aks, arc, captures and sandbox.
+
+module roles 'modules/roles.bicep' = {
+  name: 'roles'
+  scope: group
+  params: {
+    private: private
+    principals: union(identity.outputs.principals, { workspace: workspace.outputs.principal })
+    workspace: workspace.outputs.name
+    storage: storage.outputs.name
+    keyVault: keyvault.outputs.name
+    images: registry.outputs.name
+  }
+}
+
+module sharedRoles 'modules/sharedroles.bicep' = if (isShared) {
+  name: 'roles-of-${names.workspace}'
+  scope: resourceGroup(sharedResourceGroup)
+  params: {
+    principals: identity.outputs.principals
+    registry: sharedNames.registry
+    images: sharedNames.images
+  }
+}
+
+// A private cluster needs the managed network, whose endpoints the workspace may approve by its role.
+module compute 'modules/compute.bicep' = {
+  name: 'compute'
+  scope: group
+  dependsOn: [roles]
+  params: {
+    workspace: workspace.outputs.name
+    location: location
+    tags: allTags
+    private: private
+    identity: identity.outputs.ids.jobs
+    cpuSize: cpuSize
+    cpuMaxNodes: cpuMaxNodes
+    gpuSize: gpuSize
+    gpuMaxNodes: gpuMaxNodes
+    gpuLowPriority: gpuLowPriority
+  }
+}
+
+module endpoints 'modules/endpoints.bicep' = {
+  name: 'endpoints'
+  scope: group
+  dependsOn: [roles]
+  params: {
+    names: names
+    workspace: workspace.outputs.name
+    location: location
+    tags: allTags
+    private: private
+    identity: identity.outputs.ids.serving
+  }
+}
+
+module budget 'modules/budget.bicep' = {
+  name: 'budget'
+  scope: group
+  params: {
+    name: names.budget
+    amount: budgetAmount
+    contacts: budgetContacts
+    start: budgetStart
+  }
+}
+
+module locks 'modules/locks.bicep' = if (lock) {
+  name: 'locks'
+  scope: group
+  params: {
+    storage: storage.outputs.name
+    keyVault: keyvault.outputs.name
+    images: registry.outputs.name
+    logs: names.logs
+  }
+  dependsOn: [monitor]
+}
+
+@description('The subscription\'s id: azureml.subscription.')
+output subscription string = subscription().subscriptionId
+
+@description('The tenant\'s id: CI\'s variable AZURE_TENANT_ID.')
+output tenant string = tenant().tenantId
+
+@description('The stage\'s resource group: azureml.resource_group.')
+output resourceGroup string = group.name
+
+@description('The workspace\'s name: azureml.workspace.')
+output workspace string = workspace.outputs.name
+
+@description('The shared Azure ML registry\'s name: azureml.registry; empty where each stage keeps its versions.')
+output registry string = isShared ? sharedNames.registry : ''
+
+@description('The host of the registry for images of versions: the first part of images.registry.')
+output imageRegistry string = isShared ? '${sharedNames.images}.azurecr.io' : registry.outputs.loginServer
+
+@description('The key vault\'s name, where report_secret lies.')
+output keyVault string = keyvault.outputs.name
+
+@description('The online endpoint\'s name: azureml.online.endpoint.')
+output onlineEndpoint string = endpoints.outputs.online
+
+@description('The batch endpoint\'s name: azureml.batch.endpoint.')
+output batchEndpoint string = endpoints.outputs.batch
+
+@description('The identity of CI: its variable AZURE_CLIENT_ID.')
+output ciClientId string = identity.outputs.clients.ci
+
+@description('The identity of jobs on the clusters.')
+output jobsClientId string = identity.outputs.clients.jobs
+
+@description('The identity of what serves: the annotation of its service account.')
+output servingClientId string = identity.outputs.clients.serving
