@@ -1,4 +1,12 @@
 # A cluster that serves a stage: what infra/kubernetes and infra/flux expect. Accounts are Entra's only.
+terraform {
+  required_providers {
+    azapi = {
+      source = "azure/azapi"
+    }
+  }
+}
+
 resource "azurerm_user_assigned_identity" "cluster" {
   name                = "id-${var.name}"
   resource_group_name = var.place.resource_group
@@ -93,16 +101,17 @@ resource "azurerm_kubernetes_cluster" "one" {
     network_data_plane  = "cilium"
     network_policy      = "cilium"
     load_balancer_sku   = "standard"
+    outbound_type       = var.place.private ? "userAssignedNATGateway" : "loadBalancer"
     pod_cidr            = "192.168.0.0/16"
     service_cidr        = "172.16.0.0/16"
     dns_service_ip      = "172.16.0.10"
   }
 
   auto_scaler_profile {
-    expander                     = "least-waste"
-    scale_down_unneeded          = "10m"
-    skip_nodes_with_system_pods  = true
-    balance_similar_node_groups  = true
+    expander                    = "least-waste"
+    scale_down_unneeded         = "10m"
+    skip_nodes_with_system_pods = true
+    balance_similar_node_groups = true
   }
 
   workload_autoscaler_profile {
@@ -134,6 +143,10 @@ resource "azurerm_kubernetes_cluster_node_pool" "cpu" {
   min_count             = var.production ? 1 : 0
   max_count             = var.cpu_max_nodes
   node_labels           = { "visionline/pool" = "cpu" }
+
+  upgrade_settings {
+    max_surge = "10%"
+  }
 }
 
 # What infra/kubernetes/overlays/gpu tolerates: nothing else comes to these nodes, and without work there are none.
@@ -153,6 +166,10 @@ resource "azurerm_kubernetes_cluster_node_pool" "gpu" {
   max_count             = var.gpu_max_nodes
   node_labels           = { "visionline/pool" = "gpu" }
   node_taints           = ["sku=gpu:NoSchedule"]
+
+  upgrade_settings {
+    max_surge = "10%"
+  }
 }
 
 # Pods of the stage's service account get tokens of the serving identity, and no secret.

@@ -1,0 +1,159 @@
+// What Azure keeps running on the cluster: Flux, which follows the GitOps repository, and Azure ML's own.
+
+@description('The cluster\'s name.')
+param name string
+
+@description('Where it is, who may reach it, and where its logs go.')
+param place object
+
+@description('Whether Azure ML\'s router survives the loss of a node.')
+param production bool
+
+@description('Whether the cluster has nodes with GPUs.')
+param gpus bool
+
+@description('The name of the identity that pods of the stage\'s service account act as.')
+param serving string
+
+@description('The name of the Azure ML workspace that the cluster is attached to; empty: not attached.')
+param workspace string
+
+@description('The host that the certificate of Azure ML\'s router is for; it lies in the Secret azureml/azureml-tls.')
+param inferenceHost string
+
+@description('The address of the repository that Flux follows; empty: no Flux.')
+param gitopsRepository string
+
+@description('The stage, whose folder clusters/STAGE of the repository is followed.')
+param stage string
+
+var attach = !empty(workspace)
+
+resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' existing = {
+  name: name
+}
+
+resource servingIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = {
+  name: serving
+}
+
+// Releases write digests by themselves; nothing here looks for newer images.
+resource flux 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = if (!empty(gitopsRepository)) {
+  name: 'flux'
+  scope: cluster
+  properties: {
+    extensionType: 'microsoft.flux'
+    autoUpgradeMinorVersion: true
+    scope: {
+      cluster: { releaseNamespace: 'flux-system' }
+    }
+    configurationSettings: {
+      'image-automation-controller.enabled': 'false'
+      'image-reflector-controller.enabled': 'false'
+      'multiTenancy.enforce': 'false'
+    }
+  }
+}
+
+// As infra/flux/base has it, by Azure: the platform's folder first, then the stage's. The Secret `gitops` is made on
+// the cluster: a key that can only read never comes into a deployment.
+resource gitops 'Microsoft.KubernetesConfiguration/fluxConfigurations@2023-05-01' = if (!empty(gitopsRepository)) {
+  name: 'visionline'
+  scope: cluster
+  properties: {
+    namespace: 'flux-system'
+    scope: 'cluster'
+    sourceKind: 'GitRepository'
+    gitRepository: {
+      url: gitopsRepository
+      repositoryRef: { branch: 'main' }
+      localAuthRef: 'gitops'
+      syncIntervalInSeconds: 60
+      timeoutInSeconds: 60
+    }
+    kustomizations: {
+      platform: {
+        path: './platform'
+        prune: false
+        wait: true
+        syncIntervalInSeconds: 3600
+        retryIntervalInSeconds: 120
+        timeoutInSeconds: 600
+      }
+      '${stage}': {
+        path: './clusters/${stage}'
+        dependsOn: ['platform']
+        prune: true
+        wait: true
+        syncIntervalInSeconds: 600
+        retryIntervalInSeconds: 60
+        timeoutInSeconds: 300
+      }
+    }
+  }
+  dependsOn: [flux]
+}
+
+// learn.microsoft.com/azure/machine-learning/how-to-deploy-kubernetes-extension
+resource azureml 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = if (attach) {
+  name: 'azureml'
+  scope: cluster
+  properties: {
+    extensionType: 'Microsoft.AzureML.Kubernetes'
+    autoUpgradeMinorVersion: true
+    configurationSettings: {
+      enableTraining: 'True'
+      enableInference: 'True'
+      inferenceRouterServiceType: 'LoadBalancer'
+      internalLoadBalancerProvider: 'azure'
+      inferenceRouterHA: production ? 'True' : 'False'
+      allowInsecureConnections: 'False'
+      sslSecret: 'azureml-tls'
+      sslCname: inferenceHost
+      installNvidiaDevicePlugin: gpus ? 'True' : 'False'
+    }
+  }
+}
+
+resource workspaceOfStage 'Microsoft.MachineLearningServices/workspaces@2023-10-01' existing = if (attach) {
+  name: empty(workspace) ? 'none' : workspace
+}
+
+// Azure ML reaches a cluster whose local accounts are off, or that is private, by this alone.
+resource trusted 'Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings@2026-04-01' = if (attach) {
+  parent: cluster
+  name: 'azureml'
+  properties: {
+    roles: ['Microsoft.MachineLearningServices/workspaces/mlworkload']
+    sourceResourceId: workspaceOfStage.id
+  }
+}
+
+// The name that azureml.online.compute of a stage file bears.
+resource attached 'Microsoft.MachineLearningServices/workspaces/computes@2023-10-01' = if (attach) {
+  parent: workspaceOfStage
+  name: 'aks'
+  location: place.location
+  tags: place.tags
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${servingIdentity.id}': {}
+    }
+  }
+  properties: {
+    computeType: 'Kubernetes'
+    resourceId: cluster.id
+    properties: {
+      namespace: 'azureml'
+      defaultInstanceType: 'defaultinstancetype'
+    }
+  }
+  dependsOn: [
+    azureml
+    trusted
+  ]
+}
+
+@description('The name of the attached compute: azureml.online.compute; empty: none.')
+output compute string = empty(workspace) ? '' : 'aks'

@@ -1,0 +1,9 @@
+output "id" {
+  description = "The cluster's resource id."
+  value       = var.cluster
+}
+
+output "name" {
+  description = "The cluster's name."
+  value       = reverse(split("/", var.cluster))[0]
+}
