@@ -35,7 +35,7 @@ class GitServer:
         """Serve a repository whose branch main holds these files; without any it is empty."""
         self.folder = folder / "team" / "clusters.git"
         self.pushes: deque[Fault] = deque()
-        self.after: deque[Callable[[], None]] = deque()
+        self.is_lost = False
         self.asked: list[tuple[str, str]] = []
         self.arrived = 0
         self.folder.mkdir(parents=True)
@@ -104,8 +104,18 @@ class GitServer:
         """Break off the connection of the next push; `handled`: after it was taken."""
         self.pushes.append(lambda: handled and self._drop_after())
 
+    def takes(self) -> bool:
+        """Let happen what is to happen as a push arrives, and tell whether it is taken."""
+        return self.pushes.popleft()() if self.pushes else True
+
+    def cuts_off(self) -> bool:
+        """Count a push, and tell whether its answer is to get lost."""
+        self.arrived += 1
+        is_lost, self.is_lost = self.is_lost, False
+        return is_lost
+
     def _drop_after(self) -> bool:
-        self.after.append(lambda: None)
+        self.is_lost = True
         return True
 
 
@@ -145,6 +155,14 @@ def _backend(root: Path, handler: Any, body: bytes) -> bytes:
     return subprocess.run(["git", "http-backend"], env=variables, input=body, capture_output=True, check=True).stdout
 
 
+def _parsed(answer: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return status, headers and content of what a CGI program answers."""
+    head, _, content = answer.partition(b"\r\n\r\n")
+    lines = [(name, value) for name, _, value in (line.partition(": ") for line in head.decode().splitlines())]
+    status = next((int(value.split()[0]) for name, value in lines if name == "Status"), 200)
+    return status, [(name, value) for name, value in lines if name != "Status"], content
+
+
 def _handler(server: GitServer, root: Path) -> type[BaseHTTPRequestHandler]:
     wanted = f"Basic {base64.b64encode(f'x-access-token:{TOKEN}'.encode()).decode()}"
 
@@ -157,27 +175,17 @@ def _handler(server: GitServer, root: Path) -> type[BaseHTTPRequestHandler]:
             if self.headers.get("Authorization") != wanted:
                 self._send(401, [("WWW-Authenticate", 'Basic realm="clusters"')], b"")
                 return
-            is_push = self.command == "POST" and self.path.endswith("git-receive-pack")
             # git first asks whether it is let in, by a packet that holds nothing.
-            if is_push and len(body) > 4 and not self._is_taken():
+            is_push = self.command == "POST" and self.path.endswith("git-receive-pack") and len(body) > 4
+            if is_push and not server.takes():
+                self.close_connection = True
                 return
-            head, _, content = _backend(root, self, body).partition(b"\r\n\r\n")
-            if is_push and len(body) > 4:
-                server.arrived += 1
-                if server.after:
-                    server.after.popleft()()
-                    self.close_connection = True
-                    return
-            lines = [line.split(": ", 1) for line in head.decode().splitlines()]
-            status = next((int(value.split()[0]) for name, value in lines if name == "Status"), 200)
-            self._send(status, [(name, value) for name, value in lines if name != "Status"], content)
+            status, headers, content = _parsed(_backend(root, self, body))
+            self.close_connection = is_push and server.cuts_off()
+            if not self.close_connection:
+                self._send(status, headers, content)
 
         do_POST = do_GET
-
-        def _is_taken(self) -> bool:
-            taken = server.pushes.popleft()() if server.pushes else True
-            self.close_connection = not taken
-            return taken
 
         def _send(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
             self.send_response(status)

@@ -22,9 +22,11 @@ from mlops.config import Release, Stage
 from mlops.context import Context
 from mlops.errors import DeployError, TargetError
 from mlops.names import image_tag
+from mlops.ports import DeploymentStatus
 from mlops.records import stage_tag
 from mlops.steps.deploy import deploy
 from mlops.steps.verify import verify
+from mlops.verification import judge_seen
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,8 @@ def test_where_the_cluster_should_be_looked_at_and_can_not_be_nothing_is_promote
     assert stage_tag(open_registry(stage).versions(MODEL)[1], "production") == "approved", "no version is to blame"
     unseen = open_target(replace(stage, flux=replace(stage.flux, wait=False)))
     unseen.set_traffic({1: 100})
-    for verdict in (verify(context).verdict, deploy(context).verdict):
+    again = Context(stage, tmp_path, lambda line: None)
+    for verdict in (verify(again).verdict, deploy(again).verdict):
         assert verdict.outcome == "error" and "not seen" in verdict.reason
 
 
@@ -144,3 +147,20 @@ def test_a_version_that_fails_its_health_check_is_told_by_its_pods_reason_and_le
         f"production: version 1 of {MODEL}",
     ]
     assert cluster.names("Deployment") == []
+
+
+@pytest.mark.parametrize(
+    "state, digest, outcome",
+    [
+        ("declared", "sha256:1", "promote"),
+        ("declared", "sha256:2", "reject"),
+        ("unseen", "sha256:1", "error"),
+        ("unseen", "sha256:2", "reject"),
+        ("ready", "sha256:2", "promote"),
+    ],
+)
+def test_what_nobody_saw_is_promoted_by_choice_alone(state: str, digest: str, outcome: str) -> None:
+    one = DeploymentStatus(1, digest, state, "the cluster does not answer", 0, 0, "", "/v2/models/m/infer")
+    result = judge_seen(one, "sha256:1")
+    assert result.outcome == outcome, "of one that was seen, other rules judge the digest"
+    assert ("not seen: the cluster does not answer" in result.reason) == (state != "ready" and digest == "sha256:1")

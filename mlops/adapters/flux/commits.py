@@ -55,6 +55,7 @@ class FluxTarget:
         with held(self.clone.git, self.stage.name) as lease:
             self.leases.append(lease)
             try:
+                self.clone.fetched()  # what was read before may be another release's past
                 yield
             finally:
                 self.leases.remove(lease)
