@@ -54,7 +54,7 @@ def _load(text: str, where: str) -> Any:
 
 def _with_value(text: str, key: Key, value: str, where: str) -> str:
     mapping = yaml.compose(text)
-    if mapping is None:
+    if not isinstance(mapping, yaml.MappingNode):
         return _ended(text) + _lines(key, value, 0)
     for depth, part in enumerate(key):
         child = _child(mapping, part)

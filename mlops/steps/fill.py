@@ -44,7 +44,7 @@ def stage_values(outputs: Mapping[str, str], stage: Stage) -> dict[tuple[str, ..
 
     Raises ConfigError on an output that spans lines.
     """
-    values = {key: outputs[name] for name, key in STAGE_KEYS.items() if name in outputs}
+    values: dict[tuple[str, ...], str] = {key: outputs[name] for name, key in STAGE_KEYS.items() if name in outputs}
     for key, value in values.items():
         if not value.isprintable():
             raise ConfigError(f"output for {'.'.join(key)}: is not one line of text: look at what was deployed")

@@ -1,0 +1,127 @@
+"""Reads what `terraform show -json PLAN` and `az deployment group what-if --no-pretty-print` say will change.
+
+It reads files and runs neither. Formats: developer.hashicorp.com/terraform/internals/json-format and
+learn.microsoft.com/rest/api/resources/deployments/what-if (az leaves out the outer `properties`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlops.errors import ConfigError
+from mlops.infra.change import CREATE, DELETE, KEEP, REPLACE, UNCLEAR, UPDATE, Change
+from mlops.infra.kinds import azure_kind
+
+TERRAFORM, BICEP = "terraform", "bicep"
+WAY_OUT = "give `terraform show -json PLAN` or `az deployment group what-if --no-pretty-print`"
+# In Terraform's words, `forget` leaves the resource in Azure; `read` is of data sources.
+_ACTIONS = {
+    ("no-op",): KEEP,
+    ("create",): CREATE,
+    ("update",): UPDATE,
+    ("delete",): DELETE,
+    ("delete", "create"): REPLACE,
+    ("create", "delete"): REPLACE,
+}
+# Ignored resources are in the group but not in the template: they stay as they are, and are no concern of it.
+_CHANGE_TYPES = {
+    "Create": CREATE,
+    "Modify": UPDATE,
+    "Delete": DELETE,
+    "NoChange": KEEP,
+    "NoEffect": KEEP,
+    "Deploy": UNCLEAR,
+    "Unsupported": UNCLEAR,
+}
+
+
+def read_plan(path: Path, language: str | None = None) -> list[Change]:
+    """Return all changes that a file announces, those that keep a resource among them.
+
+    Without a language the file says itself which it is. Raises ConfigError where the file is no plan, or is of a
+    deployment that failed to be planned.
+    """
+    content = _load(path)
+    found = TERRAFORM if "resource_changes" in content else BICEP if _what_if(content) is not None else None
+    if found is None or language not in (None, found):
+        raise ConfigError(f"{path}: holds no plan{f' of {language}' if language else ''}: {WAY_OUT}")
+    try:
+        return list(_of_terraform(content) if found == TERRAFORM else _of_what_if(content))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path}: is no whole plan ({type(error).__name__} {error}): {WAY_OUT}") from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): {WAY_OUT}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: is not JSON ({error}): {WAY_OUT}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: holds no plan: {WAY_OUT}")
+    failure = content.get("error")
+    if failure or content.get("errored"):
+        reason = failure.get("message", failure) if isinstance(failure, Mapping) else "Terraform says: errored"
+        raise ConfigError(f"{path}: the plan failed ({' '.join(str(reason).split())}): mend that and plan again")
+    return content
+
+
+def _of_terraform(content: Mapping[str, Any]) -> Iterator[Change]:
+    for one in content["resource_changes"]:
+        change = one["change"]
+        actions = tuple(change["actions"])
+        if one.get("mode") == "data" or actions == ("read",):
+            continue
+        before, after = change.get("before") or {}, change.get("after") or {}
+        unknown = change.get("after_unknown") or {}
+        action = _ACTIONS.get(actions, UNCLEAR)
+        cause = f"Terraform says {', '.join(actions)}" if action == UNCLEAR else ""
+        kind = azure_kind(one["type"], after or before)
+        paths = _differing(before, after, unknown) if action in (UPDATE, REPLACE) else ()
+        yield Change(action, kind, one["address"], before, after, paths, unknown, cause)
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any], unknown: Any) -> tuple[str, ...]:
+    names = {*before, *after}
+    later = {name for name in names if isinstance(unknown, Mapping) and unknown.get(name) is True}
+    return tuple(sorted(name for name in names if name in later or before.get(name) != after.get(name)))
+
+
+def _what_if(content: Mapping[str, Any]) -> Any:
+    inner = content.get("properties")
+    return content.get("changes", inner.get("changes") if isinstance(inner, Mapping) else None)
+
+
+def _of_what_if(content: Mapping[str, Any]) -> Iterator[Change]:
+    for one in _what_if(content):
+        if one["changeType"] == "Ignore":
+            continue
+        action = _CHANGE_TYPES.get(one["changeType"], UNCLEAR)
+        before, after = one.get("before") or {}, one.get("after") or {}
+        cause = one.get("unsupportedReason") or f"Azure says {one['changeType']}"
+        paths = tuple(_changed_paths(one.get("delta") or ()))
+        where = _below_group(one["resourceId"])
+        yield Change(action, _kind_of(one["resourceId"]), where, before, after, paths, None, cause)
+
+
+def _changed_paths(delta: Any) -> Iterator[str]:
+    yield from (one["path"] for one in delta if one.get("propertyChangeType") != "NoEffect")
+
+
+def _kind_of(resource_id: str) -> str:
+    head, found, tail = resource_id.rpartition("/providers/")
+    if not found:
+        return "Microsoft.Resources/resourceGroups"
+    namespace, *rest = tail.split("/")
+    return "/".join([namespace, *rest[::2]])
+
+
+def _below_group(resource_id: str) -> str:
+    parts = resource_id.split("/")
+    at = next((index for index, part in enumerate(parts) if part.lower() == "resourcegroups"), None)
+    below = parts[at + 2 :] if at is not None else parts
+    return "/".join(below[1:] if below[:1] == ["providers"] else below) or resource_id

@@ -1,0 +1,202 @@
+"""`mlops cost`: plans of both languages become the same kind of comment, the worst first, priced and held to a cap."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.cli import main
+from mlops.errors import ConfigError
+from mlops.infra.change import CREATE, DELETE, REPLACE, UPDATE, Change
+from mlops.infra.costs import ByUse, Machine, Prices, estimate
+from mlops.infra.dangers import dangers
+from mlops.infra.plans import read_plan
+from mlops.loading import build, read_mapping
+from mlops.steps.cost import PRICES
+
+PLANS = Path(__file__).resolve().parent.parent / "plans"
+SMALL = Prices(
+    *("2026-01-01", "EUR", "westeurope", "a test", 0.5),
+    machines={"Standard_D2s_v5": Machine(100.0, 20.0)},
+    skus={"Microsoft.ContainerRegistry/registries": {"Premium": 50.0}},
+    by_use={"Microsoft.Storage/storageAccounts": ByUse(5.0, "200 GB")},
+    free=("Microsoft.Resources/resourceGroups",),
+)
+CLUSTER = "Microsoft.MachineLearningServices/workspaces/computes"
+
+
+def cost(*arguments: object) -> tuple[int, str]:
+    """Run the step; return its exit code and what it said."""
+    said: list[str] = []
+    return main(["cost", *map(str, arguments)], said.append), "\n".join(said)
+
+
+def create(kind: str, **after: Any) -> Change:
+    """Return a creation of one resource."""
+    return Change(CREATE, kind, "it", {}, after)
+
+
+def test_the_repositorys_prices_load() -> None:
+    prices = build(Prices, read_mapping(PRICES, ""), str(PRICES))
+    assert prices.currency and prices.date and prices.machines
+    assert all(0 <= one.low_priority <= one.regular for one in prices.machines.values())
+
+
+def test_a_terraform_plan_is_told_the_worst_first() -> None:
+    code, text = cost("--plan", PLANS / "terraform.json")
+    assert code == 0
+    assert text.startswith("## Infrastructure: 1 to delete, 1 to replace, 2 to change, 4 to create")
+    looks = text.partition("### Look at these first")[2].partition("###")[0].strip().splitlines()
+    assert [line.partition(": ")[2] for line in looks] == [
+        "deleted and made anew, with its frames, data sets and models",
+        "deleted",
+        "is reached from the internet",
+        "gives Owner: with it one can do almost anything",
+        "gives AcrPull",
+    ]
+
+
+def test_a_what_if_is_told_the_worst_first() -> None:
+    code, text = cost("--plan", PLANS / "what-if.json", "--language", "bicep")
+    assert code == 0
+    assert text.startswith("## Infrastructure: 1 to delete, 1 to change, 3 to create, 1 unclear")
+    looks = text.partition("### Look at these first")[2].partition("###")[0]
+    assert looks.index("with its images") < looks.index("reached from the internet") < looks.index("gives AcrPull")
+    assert "can't be told before it is deployed: The resource is an extension" in looks
+    assert "by-hand" not in text and "`properties.publicNetworkAccess`" in text and "creationTime" not in text
+
+
+def test_a_comment_says_date_currency_and_region_of_its_prices() -> None:
+    prices = build(Prices, read_mapping(PRICES, ""), str(PRICES))
+    for name in ("terraform.json", "what-if.json"):
+        _, text = cost("--plan", PLANS / name)
+        assert f"Prices of {prices.region}, {prices.date}" in text and f" {prices.currency} a month**" in text
+
+
+@pytest.mark.parametrize("name", ["terraform.json", "what-if.json"])
+def test_a_month_over_the_cap_is_a_reject(name: str) -> None:
+    code, text = cost("--plan", PLANS / name, "--cap", 100)
+    assert code == 2
+    assert "over the cap of 100" in text
+
+
+@pytest.mark.parametrize("name", ["terraform.json", "what-if.json"])
+def test_a_month_within_the_cap_passes(name: str) -> None:
+    assert cost("--plan", PLANS / name, "--cap", 100_000)[0] == 0
+
+
+def test_a_price_that_is_not_there_is_said_and_no_cap_passes_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = json.loads((PLANS / "terraform.json").read_text(encoding="utf-8"))
+    cluster = next(one for one in plan["resource_changes"] if one["type"].endswith("compute_cluster"))
+    cluster["change"]["after"]["vm_size"] = "Standard_Rocket"
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan), encoding="utf-8")
+    code, text = cost("--plan", path)
+    assert code == 0 and "Standard_Rocket has no price" in text and "Not in that sum" in text
+    code, text = cost("--plan", path, "--cap", 100_000)
+    assert code == 1 and "can't be told" in text
+    assert "Standard_Rocket has no price: add it" in capsys.readouterr().err
+
+
+def test_the_comment_can_be_a_file(tmp_path: Path) -> None:
+    code, said = cost("--plan", PLANS / "terraform.json", "--out", tmp_path / "comment.md")
+    assert code == 0 and said.startswith(f"{tmp_path / 'comment.md'}: written; ")
+    assert (tmp_path / "comment.md").read_text(encoding="utf-8").startswith("## Infrastructure")
+
+
+@pytest.mark.parametrize("name, other", [("terraform.json", "bicep"), ("what-if.json", "terraform")])
+def test_a_plan_of_the_other_language_is_refused(name: str, other: str) -> None:
+    with pytest.raises(ConfigError, match=f"no plan of {other}"):
+        read_plan(PLANS / name, other)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{}", '{"resource_changes": [{}]}', '{"changes": [{}]}', '{"resource_changes": null}'),
+        '{"resource_changes": [], "errored": true}',
+        '{"changes": null, "error": {"code": "InvalidTemplate", "message": "no\\nresource"}}',
+    ],
+)
+def test_what_is_no_whole_plan_is_one_line(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"plan\.json: [^\n]*$"):
+        read_plan(path)
+
+
+def test_values_of_attributes_are_never_shown() -> None:
+    _, text = cost("--plan", PLANS / "terraform.json")
+    assert "northeurope" not in text and "`location`" in text
+
+
+def test_a_name_cannot_break_the_table_or_call_somebody(tmp_path: Path) -> None:
+    plan = json.loads((PLANS / "terraform.json").read_text(encoding="utf-8"))
+    plan["resource_changes"][0]["address"] = "a`|\n# @team <img>"
+    plan["resource_changes"][0]["change"]["actions"] = ["delete"]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan), encoding="utf-8")
+    _, text = cost("--plan", path)
+    assert "`a\\| # @\u200bteam &lt;img>`" in text
+
+
+def test_nodes_above_the_minimum_cost_their_share_of_the_month() -> None:
+    of_terraform = create(
+        CLUSTER, vm_size="Standard_D2s_v5", vm_priority="LowPriority", scale_settings=[_nodes("node_count")]
+    )
+    inner = {"vmSize": "STANDARD_D2S_V5", "vmPriority": "LowPriority", "scaleSettings": _nodes("NodeCount")}
+    of_bicep = create(CLUSTER, properties={"computeType": "AmlCompute", "properties": inner})
+    for one in (of_terraform, of_bicep):
+        costs = estimate([one], SMALL)
+        assert (costs.price, costs.most, costs.unknown) == (20 * (1 + 0.5 * 2), 60, ())
+
+
+def _nodes(name: str) -> dict[str, int]:
+    joint = "_" if name.islower() else ""
+    return {f"min{joint}{name}": 1, f"max{joint}{name}": 3}
+
+
+def test_what_goes_is_priced_before_and_not_after() -> None:
+    gone = Change(DELETE, "Microsoft.ContainerRegistry/registries", "it", {"sku": "Premium"}, {})
+    costs = estimate([gone], SMALL)
+    assert (costs.price, costs.before) == (0, 50)
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (create("Microsoft.ContainerRegistry/registries", sku="Rocket"), "SKU Rocket of"),
+        (create("Microsoft.Rocket/engines"), "Microsoft.Rocket/engines has no price"),
+        (create(CLUSTER, vm_priority="Dedicated"), "known after deployment only"),
+    ],
+)
+def test_what_has_no_price_is_said_not_guessed(change: Change, says: str) -> None:
+    costs = estimate([change], SMALL)
+    assert [cost.price for cost in costs.costs] == [None] and says in costs.costs[0].note
+
+
+@pytest.mark.parametrize(
+    "before, after, words",
+    [
+        ({"public_network_access_enabled": False}, {"public_network_access_enabled": True}, "from the internet"),
+        ({"admin_enabled": False}, {"admin_enabled": True}, "admin user"),
+        ({"properties": {"allowSharedKeyAccess": False}}, {"properties": {"allowSharedKeyAccess": True}}, "a key"),
+        ({"properties": {}}, {"properties": {"anonymousPullEnabled": True}}, "anybody pull"),
+        ({"network_rules": []}, {"network_rules": [{"default_action": "Allow"}]}, "every network"),
+    ],
+)
+@pytest.mark.parametrize("action", [UPDATE, REPLACE])
+def test_a_door_that_opens_is_seen(before: dict[str, Any], after: dict[str, Any], words: str, action: str) -> None:
+    found = dangers([Change(action, "Microsoft.App/containerApps", "it", before, after)])
+    assert any(words in danger.words for danger in found)
+    assert not any(words in one.words for one in dangers([Change(action, "x", "it", after, after)]))
+
+
+def test_a_door_that_closes_is_no_danger() -> None:
+    closing = Change(UPDATE, "x", "it", {"admin_enabled": True}, {"admin_enabled": False})
+    assert dangers([closing]) == []
