@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -201,3 +201,15 @@ def test_without_a_gateway_replicas_make_the_shares(serving: Serving) -> None:
     assert serving.deploy().outcome == "served"
     serving.expect(2)
     assert {V1: 1, V2: 1} in shares and shares[-1] == {V1: 1, V2: 2}, "10 % of two replicas is one at least"
+
+
+def test_a_site_that_sleeps_is_awake_for_a_release_and_sleeps_again(serving: Serving) -> None:
+    stage = replace(serving.stage, kubernetes=replace(serving.stage.kubernetes, autoscaling="keda"))
+    asleep = replace(serving, stage=stage)
+    asleep.cluster.delete("Deployment", V1)
+    asleep.deploy()
+    wait_for(lambda: asleep.cluster.names("Pod") == [])
+    asleep.approve(2)
+    assert asleep.deploy().outcome == "served", "its probes and those of the version before it were answered"
+    wait_for(lambda: asleep.cluster.names("Pod") == [])
+    assert (asleep.status().traffic, list(asleep.status().deployments)) == ({2: 100}, [2])

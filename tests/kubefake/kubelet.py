@@ -19,6 +19,7 @@ from kubefake.store import Object, Refused, Store, now
 
 BY_KIND = {kind.kind: kind for kind in KINDS}
 DEPLOYMENT, POD, CONFIG_MAP, EVENT = (BY_KIND[name] for name in ("Deployment", "Pod", "ConfigMap", "Event"))
+SCALED_OBJECT = BY_KIND["ScaledObject"]
 FAULTS = ("image-pull", "crash-loop", "unready", "unschedulable", "quota")
 TICK_SECONDS = 0.02
 HASH = "pod-template-hash"
@@ -89,12 +90,22 @@ class Kubelet:
         )
 
     def _tick(self) -> None:
+        self._scale()
         deployments = {one["metadata"]["uid"]: one for one in self.store.list(DEPLOYMENT)}
         for pod in self.store.list(POD):
             if _owner(pod) not in deployments:
                 self._end(pod)
         for deployment in deployments.values():
             self._reconcile(deployment)
+
+    def _scale(self) -> None:
+        """Give each version that KEDA scales as few pods as it may have: nobody asks for more here."""
+        for scaler in self.store.list(SCALED_OBJECT):
+            name, least = scaler["spec"]["scaleTargetRef"]["name"], scaler["spec"].get("minReplicaCount", 0)
+            for one in self.store.list(DEPLOYMENT, scaler["metadata"]["namespace"]):
+                if one["metadata"]["name"] == name and one["spec"].get("replicas", 1) != least:
+                    changed = {**one, "spec": {**one["spec"], "replicas": least}}
+                    self.store.replace(DEPLOYMENT, one["metadata"]["namespace"], changed, "keda")
 
     def _reconcile(self, deployment: Object) -> None:
         metadata = deployment["metadata"]
@@ -105,12 +116,13 @@ class Kubelet:
             if not pods:
                 self.store.remove(DEPLOYMENT, metadata["namespace"], metadata["name"])
             return
-        self._roll_out(deployment, pods)
+        for pod in [one for one in pods if "deletionTimestamp" in one["metadata"]]:
+            self._end(pod)
+        self._roll_out(deployment, [one for one in pods if not _is_over(one)])
 
-    def _roll_out(self, deployment: Object, pods: list[Object]) -> None:
+    def _roll_out(self, deployment: Object, alive: list[Object]) -> None:
         metadata, template = deployment["metadata"], deployment["spec"]["template"]
         key = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
-        alive = [one for one in pods if one.get("status", {}).get("phase") != "Failed"]
         mine = [one for one in alive if one["metadata"]["labels"][HASH] == key]
         others = [one for one in alive if one not in mine]
         wanted = deployment["spec"].get("replicas", 1)
@@ -240,6 +252,10 @@ def is_ready(pod: Object) -> bool:
 
 def _owner(pod: Object) -> str:
     return next((one["uid"] for one in pod["metadata"].get("ownerReferences", [])), "")
+
+
+def _is_over(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") == "Failed" or "deletionTimestamp" in pod["metadata"]
 
 
 def _container(pod: Object) -> Object:

@@ -32,12 +32,13 @@ class Obstacle:
     has_crashed: bool = False
 
 
-def is_rolled_out(deployment: Object) -> bool:
-    """Tell whether all pods of a Deployment are of its present template, and ready, and no other is left."""
-    status, wanted = deployment.get("status") or {}, int(deployment["spec"].get("replicas", 1))
-    counts = [int(status.get(key) or 0) for key in ("updatedReplicas", "readyReplicas", "availableReplicas")]
+def is_rolled_out(deployment: Object, least: int = 0) -> bool:
+    """Tell whether all pods, so many at least, are of the present template, and ready, and no other is left."""
+    status, wanted = deployment.get("status") or {}, max(least, int(deployment["spec"].get("replicas", 1)))
+    keys = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+    all_, updated, ready, available = (int(status.get(key) or 0) for key in keys)
     is_seen = int(status.get("observedGeneration") or 0) >= int(deployment["metadata"].get("generation") or 0)
-    return is_seen and min(counts) >= wanted and int(status.get("replicas") or 0) <= max(counts)
+    return is_seen and min(updated, ready, available) >= wanted and all_ <= updated
 
 
 def obstacle(deployment: Object, pods: Sequence[Object]) -> Obstacle | None:

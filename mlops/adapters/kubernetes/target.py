@@ -10,7 +10,7 @@ Source: kubernetes.io, "Server-Side Apply"; gateway-api.sigs.k8s.io, "HTTP traff
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -32,6 +32,7 @@ from mlops.delivery import VERSION_HEADER, Declared, Served, manifests, namespac
 from mlops.errors import StepError, TargetError
 from mlops.ports import Deployment, DeploymentStatus, EndpointStatus
 
+SCALER = "ScaledObject"
 READY, LOADING, FAILED = "ready", "loading", "failed"
 
 
@@ -46,9 +47,15 @@ class KubernetesTarget:
     def lock(self) -> Iterator[None]:
         """Hold the endpoint for one release. Raises BusyError naming the holder."""
         self._ensure_namespace()
-        with held(Place(self._cluster, self._namespace, f"{self.stage.model}-release")) as self._lease:
-            yield
-        self._lease = None
+        with held(Place(self._cluster, self._namespace, f"{self.stage.model}-release")) as lease:
+            self._lease = lease
+            self._apply_scalers()
+            try:
+                yield
+            finally:
+                self._lease = None
+                with suppress(TargetError):  # a pod that stays awake until the next release harms nobody
+                    self._apply_scalers()
 
     def status(self) -> EndpointStatus:
         """Return what the cluster runs. A version that has traffic but was changed by hand is not among those."""
@@ -72,7 +79,7 @@ class KubernetesTarget:
         wanted = replace(live.declared, versions={**live.declared.versions, version: served})
         had_traffic = version in live.declared.traffic
         try:
-            self._apply(wanted, (version,))
+            self._apply(wanted, (version, *(live.declared.traffic if self._may_sleep else ())))
         except StepError as error:
             if had_traffic:
                 raise TargetError(str(error)) from None
@@ -150,7 +157,7 @@ class KubernetesTarget:
             if one not in steers:
                 apply(self._kinds, one)
         for version in awaited:
-            rolled_out(self._watched(version), self._pods, version, self._seconds)
+            rolled_out(self._watched(version), self._pods, version, self._seconds, int(self._may_sleep))
         for one in steers:
             apply(self._kinds, one)
         accepted(self._kinds, [one for one in steers if one["kind"] == "HTTPRoute"], self._seconds)
@@ -188,8 +195,21 @@ class KubernetesTarget:
                 f"{self._namespace}: {name} does not end within {self._seconds:.0f} s: run the step again"
             )
 
+    @property
+    def _may_sleep(self) -> bool:
+        """Tell whether versions are scaled to no pod at all while nobody asks them."""
+        return self.stage.kubernetes.autoscaling == "keda"
+
+    def _apply_scalers(self) -> None:
+        """Keep a pod of each version awake while a release holds the lock, for it is probed; let them sleep after."""
+        if self._may_sleep:
+            for one in self._rendered(look(self._kinds, self.stage).declared):
+                if one["kind"] == SCALER:
+                    apply(self._kinds, one)
+
     def _rendered(self, declared: Declared) -> list[Object]:
-        return render({**manifests(self.stage), **tree(self.stage, declared)})
+        found = render({**manifests(self.stage), **tree(self.stage, declared)})
+        return [_awake(one) for one in found] if self._lease is not None else found
 
     def _steers(self, one: Object) -> bool:
         return one["kind"] == "HTTPRoute" or (one["kind"], one["metadata"]["name"]) == ("Service", self.stage.model)
@@ -239,6 +259,14 @@ class KubernetesTarget:
 def open_target(stage: Stage) -> KubernetesTarget:
     """Return the endpoint of a stage on its cluster."""
     return KubernetesTarget(stage)
+
+
+def _awake(one: Object) -> Object:
+    """Return the object; what would scale a version to no pod leaves it one."""
+    if one["kind"] != SCALER:
+        return one
+    spec = one["spec"]
+    return {**one, "spec": {**spec, "minReplicaCount": max(1, int(spec.get("minReplicaCount") or 0))}}
 
 
 def _without(declared: Declared, version: int) -> Declared:

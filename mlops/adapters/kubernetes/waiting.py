@@ -47,8 +47,8 @@ def until(watched: Watched, look: Callable[[list[Object]], T | None], seconds: f
         _await_change(watched, listed["metadata"]["resourceVersion"], min(left, WATCH_SECONDS))
 
 
-def rolled_out(watched: Watched, pods: Pods, version: int, seconds: float) -> None:
-    """Return once a version's Deployment is rolled out.
+def rolled_out(watched: Watched, pods: Pods, version: int, seconds: float, least: int = 0) -> None:
+    """Return once a version's Deployment is rolled out, with so many pods at least.
 
     Raises DeployError where the version is to blame that it is not, TargetError where the cluster is.
     """
@@ -59,7 +59,7 @@ def rolled_out(watched: Watched, pods: Pods, version: int, seconds: float) -> No
         found = next((one for one in deployments if one["metadata"]["name"] == name), None)
         if found is None:
             raise TargetError(f"{pods.namespace}: {name} was deleted meanwhile: run the step again")
-        if is_rolled_out(found):
+        if is_rolled_out(found, least):
             return True
         last[:] = [one] if (one := _told(pods, version, obstacle(found, pods.of(version)))) else []
         return False if last and last[0].is_final else None
