@@ -87,6 +87,18 @@ param lock bool
 @description('Whether a small container target (Container Apps) is made beside everything else.')
 param sandbox bool = false
 
+@description('What the sandbox runs, runtime and model together: REGISTRY/NAME@sha256:DIGEST; empty: it waits for one.')
+param sandboxImage string = ''
+
+@description('Networks that may ask the sandbox from outside, as 203.0.113.0/24; none: only what shares its network.')
+param sandboxCallers array = []
+
+@description('The image that the sandbox runs: runtime and model together, by digest; empty: it waits for one.')
+param sandboxImage string = ''
+
+@description('Networks that may ask the sandbox from outside, as 203.0.113.0/24; none: only what shares its network.')
+param sandboxCallers array = []
+
 @description('Tags of every resource, at least owner; project and stage are added.')
 param tags object
 
@@ -111,12 +123,14 @@ var names = {
   onlineEndpoint: '${name}-${short}-online-${suffix}'
   batchEndpoint: '${name}-${short}-batch-${suffix}'
   kubernetes: 'aks-${name}-${stage}'
+  namespace: '${name}-${stage}'
   sandbox: 'ca-${name}-${stage}'
   sandboxEnvironment: 'cae-${name}-${stage}'
   budget: 'budget-${name}-${stage}'
 }
 var sharedNames = {
   registry: 'mlr-${name}'
+  metrics: 'amw-${name}'
   images: 'cr${name}shared${suffix}'
 }
 
@@ -126,6 +140,10 @@ var isShared = !empty(sharedResourceGroup)
 var shared = '${subscription().id}/resourceGroups/${sharedResourceGroup}/providers'
 var registryType = 'Microsoft.MachineLearningServices/registries'
 var sharedRegistry = isShared ? '${shared}/${registryType}/${sharedNames.registry}' : ''
+var sharedMetrics = isShared ? '${shared}/Microsoft.Monitor/accounts/${sharedNames.metrics}' : ''
+var imageRegistry = isShared ? '${sharedNames.images}.azurecr.io' : registry.outputs.loginServer
+var isAks = kubernetes == 'aks'
+var isArc = kubernetes == 'arc'
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: names.resourceGroup
@@ -222,18 +240,78 @@ module workspace 'modules/workspace.bicep' = {
   }
 }
 
-// Clusters, captured frames and the sandbox: the families aks, arc, captures and sandbox.
+module captures 'modules/captures.bicep' = {
+  name: 'captures'
+  scope: group
+  params: {
+    name: names.captures
+    place: place
+  }
+}
+
+module aks 'modules/aks.bicep' = if (isAks) {
+  name: 'aks'
+  scope: group
+  params: {
+    name: names.kubernetes
+    place: place
+    production: production
+    tenant: tenant().tenantId
+    nodesSubnet: private ? network!.outputs.subnets.nodes : ''
+    cpuSize: cpuSize
+    cpuMaxNodes: cpuMaxNodes
+    gpuSize: gpuSize
+    gpuMaxNodes: gpuMaxNodes
+    serving: names.serving
+    namespace: names.namespace
+    workspace: workspace.outputs.name
+    gitopsRepository: gitopsRepository
+    stage: stage
+    metrics: sharedMetrics
+  }
+  dependsOn: [identity]
+}
+
+module arc 'modules/arc.bicep' = if (isArc) {
+  name: 'arc-of-${names.workspace}'
+  scope: resourceGroup(isArc ? split(arcCluster, '/')[4] : names.resourceGroup)
+  params: {
+    cluster: isArc ? last(split(arcCluster, '/')) : ''
+    stage: stage
+    gitopsRepository: gitopsRepository
+  }
+}
+
+module apps 'modules/sandbox.bicep' = if (sandbox) {
+  name: 'sandbox'
+  scope: group
+  params: {
+    name: names.sandbox
+    environment: names.sandboxEnvironment
+    place: place
+    appsSubnet: private ? network!.outputs.subnets.sandbox : ''
+    identity: identity.outputs.ids.serving
+    registry: imageRegistry
+    image: sandboxImage
+    callers: sandboxCallers
+  }
+}
+
+// Nodes pull images as an identity of their own.
+var principals = union(identity.outputs.principals, isAks ? { nodes: aks!.outputs.nodes } : {})
 
 module roles 'modules/roles.bicep' = {
   name: 'roles'
   scope: group
   params: {
     private: private
-    principals: union(identity.outputs.principals, { workspace: workspace.outputs.principal })
+    principals: union(principals, { workspace: workspace.outputs.principal })
     workspace: workspace.outputs.name
     storage: storage.outputs.name
     keyVault: keyvault.outputs.name
     images: registry.outputs.name
+    captures: captures.outputs.name
+    kubernetes: isAks ? aks!.outputs.name : ''
   }
 }
 
@@ -241,7 +319,7 @@ module sharedRoles 'modules/sharedroles.bicep' = if (isShared) {
   name: 'roles-of-${names.workspace}'
   scope: resourceGroup(sharedResourceGroup)
   params: {
-    principals: identity.outputs.principals
+    principals: principals
     registry: sharedNames.registry
     images: sharedNames.images
   }
@@ -263,6 +341,19 @@ module compute 'modules/compute.bicep' = {
     gpuSize: gpuSize
     gpuMaxNodes: gpuMaxNodes
     gpuLowPriority: gpuLowPriority
+  }
+}
+
+module attach 'modules/attach.bicep' = if (isAks) {
+  name: 'attach'
+  scope: group
+  dependsOn: [roles]
+  params: {
+    workspace: workspace.outputs.name
+    location: location
+    tags: allTags
+    cluster: isAks ? aks!.outputs.id : ''
+    identity: identity.outputs.ids.serving
   }
 }
 
@@ -298,6 +389,7 @@ module locks 'modules/locks.bicep' = if (lock) {
     storage: storage.outputs.name
     keyVault: keyvault.outputs.name
     images: registry.outputs.name
+    captures: captures.outputs.name
     logs: names.logs
   }
   dependsOn: [monitor]
@@ -319,10 +411,25 @@ output workspace string = workspace.outputs.name
 output registry string = isShared ? sharedNames.registry : ''
 
 @description('The host of the registry for images of versions: the first part of images.registry.')
-output imageRegistry string = isShared ? '${sharedNames.images}.azurecr.io' : registry.outputs.loginServer
+output imageRegistry string = imageRegistry
 
 @description('The key vault\'s name, where report_secret lies.')
 output keyVault string = keyvault.outputs.name
+
+@description('The account of captured frames.')
+output capturesAccount string = captures.outputs.name
+
+@description('Where streams keep frames: capture.to of their configuration.')
+output captures string = captures.outputs.container
+
+@description('The cluster\'s name; empty: none.')
+output kubernetesCluster string = isAks ? aks!.outputs.name : (isArc ? arc!.outputs.name : '')
+
+@description('The stage\'s namespace there: kubernetes.namespace; its service account acts as the serving identity.')
+output kubernetesNamespace string = names.namespace
+
+@description('Where the sandbox answers; empty: it has no image, or there is none.')
+output sandboxUrl string = sandbox ? apps!.outputs.url : ''
 
 @description('The online endpoint\'s name: azureml.online.endpoint.')
 output onlineEndpoint string = endpoints.outputs.online
@@ -338,3 +445,6 @@ output jobsClientId string = identity.outputs.clients.jobs
 
 @description('The identity of what serves: the annotation of its service account.')
 output servingClientId string = identity.outputs.clients.serving
+
+@description('Where the sandbox answers; empty: it has no image, or there is none.')
+output sandboxUrl string = sandbox ? apps!.outputs.url : ''

@@ -38,8 +38,8 @@ param serving string
 @description('The stage\'s namespace on the cluster: kubernetes.namespace of the stage file, or model and stage.')
 param namespace string
 
-@description('The name of the Azure ML workspace that the cluster is attached to; empty: not attached.')
-param workspace string = ''
+@description('The name of the Azure ML workspace that the cluster is attached to.')
+param workspace string
 
 @description('The host that the certificate of Azure ML\'s router is for; it lies in the Secret azureml/azureml-tls.')
 param inferenceHost string = 'azureml.visionline.internal'
@@ -268,10 +268,8 @@ module extensions 'aksextensions.bicep' = {
   name: '${name}-extensions'
   params: {
     name: cluster.name
-    place: place
     production: production
     gpus: gpuMaxNodes > 0
-    serving: serving
     workspace: workspace
     inferenceHost: inferenceHost
     gitopsRepository: gitopsRepository

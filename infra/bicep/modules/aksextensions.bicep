@@ -3,19 +3,13 @@
 @description('The cluster\'s name.')
 param name string
 
-@description('Where it is, who may reach it, and where its logs go.')
-param place object
-
 @description('Whether Azure ML\'s router survives the loss of a node.')
 param production bool
 
 @description('Whether the cluster has nodes with GPUs.')
 param gpus bool
 
-@description('The name of the identity that pods of the stage\'s service account act as.')
-param serving string
-
-@description('The name of the Azure ML workspace that the cluster is attached to; empty: not attached.')
+@description('The name of the Azure ML workspace that the cluster is attached to.')
 param workspace string
 
 @description('The host that the certificate of Azure ML\'s router is for; it lies in the Secret azureml/azureml-tls.')
@@ -27,14 +21,8 @@ param gitopsRepository string
 @description('The stage, whose folder clusters/STAGE of the repository is followed.')
 param stage string
 
-var attach = !empty(workspace)
-
 resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' existing = {
   name: name
-}
-
-resource servingIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = {
-  name: serving
 }
 
 // Releases write digests by themselves; nothing here looks for newer images.
@@ -95,7 +83,7 @@ resource gitops 'Microsoft.KubernetesConfiguration/fluxConfigurations@2023-05-01
 }
 
 // learn.microsoft.com/azure/machine-learning/how-to-deploy-kubernetes-extension
-resource azureml 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = if (attach) {
+resource azureml 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = {
   name: 'azureml'
   scope: cluster
   properties: {
@@ -115,12 +103,12 @@ resource azureml 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = if 
   }
 }
 
-resource workspaceOfStage 'Microsoft.MachineLearningServices/workspaces@2023-10-01' existing = if (attach) {
-  name: empty(workspace) ? 'none' : workspace
+resource workspaceOfStage 'Microsoft.MachineLearningServices/workspaces@2025-06-01' existing = {
+  name: workspace
 }
 
 // Azure ML reaches a cluster whose local accounts are off, or that is private, by this alone.
-resource trusted 'Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings@2026-04-01' = if (attach) {
+resource trusted 'Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings@2026-04-01' = {
   parent: cluster
   name: 'azureml'
   properties: {
@@ -129,31 +117,5 @@ resource trusted 'Microsoft.ContainerService/managedClusters/trustedAccessRoleBi
   }
 }
 
-// The name that azureml.online.compute of a stage file bears.
-resource attached 'Microsoft.MachineLearningServices/workspaces/computes@2023-10-01' = if (attach) {
-  parent: workspaceOfStage
-  name: 'aks'
-  location: place.location
-  tags: place.tags
-  identity: {
-    type: 'UserAssigned'
-    userAssignedIdentities: {
-      '${servingIdentity.id}': {}
-    }
-  }
-  properties: {
-    computeType: 'Kubernetes'
-    resourceId: cluster.id
-    properties: {
-      namespace: 'azureml'
-      defaultInstanceType: 'defaultinstancetype'
-    }
-  }
-  dependsOn: [
-    azureml
-    trusted
-  ]
-}
-
-@description('The name of the attached compute: azureml.online.compute; empty: none.')
-output compute string = empty(workspace) ? '' : 'aks'
+@description('The extensions that are installed.')
+output installed array = empty(gitopsRepository) ? ['azureml'] : ['azureml', 'flux']

@@ -13,14 +13,14 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' existin
   name: name
 }
 
+// Reached from outside too: it takes numbers of the cluster's own identity, and closing it would need a private link
+// scope.
 resource endpoint 'Microsoft.Insights/dataCollectionEndpoints@2022-06-01' = {
   name: 'dce-${name}'
   location: place.location
   tags: place.tags
   kind: 'Linux'
-  properties: {
-    networkAcls: { publicNetworkAccess: place.private ? 'Disabled' : 'Enabled' }
-  }
+  properties: {}
 }
 
 resource rule 'Microsoft.Insights/dataCollectionRules@2022-06-01' = {

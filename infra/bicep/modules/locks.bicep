@@ -10,6 +10,9 @@ param keyVault string
 @description('The container registry\'s name.')
 param images string
 
+@description('The name of the account of captured frames.')
+param captures string
+
 @description('The name of the Log Analytics workspace.')
 param logs string
 
@@ -28,6 +31,10 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {
   name: images
+}
+
+resource frames 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
+  name: captures
 }
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' existing = {
@@ -52,6 +59,12 @@ resource ofImages 'Microsoft.Authorization/locks@2020-05-01' = {
   properties: lock
 }
 
+resource ofCaptures 'Microsoft.Authorization/locks@2020-05-01' = {
+  name: 'keep'
+  scope: frames
+  properties: lock
+}
+
 resource ofLogs 'Microsoft.Authorization/locks@2020-05-01' = {
   name: 'keep'
   scope: workspace
@@ -59,4 +72,4 @@ resource ofLogs 'Microsoft.Authorization/locks@2020-05-01' = {
 }
 
 @description('What is locked.')
-output locked array = ['storage', 'key_vault', 'images', 'logs']
+output locked array = ['storage', 'key_vault', 'images', 'captures', 'logs']

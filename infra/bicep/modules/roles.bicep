@@ -24,7 +24,8 @@ param captures string = ''
 @description('The AKS cluster\'s name; empty: none.')
 param kubernetes string = ''
 
-var rows = filter(loadYamlContent('../../roles.yaml'), row => private || !contains(row, 'private'))
+var needed = filter(loadYamlContent('../../roles.yaml'), row => private || !contains(row, 'private'))
+var rows = filter(needed, row => contains(principals, row.identity))
 
 resource machine 'Microsoft.MachineLearningServices/workspaces@2025-06-01' existing = {
   name: workspace

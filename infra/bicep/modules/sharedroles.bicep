@@ -9,7 +9,7 @@ param registry string
 @description('The name of the container registry for promoted images.')
 param images string
 
-var rows = loadYamlContent('../../roles.yaml')
+var rows = filter(loadYamlContent('../../roles.yaml'), row => contains(principals, row.identity))
 
 resource versions 'Microsoft.MachineLearningServices/registries@2025-06-01' existing = {
   name: registry

@@ -15,6 +15,10 @@ locals {
   }
 }
 
+locals {
+  image_registry = local.shared == "" ? module.registry.login_server : "${local.shared_names.images}.azurecr.io"
+}
+
 resource "azurerm_resource_group" "stage" {
   name     = local.names.resource_group
   location = var.location
@@ -108,7 +112,7 @@ module "roles" {
   source = "../modules/roles"
 
   private = var.private
-  principals = merge(module.identity.principals, {
+  principals = merge(module.identity.principals, local.cluster_principals, {
     workspace = module.workspace.principal
   })
   scopes = merge(local.shared_ids, local.cluster_scopes, {
@@ -167,6 +171,7 @@ module "locks" {
     storage   = module.storage.id
     key_vault = module.keyvault.id
     images    = module.registry.id
+    captures  = module.captures.id
     logs      = module.monitor.logs
   }
 }

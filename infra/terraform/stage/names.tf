@@ -18,6 +18,7 @@ locals {
     online_endpoint     = "${var.name}-${local.short}-online-${var.suffix}"
     batch_endpoint      = "${var.name}-${local.short}-batch-${var.suffix}"
     kubernetes          = "aks-${var.name}-${var.stage}"
+    namespace           = "${var.name}-${var.stage}"
     sandbox             = "ca-${var.name}-${var.stage}"
     sandbox_environment = "cae-${var.name}-${var.stage}"
     budget              = "budget-${var.name}-${var.stage}"
@@ -25,6 +26,7 @@ locals {
 
   shared_names = {
     registry = "mlr-${var.name}"
+    metrics  = "amw-${var.name}"
     images   = "cr${var.name}shared${var.suffix}"
   }
 }

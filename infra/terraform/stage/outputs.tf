@@ -25,7 +25,7 @@ output "registry" {
 
 output "image_registry" {
   description = "The host of the registry for images of versions: the first part of images.registry."
-  value       = var.shared_resource_group == "" ? module.registry.login_server : "${local.shared_names.images}.azurecr.io"
+  value       = local.image_registry
 }
 
 output "key_vault" {

@@ -211,6 +211,28 @@ variable "sandbox" {
   default     = false
 }
 
+variable "sandbox_image" {
+  description = "What the sandbox runs: an image of runtime and model together, by digest; empty: it waits for one."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.sandbox_image == "" || can(regex("^[^/@ ]+/[^@ ]+@sha256:[0-9a-f]{64}$", var.sandbox_image))
+    error_message = "sandbox_image: write REGISTRY/NAME@sha256:DIGEST; a tag can be moved to another image."
+  }
+}
+
+variable "sandbox_callers" {
+  description = "Networks that may ask the sandbox from outside, as 203.0.113.0/24; none: only what shares its network."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for one in var.sandbox_callers : can(cidrhost(one, 0)) && !endswith(one, "/0")])
+    error_message = "sandbox_callers: write networks as 203.0.113.0/24; the whole internet (/0) is none."
+  }
+}
+
 variable "tags" {
   description = "Tags of every resource; project and stage are added."
   type        = map(string)

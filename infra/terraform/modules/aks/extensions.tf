@@ -61,8 +61,6 @@ resource "azurerm_kubernetes_flux_configuration" "one" {
 }
 
 resource "azurerm_kubernetes_cluster_extension" "azureml" {
-  count = var.workspace == "" ? 0 : 1
-
   name           = "azureml"
   cluster_id     = azurerm_kubernetes_cluster.one.id
   extension_type = "Microsoft.AzureML.Kubernetes"
@@ -85,42 +83,8 @@ resource "azurerm_kubernetes_cluster_extension" "azureml" {
 
 # Azure ML reaches a cluster whose local accounts are off, or that is private, by this alone.
 resource "azurerm_kubernetes_cluster_trusted_access_role_binding" "azureml" {
-  count = var.workspace == "" ? 0 : 1
-
   name                  = "azureml"
   kubernetes_cluster_id = azurerm_kubernetes_cluster.one.id
   roles                 = ["Microsoft.MachineLearningServices/workspaces/mlworkload"]
   source_resource_id    = var.workspace
-}
-
-# The name that azureml.online.compute of a stage file bears.
-resource "azapi_resource" "attached" {
-  count = var.workspace == "" ? 0 : 1
-
-  type      = "Microsoft.MachineLearningServices/workspaces/computes@2023-10-01"
-  name      = "aks"
-  parent_id = var.workspace
-  location  = var.place.location
-  tags      = var.place.tags
-
-  identity {
-    type         = "UserAssigned"
-    identity_ids = [var.serving]
-  }
-
-  body = {
-    properties = {
-      computeType = "Kubernetes"
-      resourceId  = azurerm_kubernetes_cluster.one.id
-      properties = {
-        namespace           = "azureml"
-        defaultInstanceType = "defaultinstancetype"
-      }
-    }
-  }
-
-  depends_on = [
-    azurerm_kubernetes_cluster_extension.azureml,
-    azurerm_kubernetes_cluster_trusted_access_role_binding.azureml,
-  ]
 }

@@ -3,15 +3,15 @@ locals {
   collected = var.metrics == "" ? 0 : 1
 }
 
+# Reached from outside too: it takes numbers of the cluster's own identity, and closing it would need a private link scope.
 resource "azurerm_monitor_data_collection_endpoint" "one" {
   count = local.collected
 
-  name                          = "dce-${var.name}"
-  resource_group_name           = var.place.resource_group
-  location                      = var.place.location
-  tags                          = var.place.tags
-  kind                          = "Linux"
-  public_network_access_enabled = !var.place.private
+  name                = "dce-${var.name}"
+  resource_group_name = var.place.resource_group
+  location            = var.place.location
+  tags                = var.place.tags
+  kind                = "Linux"
 }
 
 resource "azurerm_monitor_data_collection_rule" "one" {

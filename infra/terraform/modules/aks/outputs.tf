@@ -12,8 +12,3 @@ output "nodes" {
   description = "The principal id of the nodes' identity, which pulls images."
   value       = azurerm_user_assigned_identity.nodes.principal_id
 }
-
-output "compute" {
-  description = "The name of the attached compute: azureml.online.compute; empty: none."
-  value       = join("", azapi_resource.attached[*].name)
-}

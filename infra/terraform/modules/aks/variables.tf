@@ -69,9 +69,8 @@ variable "namespace" {
 }
 
 variable "workspace" {
-  description = "The resource id of the Azure ML workspace that the cluster is attached to; empty: not attached."
+  description = "The resource id of the Azure ML workspace that the cluster is attached to."
   type        = string
-  default     = ""
 }
 
 variable "inference_host" {
