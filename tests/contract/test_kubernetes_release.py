@@ -119,6 +119,24 @@ def test_a_canary_s_weight_that_was_moved_by_hand_is_moved_back(serving: Serving
     serving.expect(2)
 
 
+def test_weights_that_sum_to_nothing_usual_never_cost_the_traffic(serving: Serving) -> None:
+    rules = serving.cluster.find("HTTPRoute", MODEL)["spec"]["rules"]
+    backend = rules[-1]["backendRefs"][0]
+    rules[-1]["backendRefs"] = [{**backend, "weight": 3}, {"name": "somebody-elses", "port": 80, "weight": 4}]
+    serving.cluster.edit("HTTPRoute", MODEL, ("spec", "rules"), rules)
+    serving.approve(2)
+    routed: list[int] = []
+
+    def note(call: Call) -> None:
+        if call.verb == "patch" and call.resource.startswith("httproutes"):
+            routed.append(sum(serving.status().traffic.values()))
+
+    serving.cluster.after_change = note
+    assert serving.deploy().outcome == "served"
+    serving.expect(2)
+    assert set(routed) == {100}, "at each change something serves"
+
+
 def test_a_rollback_takes_the_revoked_version_off_the_cluster(serving: Serving) -> None:
     serving.approve(2)
     assert [event.traffic for event in serving.deploy().events] == [{"1": 90, "2": 10}, {"2": 100}]

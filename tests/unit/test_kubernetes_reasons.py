@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mlops.adapters.kubernetes.kinds import in_order
+from mlops.adapters.kubernetes.live import percents
 from mlops.adapters.kubernetes.reasons import is_rolled_out, obstacle
 from mlops.adapters.kubernetes.refusals import hidden, refusal
 
@@ -82,6 +83,20 @@ def test_a_quota_ends_the_wait_and_another_refusal_of_pods_does_not() -> None:
         condition = {"type": "ReplicaFailure", "status": "True", "message": message}
         found = obstacle(deployment(conditions=[condition]), [])
         assert found is not None and found.is_final is is_final and message in found.text
+
+
+@pytest.mark.parametrize(
+    "weights, shares",
+    [
+        ({1: 90, 2: 10}, {1: 90, 2: 10}),
+        ({1: 1, 2: 1, 3: 1}, {1: 34, 2: 33, 3: 33}),
+        ({1: 0, 2: 7}, {2: 100}),
+        ({1: 0}, {}),
+        ({}, {}),
+    ],
+)
+def test_weights_of_any_sum_are_percents_that_sum_to_a_hundred(weights: dict[int, int], shares: dict[int, int]) -> None:
+    assert percents(weights) == shares
 
 
 def test_a_refusal_is_one_line_without_secrets() -> None:

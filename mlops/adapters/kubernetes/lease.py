@@ -67,7 +67,7 @@ class Lease:
         self._is_over.set()
         self._thread.join()
         with suppress(StepError):
-            self._write({**self._held["spec"], "holderIdentity": "", "leaseDurationSeconds": 1})
+            self._write({key: value for key, value in self._held["spec"].items() if key != "holderIdentity"})
 
     def _renew(self) -> None:
         while not self._is_over.wait(RENEW_SECONDS):

@@ -60,9 +60,21 @@ def look(kinds: Kinds, stage: Stage) -> Live:
     kept = {number: one for number, one in written.versions.items() if number in deployments or number in weights}
     found = {number: served_of(one) for number, one in deployments.items()}
     versions = {**{number: one for number, one in found.items() if one is not None}, **kept}
-    known = {number: percent for number, percent in weights.items() if number in versions}
-    declared = Declared(dict(sorted(versions.items())), known if sum(known.values()) == 100 else {})
-    return Live(deployments, {n: percent for n, percent in weights.items() if n in deployments}, declared)
+    # Whatever a person made of the weights, what serves goes on serving: the shares of those known are kept.
+    known = percents({number: weight for number, weight in weights.items() if number in versions})
+    shown = percents(weights)
+    declared = Declared(dict(sorted(versions.items())), known)
+    return Live(deployments, {n: percent for n, percent in shown.items() if n in deployments}, declared)
+
+
+def percents(weights: Mapping[int, int]) -> dict[int, int]:
+    """Return the percent of each version that has any weight; they sum to 100, unless there is none."""
+    total, kept = sum(weights.values()), {version: weight for version, weight in weights.items() if weight > 0}
+    floors = {version: 100 * weight // total for version, weight in kept.items()}
+    most_cut = sorted(kept, key=lambda version: (-(100 * kept[version] % total), version))
+    for version in most_cut[: 100 - sum(floors.values()) if kept else 0]:
+        floors[version] += 1
+    return dict(sorted(floors.items()))
 
 
 def served_of(deployment: Object) -> Served | None:
@@ -108,7 +120,7 @@ def _deployments(kinds: Kinds, stage: Stage) -> dict[int, Object]:
 
 
 def _weights(kinds: Kinds, stage: Stage) -> dict[int, int]:
-    """Return the percent of each version by the weights of the route; foreign backends count for nothing."""
+    """Return the weight of each version in the route; foreign backends count for nothing."""
     if kinds.find(ROUTES, "HTTPRoute") is None:
         return {}
     route = kinds.cluster.find(_path(kinds, stage, ROUTES, "HTTPRoute", stage.model))
@@ -119,8 +131,7 @@ def _weights(kinds: Kinds, stage: Stage) -> dict[int, int]:
         number = backend["name"].removeprefix(prefix)
         if backend["name"].startswith(prefix) and number.isdecimal():
             weights[int(number)] = int(backend.get("weight", 1))
-    total = sum(weights.values())
-    return {version: round(100 * weight / total) for version, weight in sorted(weights.items()) if weight}
+    return weights
 
 
 def _selected(kinds: Kinds, stage: Stage) -> dict[int, int]:

@@ -101,12 +101,15 @@ def _await_change(watched: Watched, version: str, seconds: float) -> None:
         try:
             if response.status in (401, 403):
                 raise refusal(response.status, response.read(), f"watch {watched.path}")
-            next(_lines(response), None)
+            if response.status == 200:
+                next(_lines(response), None)
+                return
         finally:
             response.close()
     except (HTTPError, OSError):
-        # The server went away; the list that follows waits for it. Never sooner than a moment later, though.
-        time.sleep(max(0.0, min(0.1, seconds) - (time.monotonic() - started)))
+        pass
+    # The server went away, or watches nothing now; the list that follows waits for it, but not at once.
+    time.sleep(max(0.0, min(0.1, seconds) - (time.monotonic() - started)))
 
 
 def _lines(response: Any) -> Iterator[bytes]:
