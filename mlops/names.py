@@ -19,24 +19,28 @@ IMAGE_KINDS = ("runtime", "model")
 # What infra/ calls each resource. Azure allows storage accounts and key vaults 24 characters: `short` is the stage.
 RESOURCE_NAMES = {
     "resource_group": "rg-{name}-{stage}",
-    "workspace": "mlw-{name}-{stage}",
-    "storage": "st{name}{short}{suffix}",
-    "captures": "cap{name}{short}{suffix}",
-    "key_vault": "kv-{name}{short}{suffix}",
-    "container_registry": "cr{name}{stage}{suffix}",
+    "network": "vnet-{name}-{stage}",
+    "ci": "id-{name}-{stage}-ci",
+    "jobs": "id-{name}-{stage}-jobs",
+    "serving": "id-{name}-{stage}-serving",
     "logs": "log-{name}-{stage}",
     "insights": "appi-{name}-{stage}",
-    "network": "vnet-{name}-{stage}",
-    "kubernetes_cluster": "aks-{name}-{stage}",
-    "ci_identity": "id-{name}-{stage}-ci",
-    "jobs_identity": "id-{name}-{stage}-jobs",
-    "serving_identity": "id-{name}-{stage}-serving",
-    "budget": "budget-{name}-{stage}",
-    "sandbox_environment": "cae-{name}-{stage}",
+    "storage": "st{name}{short}{suffix}",
+    "captures": "stc{name}{short}{suffix}",
+    "key_vault": "kv-{name}{short}{suffix}",
+    "images": "cr{name}{short}{suffix}",
+    "workspace": "mlw-{name}-{stage}",
+    "online_endpoint": "{name}-{short}-online-{suffix}",
+    "batch_endpoint": "{name}-{short}-batch-{suffix}",
+    "kubernetes": "aks-{name}-{stage}",
     "sandbox": "ca-{name}-{stage}",
-    "shared_resource_group": "rg-{name}-shared",
-    "model_registry": "mlr-{name}",
-    "image_registry": "cr{name}shared{suffix}",
+    "sandbox_environment": "cae-{name}-{stage}",
+    "budget": "budget-{name}-{stage}",
+}
+# What all stages share.
+SHARED_NAMES = {
+    "registry": "mlr-{name}",
+    "images": "cr{name}shared{suffix}",
     "metrics": "amw-{name}",
     "grafana": "amg-{name}",
 }
@@ -58,6 +62,7 @@ STAGE_RESOURCES = {
     "online_endpoint": "{name}-{short}-online-{suffix}",
     "batch_endpoint": "{name}-{short}-batch-{suffix}",
     "kubernetes": "aks-{name}-{stage}",
+    "namespace": "{name}-{stage}",
     "sandbox": "ca-{name}-{stage}",
     "sandbox_environment": "cae-{name}-{stage}",
     "budget": "budget-{name}-{stage}",
@@ -137,12 +142,22 @@ def _filled(patterns: dict[str, str], name: str, suffix: str, **parts: str) -> d
 
 
 def resource_name(kind: str, name: str, stage: str, suffix: str) -> str:
-    """Return what infra/ calls a resource of a stage, or one of those that all stages share.
+    """Return what infra/ calls a resource of a stage.
 
     `name` is 3 to 12 lower-case letters and digits, a letter first, `suffix` 3 to 5 of them. Raises ValueError on any
     other, KeyError on an unknown kind.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9]{2,11}", name) or not re.fullmatch(r"[a-z0-9]{3,5}", suffix):
-        raise ValueError(f"'{name}' and '{suffix}': use 3 to 12, and 3 to 5, lower-case letters and digits")
+    _check_parts(name, suffix)
     short = _SHORT_STAGES.get(stage, stage)
     return RESOURCE_NAMES[kind].format(name=name, stage=stage, short=short, suffix=suffix)
+
+
+def shared_name(kind: str, name: str, suffix: str) -> str:
+    """Return what infra/ calls a resource that all stages share. Raises as resource_name does."""
+    _check_parts(name, suffix)
+    return SHARED_NAMES[kind].format(name=name, suffix=suffix)
+
+
+def _check_parts(name: str, suffix: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9]{2,11}", name) or not re.fullmatch(r"[a-z0-9]{3,5}", suffix):
+        raise ValueError(f"'{name}' and '{suffix}': use 3 to 12, and 3 to 5, lower-case letters and digits")

@@ -20,7 +20,10 @@ STAGE_KEYS = {
     "workspace": ("azureml", "workspace"),
     "registry": ("azureml", "registry"),
     "image_registry": ("images", "registry"),
+    "online_endpoint": ("azureml", "online", "endpoint"),
+    "batch_endpoint": ("azureml", "batch", "endpoint"),
     "kubernetes_cluster": ("kubernetes", "context"),
+    "kubernetes_namespace": ("kubernetes", "namespace"),
 }
 NEEDED = ("subscription", "resource_group", "workspace")
 # What the stage's environment at the code host has to hold, so that CI can log in.
@@ -30,7 +33,10 @@ CI_VARIABLES = {
     "subscription": "AZURE_SUBSCRIPTION_ID",
 }
 # For people, and for other tools than these.
-OTHERS = ("key_vault", "jobs_client_id", "serving_client_id", "captures_account", "grafana_url", "kubernetes_issuer")
+OTHERS = (
+    *("key_vault", "jobs_client_id", "serving_client_id", "captures_account", "captures"),
+    *("sandbox_url", "grafana_url"),
+)
 WAY_OUT = "give `terraform output -json` or `az deployment group show`"
 
 

@@ -22,6 +22,7 @@ VALUES = {
     "registry": "mlr-vision",
     "image_registry": "crvisionshareda1b.azurecr.io",
     "kubernetes_cluster": "",
+    "online_endpoint": "vision-qa-online-a1b",
     "key_vault": "kv-visionqaa1b",
     "ci_client_id": "00000000-0000-4000-8000-000000000002",
     "tenant": "00000000-0000-4000-8000-000000000003",
@@ -73,6 +74,7 @@ def test_outputs_of_either_language_fill_the_stage_file(tmp_path: Path, stages: 
     assert (stage.azureml.subscription, stage.azureml.resource_group) == (VALUES["subscription"], "rg-vision-qa")
     assert (stage.azureml.workspace, stage.azureml.registry) == ("mlw-vision-qa", "mlr-vision")
     assert (stage.images.registry, stage.kubernetes.context) == (VALUES["image_registry"], None)
+    assert stage.azureml.online.endpoint == "vision-qa-online-a1b"
     assert f"CI, environment qa: AZURE_CLIENT_ID={VALUES['ci_client_id']}" in said
 
 

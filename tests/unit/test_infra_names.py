@@ -6,32 +6,41 @@ import re
 
 import pytest
 
-from mlops.names import RESOURCE_NAMES, STAGES, resource_name
+from mlops.names import RESOURCE_NAMES, SHARED_NAMES, STAGES, resource_name, shared_name
 
 # learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules, Azure ML's and Grafana's own pages.
 ALLOWED = {
     "resource_group": r"[\w.()-]{1,90}(?<!\.)",
-    "workspace": r"[a-zA-Z0-9][\w-]{2,32}",
+    "network": r"[a-zA-Z0-9][\w.-]{0,62}\w",
+    "ci": r"[a-zA-Z0-9][\w-]{2,127}",
+    "jobs": r"[a-zA-Z0-9][\w-]{2,127}",
+    "serving": r"[a-zA-Z0-9][\w-]{2,127}",
+    "logs": r"[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]",
+    "insights": r"[\w.()-]{1,260}(?<!\.)",
     "storage": r"[a-z0-9]{3,24}",
     "captures": r"[a-z0-9]{3,24}",
     "key_vault": r"[a-zA-Z](?!.*--)[a-zA-Z0-9-]{1,22}[a-zA-Z0-9]",
-    "container_registry": r"[a-zA-Z0-9]{5,50}",
-    "logs": r"[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]",
-    "insights": r"[\w.()-]{1,260}(?<!\.)",
-    "network": r"[a-zA-Z0-9][\w.-]{0,62}\w",
-    "kubernetes_cluster": r"[a-zA-Z0-9][\w-]{0,61}[a-zA-Z0-9]",
-    "ci_identity": r"[a-zA-Z0-9][\w-]{2,127}",
-    "jobs_identity": r"[a-zA-Z0-9][\w-]{2,127}",
-    "serving_identity": r"[a-zA-Z0-9][\w-]{2,127}",
-    "budget": r"[\w-]{1,63}",
-    "sandbox_environment": r"[a-z][a-z0-9-]{0,58}[a-z0-9]",
+    "images": r"[a-zA-Z0-9]{5,50}",
+    "workspace": r"[a-zA-Z0-9][\w-]{2,32}",
+    "online_endpoint": r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]",
+    "batch_endpoint": r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]",
+    "kubernetes": r"[a-zA-Z0-9][\w-]{0,61}[a-zA-Z0-9]",
     "sandbox": r"[a-z][a-z0-9-]{0,30}[a-z0-9]",
-    "shared_resource_group": r"[\w.()-]{1,90}(?<!\.)",
-    "model_registry": r"[a-zA-Z0-9][\w-]{2,32}",
-    "image_registry": r"[a-zA-Z0-9]{5,50}",
+    "sandbox_environment": r"[a-z][a-z0-9-]{0,58}[a-z0-9]",
+    "budget": r"[\w-]{1,63}",
+}
+ALLOWED_SHARED = {
+    "registry": r"[a-zA-Z0-9][\w-]{2,32}",
+    "images": r"[a-zA-Z0-9]{5,50}",
     "metrics": r"[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]",
     "grafana": r"[a-zA-Z][a-zA-Z0-9-]{0,21}[a-zA-Z0-9]",
 }
+
+
+@pytest.mark.parametrize("name, suffix", [("abc", "a1b"), ("abcdefghijkl", "a1b2c")])
+@pytest.mark.parametrize("kind", SHARED_NAMES)
+def test_each_shared_name_is_one_that_azure_allows(kind: str, name: str, suffix: str) -> None:
+    assert re.fullmatch(ALLOWED_SHARED[kind], shared_name(kind, name, suffix))
 
 
 @pytest.mark.parametrize("name, suffix", [("abc", "a1b"), ("abcdefghijkl", "a1b2c")])
