@@ -26,6 +26,7 @@ LIMITS = {
     "online_endpoint": HYPHENS % (1, 30),
     "batch_endpoint": HYPHENS % (1, 30),
     "kubernetes": HYPHENS % (0, 61),
+    "namespace": HYPHENS % (0, 61),
     "sandbox": HYPHENS % (0, 30),
     "sandbox_environment": HYPHENS % (0, 58),
     "budget": HYPHENS % (0, 61),

@@ -40,7 +40,7 @@ resource parent 'Microsoft.MachineLearningServices/workspaces@2025-06-01' existi
 }
 
 resource cluster 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-01' = [
-  for one in filter(clusters, one => one.maxNodes > 0): {
+  for one in filter(clusters, each => each.maxNodes > 0): {
     parent: parent
     name: one.name
     location: location
@@ -68,4 +68,4 @@ resource cluster 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-
 ]
 
 @description('The clusters\' names.')
-output clusters array = map(filter(clusters, one => one.maxNodes > 0), one => one.name)
+output clusters array = map(filter(clusters, each => each.maxNodes > 0), one => one.name)

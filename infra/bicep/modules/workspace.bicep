@@ -61,7 +61,7 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-06-01' = {
     systemDatastoresAuthMode: 'Identity'
     publicNetworkAccess: place.private ? 'Disabled' : 'Enabled'
     // Azure's own builders can't reach a private registry.
-    imageBuildCompute: place.private ? 'cpu-cluster' : ''
+    imageBuildCompute: place.private ? 'cpu-cluster' : null
     v1LegacyMode: false
     managedNetwork: place.private ? managedNetwork : noNetwork
   }

@@ -42,7 +42,8 @@ resource "azapi_resource" "one" {
     identity_ids = [var.identity]
   }
 
-  body = { for key, value in { kind = each.value.kind, properties = each.value.properties } : key => value if value != null }
+  ignore_null_property = true
+  body                 = { kind = each.value.kind, properties = each.value.properties }
 
   lifecycle {
     ignore_changes = [body, tags, identity]

@@ -43,6 +43,7 @@ resource "azapi_resource" "one" {
     type = "SystemAssigned"
   }
 
+  ignore_null_property = true
   body = {
     kind = "Default"
     sku  = { name = "Basic", tier = "Basic" }
@@ -55,7 +56,7 @@ resource "azapi_resource" "one" {
       systemDatastoresAuthMode = "Identity"
       publicNetworkAccess      = var.place.private ? "Disabled" : "Enabled"
       # Azure's own builders can't reach a private registry.
-      imageBuildCompute = var.place.private ? "cpu-cluster" : ""
+      imageBuildCompute = var.place.private ? "cpu-cluster" : null
       v1LegacyMode      = false
       managedNetwork    = [local.no_network, local.managed_network][var.place.private ? 1 : 0]
     }

@@ -1,0 +1,102 @@
+# What a parameter file may say: each mistake is refused before anything is planned, in words.
+mock_provider "azurerm" {}
+mock_provider "azapi" {}
+
+variables {
+  name            = "vision"
+  stage           = "dev"
+  suffix          = "x1y"
+  location        = "westeurope"
+  private         = false
+  git_repository  = "owner/repository"
+  budget_amount   = 100
+  budget_contacts = ["team@example.com"]
+  budget_start    = "2026-01-01"
+  lock            = false
+  tags            = { owner = "team" }
+}
+
+run "a_sound_file_is_planned" {
+  command = plan
+
+  assert {
+    condition     = output.resource_group == "rg-vision-dev" && output.workspace == "mlw-vision-dev"
+    error_message = "names: ${output.resource_group}, ${output.workspace}"
+  }
+  assert {
+    condition     = output.registry == ""
+    error_message = "A stage that shares nothing names no shared registry."
+  }
+}
+
+run "a_shared_group_names_the_shared_registries" {
+  command = plan
+
+  variables {
+    shared_resource_group = "rg-vision-shared"
+  }
+
+  assert {
+    condition     = output.registry == "mlr-vision" && output.image_registry == "crvisionsharedx1y.azurecr.io"
+    error_message = "registries: ${output.registry}, ${output.image_registry}"
+  }
+}
+
+run "every_parameter_is_checked" {
+  command = plan
+
+  variables {
+    name              = "Vision-1"
+    stage             = "staging"
+    suffix            = "toolong"
+    location          = "West Europe"
+    address_space     = "10.40.0.0/24"
+    cpu_max_nodes     = 0
+    gpu_max_nodes     = -1
+    kubernetes        = "eks"
+    ci_system         = "jenkins"
+    git_repository    = "repository"
+    gitops_repository = "git@host:repository"
+    budget_amount     = 0
+    budget_contacts   = []
+    budget_start      = "2026-01-02"
+    tags              = {}
+  }
+
+  expect_failures = [
+    var.name, var.stage, var.suffix, var.location, var.address_space, var.cpu_max_nodes, var.gpu_max_nodes,
+    var.kubernetes, var.ci_system, var.git_repository, var.gitops_repository, var.budget_amount, var.budget_contacts,
+    var.budget_start, var.tags,
+  ]
+}
+
+run "an_arc_stage_names_its_cluster" {
+  command = plan
+
+  variables {
+    kubernetes = "arc"
+  }
+
+  expect_failures = [var.arc_cluster]
+}
+
+run "a_cluster_without_arc_is_a_mistake" {
+  command = plan
+
+  variables {
+    arc_cluster = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Kubernetes/connectedClusters/edge"
+  }
+
+  expect_failures = [var.arc_cluster]
+}
+
+run "azure_devops_needs_the_service_connections_words" {
+  command = plan
+
+  variables {
+    ci_system      = "azure-devops"
+    git_repository = "organization/project"
+  }
+
+  expect_failures = [var.issuer, var.subject]
+}

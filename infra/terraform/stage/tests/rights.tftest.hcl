@@ -1,0 +1,87 @@
+# Who may do what: identities without secrets, the roles of infra/roles.yaml and no others.
+mock_provider "azurerm" {}
+
+variables {
+  names          = { ci = "id-vision-dev-ci", jobs = "id-vision-dev-jobs", serving = "id-vision-dev-serving" }
+  resource_group = "rg-vision-dev"
+  location       = "westeurope"
+  tags           = { owner = "team" }
+  issuer         = "https://token.actions.githubusercontent.com"
+  subject        = "repo:owner/repository:environment:dev"
+
+  private    = true
+  principals = { ci = "1", jobs = "2", serving = "3", workspace = "4", nodes = "5" }
+  scopes = {
+    resource_group  = "/group"
+    workspace       = "/workspace"
+    storage         = "/storage"
+    key_vault       = "/vault"
+    images          = "/images"
+    captures        = "/captures"
+    kubernetes      = "/aks"
+    shared_registry = "/versions"
+    shared_images   = "/promoted"
+  }
+}
+
+run "ci_is_who_the_code_host_says" {
+  command = plan
+
+  module {
+    source = "../modules/identity"
+  }
+
+  assert {
+    condition     = azurerm_federated_identity_credential.ci.subject == "repo:owner/repository:environment:dev"
+    error_message = "Another repository or environment could act as this stage's CI."
+  }
+  assert {
+    condition     = keys(azurerm_user_assigned_identity.one) == ["ci", "jobs", "serving"]
+    error_message = "CI, jobs and serving do not each have an identity."
+  }
+}
+
+run "every_row_of_the_table_is_assigned" {
+  command = plan
+
+  module {
+    source = "../modules/roles"
+  }
+
+  assert {
+    condition     = length(azurerm_role_assignment.one) == length(yamldecode(file("../../roles.yaml")))
+    error_message = "Not every row of infra/roles.yaml became an assignment."
+  }
+  assert {
+    condition = alltrue([
+      for one in azurerm_role_assignment.one :
+      !contains(["Owner", "Contributor", "User Access Administrator"], one.role_definition_name)
+    ])
+    error_message = "An identity may do everything."
+  }
+  assert {
+    condition     = azurerm_role_assignment.one["jobs: AzureML Data Scientist on workspace"].principal_id == "2"
+    error_message = "The last step of a training can't register its version."
+  }
+}
+
+run "what_is_not_there_gets_no_role" {
+  command = plan
+
+  module {
+    source = "../modules/roles"
+  }
+
+  variables {
+    private    = false
+    principals = { ci = "1", jobs = "2", serving = "3", workspace = "4" }
+    scopes     = { resource_group = "/group", workspace = "/workspace" }
+  }
+
+  assert {
+    condition = keys(azurerm_role_assignment.one) == [
+      "ci: AzureML Data Scientist on workspace", "ci: Reader on resource_group", "jobs: AzureML Data Scientist on workspace",
+    ]
+    error_message = "given: ${join(", ", keys(azurerm_role_assignment.one))}"
+  }
+}
