@@ -33,41 +33,13 @@ RESOURCE_NAMES = {
     "online_endpoint": "{name}-{short}-online-{suffix}",
     "batch_endpoint": "{name}-{short}-batch-{suffix}",
     "kubernetes": "aks-{name}-{stage}",
+    "namespace": "{name}-{stage}",
     "sandbox": "ca-{name}-{stage}",
     "sandbox_environment": "cae-{name}-{stage}",
     "budget": "budget-{name}-{stage}",
 }
 # What all stages share.
 SHARED_NAMES = {
-    "registry": "mlr-{name}",
-    "images": "cr{name}shared{suffix}",
-    "metrics": "amw-{name}",
-    "grafana": "amg-{name}",
-}
-_SHORT_STAGES = {"production": "prod"}
-# Azure resource -> its name, as infra/ spells it too. {short} is the stage where a limit leaves no room for its word.
-STAGE_RESOURCES = {
-    "resource_group": "rg-{name}-{stage}",
-    "network": "vnet-{name}-{stage}",
-    "ci": "id-{name}-{stage}-ci",
-    "jobs": "id-{name}-{stage}-jobs",
-    "serving": "id-{name}-{stage}-serving",
-    "logs": "log-{name}-{stage}",
-    "insights": "appi-{name}-{stage}",
-    "storage": "st{name}{short}{suffix}",
-    "captures": "stc{name}{short}{suffix}",
-    "key_vault": "kv-{name}{short}{suffix}",
-    "images": "cr{name}{short}{suffix}",
-    "workspace": "mlw-{name}-{stage}",
-    "online_endpoint": "{name}-{short}-online-{suffix}",
-    "batch_endpoint": "{name}-{short}-batch-{suffix}",
-    "kubernetes": "aks-{name}-{stage}",
-    "namespace": "{name}-{stage}",
-    "sandbox": "ca-{name}-{stage}",
-    "sandbox_environment": "cae-{name}-{stage}",
-    "budget": "budget-{name}-{stage}",
-}
-SHARED_RESOURCES = {
     "resource_group": "rg-{name}-shared",
     "registry": "mlr-{name}",
     "images": "cr{name}shared{suffix}",
@@ -75,9 +47,7 @@ SHARED_RESOURCES = {
     "dashboards": "amg-{name}",
     "logs": "log-{name}-shared",
 }
-SHORT_STAGES = {"production": "prod"}
-PROJECT_NAME = re.compile(r"[a-z][a-z0-9]{2,11}")
-SUFFIX = re.compile(r"[a-z0-9]{3,5}")
+_SHORT_STAGES = {"production": "prod"}
 
 
 def revoke_reason_tag(stage: str) -> str:
@@ -105,23 +75,6 @@ def endpoint_name(model: str, stage: str, kind: str = "") -> str:
     return "-".join(part for part in (model[: 32 - len(stage) - len(kind) - 2].rstrip("-"), stage, kind) if part)
 
 
-def stage_resources(name: str, stage: str, suffix: str) -> dict[str, str]:
-    """Return the names of a stage's Azure resources: `name` is the project's, `suffix` makes names unique in Azure.
-
-    Raises ValueError where a part is not of the form from which every name keeps Azure's limits.
-    Source: learn.microsoft.com, "Naming rules and restrictions for Azure resources".
-    """
-    if stage not in STAGES:
-        raise ValueError(f"stage '{stage}': use one of {', '.join(STAGES)}")
-    short = SHORT_STAGES.get(stage, stage)
-    return _filled(STAGE_RESOURCES, name=name, stage=stage, short=short, suffix=suffix)
-
-
-def shared_resources(name: str, suffix: str) -> dict[str, str]:
-    """Return the names of the Azure resources that all stages share. Raises ValueError as stage_resources does."""
-    return _filled(SHARED_RESOURCES, name=name, suffix=suffix)
-
-
 def stage_before(stage: str) -> str | None:
     """Return the rung below a stage, or None for the first. Raises ValueError on an unknown stage."""
     index = STAGES.index(stage)
@@ -131,14 +84,6 @@ def stage_before(stage: str) -> str | None:
 def stage_record(step: str, stage: str) -> str:
     """Return the name of a record that a step writes once a stage: deploy.production."""
     return f"{step}.{stage}"
-
-
-def _filled(patterns: dict[str, str], name: str, suffix: str, **parts: str) -> dict[str, str]:
-    if not PROJECT_NAME.fullmatch(name):
-        raise ValueError(f"name '{name}': 3 to 12 lower-case letters and digits, a letter first")
-    if not SUFFIX.fullmatch(suffix):
-        raise ValueError(f"suffix '{suffix}': 3 to 5 lower-case letters and digits")
-    return {key: pattern.format(name=name, suffix=suffix, **parts) for key, pattern in patterns.items()}
 
 
 def resource_name(kind: str, name: str, stage: str, suffix: str) -> str:

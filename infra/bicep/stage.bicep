@@ -445,6 +445,3 @@ output jobsClientId string = identity.outputs.clients.jobs
 
 @description('The identity of what serves: the annotation of its service account.')
 output servingClientId string = identity.outputs.clients.serving
-
-@description('Where the sandbox answers; empty: it has no image, or there is none.')
-output sandboxUrl string = sandbox ? apps!.outputs.url : ''

@@ -25,15 +25,18 @@ ALLOWED = {
     "online_endpoint": r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]",
     "batch_endpoint": r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]",
     "kubernetes": r"[a-zA-Z0-9][\w-]{0,61}[a-zA-Z0-9]",
+    "namespace": r"[a-z][a-z0-9-]{0,61}[a-z0-9]",
     "sandbox": r"[a-z][a-z0-9-]{0,30}[a-z0-9]",
     "sandbox_environment": r"[a-z][a-z0-9-]{0,58}[a-z0-9]",
     "budget": r"[\w-]{1,63}",
 }
 ALLOWED_SHARED = {
+    "resource_group": r"[\w.()-]{1,90}(?<!\.)",
     "registry": r"[a-zA-Z0-9][\w-]{2,32}",
     "images": r"[a-zA-Z0-9]{5,50}",
     "metrics": r"[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]",
-    "grafana": r"[a-zA-Z][a-zA-Z0-9-]{0,21}[a-zA-Z0-9]",
+    "logs": r"[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]",
+    "dashboards": r"[a-zA-Z][a-zA-Z0-9-]{0,21}[a-zA-Z0-9]",
 }
 
 

@@ -33,6 +33,26 @@ output "key_vault" {
   value       = module.keyvault.name
 }
 
+output "captures_account" {
+  description = "The account of captured frames."
+  value       = module.captures.name
+}
+
+output "captures" {
+  description = "Where streams keep frames: capture.to of their configuration."
+  value       = module.captures.container
+}
+
+output "kubernetes_cluster" {
+  description = "The cluster's name; empty: none."
+  value       = join("", concat(module.aks[*].name, module.arc[*].name))
+}
+
+output "kubernetes_namespace" {
+  description = "The stage's namespace there: kubernetes.namespace; its service account acts as the serving identity."
+  value       = local.names.namespace
+}
+
 output "online_endpoint" {
   description = "The online endpoint's name: azureml.online.endpoint."
   value       = module.endpoints.online
