@@ -140,8 +140,13 @@ def _selected(kinds: Kinds, stage: Stage) -> dict[int, int]:
     selector: Mapping[str, str] = service["spec"].get("selector") or {}
     if selector.get(LABEL_VERSION, "").isdecimal():
         return {int(selector[LABEL_VERSION]): 100}
-    asked = json.loads((service["metadata"].get("annotations") or {}).get(ANNOTATION_TRAFFIC, "{}"))
-    return {int(version): percent for version, percent in asked.items()} if LABEL_TRAFFIC in selector else {}
+    if LABEL_TRAFFIC not in selector:
+        return {}
+    try:
+        asked = json.loads((service["metadata"].get("annotations") or {}).get(ANNOTATION_TRAFFIC, "{}"))
+        return {int(version): int(percent) for version, percent in asked.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}  # spoiled by hand: what is to be served is moved to anew
 
 
 def _written(kinds: Kinds, stage: Stage) -> Declared:
