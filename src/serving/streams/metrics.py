@@ -18,7 +18,7 @@ from serving.streams.config import MetricsAddress
 from serving.streams.overview import OutletsView, Overview, StreamView
 
 PREFIX = "visionline_stream"
-WAITING = ("in_memory", "on_disk")  # of an outbox's counts, those that go down again
+WAITING = "waiting"  # of an outbox's counts, the one that goes down again
 WELL = ("live", "ended", "stopped")
 
 
@@ -97,11 +97,11 @@ def _gauges(streams: tuple[StreamView, ...]) -> Iterator[Metric]:
 
 def _outlets(outlets: OutletsView) -> Iterator[Metric]:
     lines = CounterMetricFamily(f"{PREFIX}_sink_lines", "What became of the sinks' lines", labels=["sink", "outcome"])
-    labels = ["sink", "where"]
-    waiting = GaugeMetricFamily(f"{PREFIX}_sink_waiting_lines", "Lines that have not arrived yet", labels=labels)
+    waiting = GaugeMetricFamily(f"{PREFIX}_sink_waiting_lines", "Lines that have not arrived yet", labels=["sink"])
     for name, counts in outlets.sinks.items():
-        for outcome, count in counts.items():
-            (waiting if outcome in WAITING else lines).add_metric((name, outcome), count)
+        waiting.add_metric((name,), counts.get(WAITING, 0))
+        for outcome in counts.keys() - {WAITING}:
+            lines.add_metric((name, outcome), counts[outcome])
     captured = CounterMetricFamily(f"{PREFIX}_captured_frames", "What became of frames to keep", labels=["outcome"])
     for outcome, count in outlets.capture.items():
         captured.add_metric((outcome,), count)
