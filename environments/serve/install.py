@@ -9,14 +9,13 @@ tools that wheels bring along are left out, modules are compiled with the hash o
 from __future__ import annotations
 
 import argparse
-import compileall
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+PLACE = "/app/site"  # where the Dockerfile puts the folder
 HERE = Path(__file__).resolve().parent
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 GLIBC = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")  # Debian 12 has 2.36
@@ -37,9 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     install(options.architecture, options.out)
     prune(options.out)
-    compileall.compile_dir(
-        str(options.out), quiet=1, workers=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
-    )
+    compile_all(options.out)
 
 
 def install(architecture: str, folder: Path) -> None:
@@ -52,6 +49,14 @@ def install(architecture: str, folder: Path) -> None:
     settings = {"PIP_CONFIG_FILE": str(SETTINGS)} if SETTINGS.exists() else {}
     authorities = {"PIP_CERT": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
     subprocess.run(command, check=True, env={**os.environ, **settings, **authorities})
+
+
+def compile_all(folder: Path) -> None:
+    """Compile all modules as what they are in the image. Raises CalledProcessError."""
+    named = ["--invalidation-mode=unchecked-hash", "-q", "-s", str(folder), "-p", PLACE, str(folder)]
+    # Constants that are sets are written in the order of their hashes, which differ from process to process.
+    variables = {**os.environ, "PYTHONHASHSEED": "0"}
+    subprocess.run([sys.executable, "-m", "compileall", *named], check=True, env=variables)
 
 
 def prune(folder: Path) -> None:

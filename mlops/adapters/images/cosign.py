@@ -15,7 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops.adapters.images.tools import must, run
@@ -113,7 +113,7 @@ def open_signer(stage: Stage) -> Cosign:
         raise ConfigError(f"{where}.key: is not set: name cosign's public key file or a key vault's URI")
     if images.signing == "keyless" and not (images.identity and images.issuer):
         raise ConfigError(f"{where}.identity and issuer: are not set: say whose signature counts")
-    return Cosign(images if images.signing == "key" else Images(**{**vars(images), "key": None}))
+    return Cosign(images if images.signing == "key" else replace(images, key=None))
 
 
 def open_unsigned(stage: Stage) -> Unsigned:
