@@ -207,6 +207,9 @@ def test_without_a_gateway_replicas_make_the_shares(serving: Serving) -> None:
     serving.cluster.absent.add("gateway.networking.k8s.io")
     serving.expect(1)
     assert serving.cluster.names("HTTPRoute") == []
+    serving.cluster.edit("Service", MODEL, ("spec", "selector"), {"visionline/traffic": "live"})
+    serving.cluster.edit("Service", MODEL, ("metadata", "annotations", "visionline/traffic"), "spoiled")
+    assert serving.status().traffic == {1: 100}, "what was declared goes on"
     shares: list[dict[str, int]] = []
 
     def note(call: Call) -> None:

@@ -146,7 +146,7 @@ def _selected(kinds: Kinds, stage: Stage) -> dict[int, int]:
         asked = json.loads((service["metadata"].get("annotations") or {}).get(ANNOTATION_TRAFFIC, "{}"))
         return {int(version): int(percent) for version, percent in asked.items()}
     except (ValueError, TypeError, AttributeError):
-        return {}  # spoiled by hand: what is to be served is moved to anew
+        return dict(_written(kinds, stage).traffic)  # spoiled by hand: what was declared goes on
 
 
 def _written(kinds: Kinds, stage: Stage) -> Declared:
