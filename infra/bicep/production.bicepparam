@@ -12,4 +12,5 @@ param budgetContacts = ['team@example.com']
 param budgetStart = '2026-01-01'
 param lock = true
 param sharedResourceGroup = 'rg-visionline-shared'
+param sharedPrivate = false // as private of shared.bicepparam
 param tags = { owner: 'team' }

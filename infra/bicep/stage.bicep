@@ -105,6 +105,9 @@ param tags object
 @description('The resource group of what all stages share; empty: each stage keeps its own versions and images.')
 param sharedResourceGroup string = ''
 
+@description('Whether that is reached through private endpoints only, as private of shared.bicepparam says.')
+param sharedPrivate bool = false
+
 // As mlops/names.py has them; a test compares both.
 var short = stage == 'production' ? 'prod' : stage
 var names = {
@@ -140,6 +143,7 @@ var isShared = !empty(sharedResourceGroup)
 var shared = '${subscription().id}/resourceGroups/${sharedResourceGroup}/providers'
 var registryType = 'Microsoft.MachineLearningServices/registries'
 var sharedRegistry = isShared ? '${shared}/${registryType}/${sharedNames.registry}' : ''
+var sharedImages = '${shared}/Microsoft.ContainerRegistry/registries/${sharedNames.images}'
 var sharedMetrics = isShared ? '${shared}/Microsoft.Monitor/accounts/${sharedNames.metrics}' : ''
 var imageRegistry = isShared ? '${sharedNames.images}.azurecr.io' : registry.outputs.loginServer
 var isAks = kubernetes == 'aks'
@@ -297,6 +301,31 @@ module apps 'modules/sandbox.bicep' = if (sandbox) {
   }
 }
 
+// What stages share, inside this stage's network.
+module sharedVersionsEndpoint 'modules/privateendpoint.bicep' = if (sharedPrivate) {
+  name: '${sharedNames.registry}-amlregistry'
+  scope: group
+  params: {
+    name: sharedNames.registry
+    part: 'amlregistry'
+    target: sharedRegistry
+    zones: ['api']
+    place: place
+  }
+}
+
+module sharedImagesEndpoint 'modules/privateendpoint.bicep' = if (sharedPrivate) {
+  name: '${sharedNames.images}-registry'
+  scope: group
+  params: {
+    name: sharedNames.images
+    part: 'registry'
+    target: sharedImages
+    zones: ['registry']
+    place: place
+  }
+}
+
 // Nodes pull images as an identity of their own.
 var principals = union(identity.outputs.principals, isAks ? { nodes: aks!.outputs.nodes } : {})
 
@@ -319,7 +348,8 @@ module sharedRoles 'modules/sharedroles.bicep' = if (isShared) {
   name: 'roles-of-${names.workspace}'
   scope: resourceGroup(sharedResourceGroup)
   params: {
-    principals: principals
+    private: private
+    principals: union(principals, { workspace: workspace.outputs.principal })
     registry: sharedNames.registry
     images: sharedNames.images
   }

@@ -1,5 +1,8 @@
 // Role assignments on what all stages share, as infra/roles.yaml lists them.
 
+@description('Whether the stage is private: some roles are needed there only.')
+param private bool
+
 @description('Principal ids by identity, as infra/roles.yaml names them.')
 param principals object
 
@@ -9,7 +12,8 @@ param registry string
 @description('The name of the container registry for promoted images.')
 param images string
 
-var rows = filter(loadYamlContent('../../roles.yaml'), row => contains(principals, row.identity))
+var needed = filter(loadYamlContent('../../roles.yaml'), row => private || !contains(row, 'private'))
+var rows = filter(needed, row => contains(principals, row.identity))
 
 resource versions 'Microsoft.MachineLearningServices/registries@2025-06-01' existing = {
   name: registry

@@ -108,6 +108,21 @@ module "workspace" {
   shared_registry   = lookup(local.shared_ids, "shared_registry", "")
 }
 
+# What stages share, inside this stage's network.
+module "shared_endpoints" {
+  source = "../modules/privateendpoint"
+  for_each = { for part, one in {
+    amlregistry = { name = local.shared_names.registry, key = "shared_registry", zones = ["api"] }
+    registry    = { name = local.shared_names.images, key = "shared_images", zones = ["registry"] }
+  } : part => one if var.shared_private }
+
+  name   = each.value.name
+  part   = each.key
+  target = local.shared_ids[each.value.key]
+  zones  = each.value.zones
+  place  = local.place
+}
+
 module "roles" {
   source = "../modules/roles"
 

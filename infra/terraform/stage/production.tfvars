@@ -10,4 +10,5 @@ budget_contacts       = ["team@example.com"]
 budget_start          = "2026-01-01"
 lock                  = true
 shared_resource_group = "rg-visionline-shared"
+shared_private        = false # as private of shared.tfvars
 tags                  = { owner = "team" }

@@ -24,6 +24,10 @@ provider "azurerm" {
   storage_use_azuread = true
 
   features {
+    # Everything is done through Azure's management: a private account's own address is not reached from here.
+    storage {
+      data_plane_available = false
+    }
     key_vault {
       purge_soft_delete_on_destroy = false
     }

@@ -248,3 +248,14 @@ variable "shared_resource_group" {
   type        = string
   default     = ""
 }
+
+variable "shared_private" {
+  description = "Whether that is reached through private endpoints only, as `private` of shared.tfvars says."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.shared_private || (var.private && var.shared_resource_group != "")
+    error_message = "shared_private: needs private = true and a shared_resource_group."
+  }
+}

@@ -100,3 +100,29 @@ run "azure_devops_needs_the_service_connections_words" {
 
   expect_failures = [var.issuer, var.subject]
 }
+
+run "what_is_shared_in_private_needs_a_private_stage" {
+  command = plan
+
+  variables {
+    shared_resource_group = "rg-vision-shared"
+    shared_private        = true
+  }
+
+  expect_failures = [var.shared_private]
+}
+
+run "a_private_stage_reaches_what_is_shared" {
+  command = plan
+
+  variables {
+    private               = true
+    shared_resource_group = "rg-vision-shared"
+    shared_private        = true
+  }
+
+  assert {
+    condition     = keys(module.shared_endpoints) == ["amlregistry", "registry"]
+    error_message = "The shared registries have no address inside the stage's network."
+  }
+}
