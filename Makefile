@@ -10,7 +10,7 @@ RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt 
 TESTS := environments/test/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster unit lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean
+.PHONY: help demo test test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,12 @@ test: $(VENV)/.tests ## everything that needs no cloud
 
 unit: $(VENV)/.tests ## the tests of seconds
 	@$(RUN) -m pytest tests/unit
+
+contract: $(VENV)/.tests ## each adapter against what it talks to, or a fake of it; minutes
+	@$(RUN) -m pytest -n 2 tests/contract
+
+template: $(VENV)/.tests ## the conventions of this repository: shape, pins, documents, pipelines
+	@$(RUN) -m pytest tests/template
 
 test-cluster: $(VENV)/.tests ## the adapter's questions to an API server, asked of the real one that KUBECONFIG leads to
 	@VISIONLINE_TEST_CLUSTER=1 $(RUN) -m pytest -rs tests/contract/test_kubernetes_api.py

@@ -14,6 +14,7 @@ STAGES_OF = {
     "single": {"main": "dev"},
 }
 HEADS = "refs/heads/"
+RELEASE_TAGS = ("qa/", "production/")
 
 
 def stage_of(branch: str, way: str) -> str:
@@ -24,3 +25,8 @@ def stage_of(branch: str, way: str) -> str:
     if name not in known:
         raise ConfigError(f"branch '{name}' is no stage's with {SETTING}={way}: use one of {', '.join(known)}")
     return known[name]
+
+
+def is_stages_own(name: str) -> bool:
+    """Tell whether a branch is a stage's on either way, or a git tag names a release, as `qa/3`."""
+    return name.startswith(RELEASE_TAGS) or any(name in known for known in STAGES_OF.values())

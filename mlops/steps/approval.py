@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 
 from mlops.approval import Candidate, Serving, approval_page
 from mlops.ci import show_page
@@ -16,6 +17,7 @@ from mlops.errors import ConfigError, RegistryError, StepError
 from mlops.judging import read_evaluation
 from mlops.loading import write_text
 from mlops.names import MODEL_CARD_FILE, stage_record
+from mlops.ports import Registry
 from mlops.records import ModelVersion, Outcome, PromoteRecord, highest_approved, read_record
 from mlops.traffic import version_before
 
@@ -42,12 +44,15 @@ def page_of(context: Context) -> str:
     if asked.verdict.outcome != "promote":
         raise ConfigError(f"{stage.name}: version {asked.version} was held back ({asked.verdict.reason}): approve none")
     versions = context.registry.versions(stage.model)
-    version = versions.get(asked.version)
+    # A version that was only judged lies in the stage before until people have agreed.
+    place = context.registry if asked.version in versions else context.source
+    version = place.versions(stage.model).get(asked.version)
     if version is None or version.digest != asked.digest:
         raise RegistryError(f"{stage.name}: version {asked.version} is not {asked.digest} in the registry: start anew")
-    card = _card(context, version)
+    card = _card(context.package(version.version, place))
     serving = _serving(context, versions, version)
-    return approval_page(asked, _candidate(context, version), serving, stage.release.variant, card)
+    candidate = _candidate(context, version, place)
+    return approval_page(asked, candidate, serving, stage.release.variant, card)
 
 
 def _serving(context: Context, versions: dict[int, ModelVersion], asked: ModelVersion) -> Serving:
@@ -63,12 +68,12 @@ def _serving(context: Context, versions: dict[int, ModelVersion], asked: ModelVe
     return Serving(_candidate(context, versions[number]) if number in versions else None)
 
 
-def _card(context: Context, version: ModelVersion) -> str:
-    path = context.package(version.version) / MODEL_CARD_FILE
+def _card(package: Path) -> str:
+    path = package / MODEL_CARD_FILE
     if not path.exists():
         raise ConfigError(f"{path}: is missing: a version without a model card is approved by nobody")
     return path.read_text(encoding="utf-8")
 
 
-def _candidate(context: Context, version: ModelVersion) -> Candidate:
-    return Candidate(version, read_evaluation(context.package(version.version)))
+def _candidate(context: Context, version: ModelVersion, place: Registry | None = None) -> Candidate:
+    return Candidate(version, read_evaluation(context.package(version.version, place)))

@@ -8,6 +8,7 @@ from mlops.context import Context
 from mlops.errors import ConfigError, RegistryError
 from mlops.names import stage_record
 from mlops.packaging import ARCHITECTURES, Options, package_version
+from mlops.preflight.kubeconfig import TARGETS
 from mlops.records import ModelVersion, Outcome, PackageRecord, highest_approved, write_record
 
 
@@ -23,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """Package, and say what a site pulls."""
+    """Package, and say what a site pulls. A stage that names no registry and runs no images has nothing to package."""
+    stage = context.stage
+    if not stage.images.registry and stage.target not in TARGETS:
+        context.report(f"{stage.name}: target {stage.target} runs no images, and images.registry names none: done")
+        return Outcome.PROMOTE
     bases = {"BASE": options.base, "BUILDER": options.builder}
     chosen = Options({name: image for name, image in bases.items() if image}, _architectures(options.architectures))
     record = package(context, options.version, chosen)

@@ -32,17 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which version."""
     words = "default: the one that this run registered, else the highest approved in the stage before"
     parser.add_argument("--version", type=int, help=words)
+    parser.add_argument("--judge", action="store_true", help="only judge and record it: nothing is let in yet")
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Promote, and exit by the verdict."""
-    record = promote(context, options.version)
+    record = promote(context, options.version, options.judge)
     report_verdict(context, record.verdict)
     return exit_code(record.verdict)
 
 
-def promote(context: Context, version: int | None = None) -> PromoteRecord:
+def promote(context: Context, version: int | None = None, is_trial: bool = False) -> PromoteRecord:
     """Return and record a version's entry into the stage, or why not. A version that is in stays in.
+
+    A trial tags and copies nothing, so that people can be asked before anything may serve the version.
 
     Raises ConfigError where no version can be told or two evaluations can't be compared, RegistryError where the
     package is damaged; then nothing is tagged.
@@ -60,7 +63,7 @@ def promote(context: Context, version: int | None = None) -> PromoteRecord:
     champion = highest_approved(others, stage.name)
     standing = standing_of_candidate(candidate, champion, stage.name, before)
     verdict = standing or _judge(context, candidate, champion, versions)
-    if verdict.outcome == "promote" and stage_tag(candidate, stage.name) != APPROVED:
+    if verdict.outcome == "promote" and stage_tag(candidate, stage.name) != APPROVED and not is_trial:
         context.source.copy_to(stage.model, candidate.version, context.registry)
         context.registry.set_tag(stage.model, candidate.version, stage.name, APPROVED)
     number = champion.version if champion else None

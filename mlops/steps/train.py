@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=f"an input of {JOB_FILE} in place of the stage file's (may be repeated)",
     )
+    parser.add_argument("--reject-ok", action="store_true", help="exit 0 on a rejection too: no pipeline fails by it")
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--wait", action="store_true", help="follow the job to its end (default)")
     waiting.add_argument("--no-wait", action="store_true", help="start the job, print where it is seen, and end")
@@ -58,7 +59,8 @@ def run(context: Context, options: argparse.Namespace) -> int:
             context.report(f"its verdict: `python -m mlops train --stage {context.stage.name} --job {submitted.job}`")
             return Outcome.PROMOTE
         record = train(context, data, overrides)
-    return _exit_by_verdict(context, record)
+    code = _exit_by_verdict(context, record)
+    return Outcome.PROMOTE if options.reject_ok and code == Outcome.REJECT else code
 
 
 def train(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> TrainRecord:

@@ -125,6 +125,7 @@ def test_the_same_again_reuses_its_steps_and_keeps_its_version(dev: Context, tmp
 
 def test_a_bad_model_exits_with_the_verdict_and_registers_nothing(dev: Context, tmp_path: Path) -> None:
     assert run_train(dev, tmp_path / "bad", right=10) == 2
+    assert train.run(dev, options(train, "--reject-ok")) == 0
     record = read_record(dev.run, "register", RegisterRecord)
     assert (record.version, record.verdict.outcome) == (None, "reject")
     assert dev.registry.versions(dev.stage.model) == {}

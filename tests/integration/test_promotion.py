@@ -14,7 +14,7 @@ from mlops.context import Context
 from mlops.errors import ConfigError, RegistryError, StepError
 from mlops.loading import read_json, write_json
 from mlops.names import REVOKED
-from mlops.records import DataRecord, RegisterRecord, write_record
+from mlops.records import DataRecord, PromoteRecord, RegisterRecord, write_record
 from mlops.steps import data, promote, register, status
 from submissions import MODEL, as_champion, at, first_stage, handed_in, options, registered, tags_of
 
@@ -199,3 +199,13 @@ def test_the_stage_file_says_where_data_comes_from(tmp_path: Path) -> None:
     flags = ["--out", str(tmp_path), "--no-debian", "--folder", "/images", "--url", "https://example.org/f"]
     assert command[3:] == flags
     assert "--debian" in data.fetch_command(DataSource("fashion-mnist", None, True, None), tmp_path)
+
+
+def test_a_trial_judges_and_lets_nothing_in(own_platform: Path, dev: Context, tmp_path: Path) -> None:
+    registered(dev, tmp_path)
+    qa = at("qa", own_platform)
+    assert promote.run(qa, options(promote, "--judge")) == 0
+    assert read_json(PromoteRecord, qa.run / "promote.qa.json").verdict.outcome == "promote"
+    assert "qa" not in tags_of(dev, 1)
+    assert promote.run(qa, options(promote, "--version", "1")) == 0
+    assert tags_of(dev, 1)["qa"] == "approved"

@@ -11,7 +11,7 @@ from mlops.config import load_stage
 from mlops.context import Context
 from mlops.errors import RegistryError
 from mlops.names import APPROVED, REVOKED
-from mlops.steps import promote
+from mlops.steps import approval, promote
 from registries import give_database
 from submissions import MODEL, at, registered
 
@@ -85,3 +85,10 @@ def test_a_registry_that_numbers_by_itself_refuses_a_number_out_of_turn(
     second = registered(dev, tmp_path / "second")
     with pytest.raises(RegistryError, match="2 is version 1 in .*numbers by itself"):
         dev.registry.copy_to(MODEL, second.version, at("qa", apart).registry)
+
+
+def test_who_approves_is_shown_a_version_that_was_only_judged_yet(apart: Path, dev: Context) -> None:
+    qa = at("qa", apart)
+    promote.promote(qa, is_trial=True)
+    assert qa.registry.versions(MODEL) == {}
+    assert approval.page_of(qa).startswith(f"# Release version 1 of {MODEL} to qa?")
