@@ -11,17 +11,17 @@ from mlops.infra.change import DELETE, Change, State, first_at
 COMPUTES = "microsoft.machinelearningservices/workspaces/computes"
 CLUSTER = "microsoft.containerservice/managedclusters"
 POOL = "microsoft.containerservice/managedclusters/agentpools"
-# Where a kind says its SKU: Terraform's attribute, Azure's property.
+# Where a kind says its SKU: Azure's property, else Terraform's attribute.
 SKUS = {
-    "microsoft.containerregistry/registries": ("sku", "sku.name"),
-    CLUSTER: ("sku_tier", "sku.tier"),
+    "microsoft.containerregistry/registries": ("sku.name", "sku"),
+    CLUSTER: ("sku.tier", "sku_tier"),
     "microsoft.machinelearningservices/workspaces": (
         "managed_network.0.isolation_mode",
         "properties.managedNetwork.isolationMode",
     ),
-    "microsoft.dashboard/grafana": ("sku", "sku.name"),
-    "microsoft.network/publicipaddresses": ("sku", "sku.name"),
-    "microsoft.network/natgateways": ("sku_name", "sku.name"),
+    "microsoft.dashboard/grafana": ("sku.name", "sku"),
+    "microsoft.network/publicipaddresses": ("sku.name", "sku"),
+    "microsoft.network/natgateways": ("sku.name", "sku_name"),
 }
 EACH = "each"  # the price of a kind that has no SKU, or where the plan says none
 

@@ -161,6 +161,12 @@ def _nodes(name: str) -> dict[str, int]:
     return {f"min{joint}{name}": 1, f"max{joint}{name}": 3}
 
 
+@pytest.mark.parametrize("sku", ["Premium", {"name": "Premium"}, {"name": "premium", "tier": "Premium"}])
+def test_a_sku_is_found_in_either_language(sku: object) -> None:
+    costs = estimate([create("Microsoft.ContainerRegistry/registries", sku=sku)], SMALL)
+    assert (costs.price, costs.unknown) == (50, ())
+
+
 def test_what_goes_is_priced_before_and_not_after() -> None:
     gone = Change(DELETE, "Microsoft.ContainerRegistry/registries", "it", {"sku": "Premium"}, {})
     costs = estimate([gone], SMALL)

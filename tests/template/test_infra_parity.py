@@ -1,0 +1,88 @@
+"""Bicep and Terraform describe the same: resources, roles, network, settings, sizes, outputs, parameters, names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from iac.parity import differences
+from iac.values import Unresolved, plain
+from infra_stages import LANGUAGES, change, copied, deployed, prices
+
+from mlops.infra.outputs import CI_VARIABLES, OTHERS, STAGE_KEYS
+from mlops.names import RESOURCE_NAMES, STAGES, resource_name
+
+# What is changed on one side, and what has to be said of it.
+BROKEN = [
+    ("bicep/modules/storage.bicep", "'Deny'", "'Allow'", "setting microsoft.storage/storageaccounts"),
+    ("bicep/modules/storage.bicep", "? 'Disabled' : 'Enabled'", "? 'Enabled' : 'Enabled'", "public = True"),
+    ("bicep/modules/keyvault.bicep", "(place.private ? ['vault'] : [])", "[]", "private endpoint Microsoft.KeyVault"),
+    ("bicep/modules/locks.bicep", "level: 'CanNotDelete'", "level: 'ReadOnly'", "lock Microsoft.Storage"),
+    (
+        "bicep/modules/network.bicep",
+        "cidrSubnet(addressSpace, 24, 1)",
+        "cidrSubnet(addressSpace, 24, 9)",
+        "subnet agents",
+    ),
+    ("bicep/modules/registry.bicep", "'Premium'", "'Standard'", "price microsoft.containerregistry/registries"),
+    ("bicep/stage.bicep", "output keyVault string", "output vaultName string", "output keyvault"),
+    ("bicep/modules/roles.bicep", "row.scope == 'key_vault'", "row.scope == 'none'", "role Microsoft.KeyVault"),
+    ("bicep/production.bicepparam", "param lock = true", "param lock = false", "parameter lock = True"),
+    ("terraform/modules/roles/main.tf", "= each.value.role\n", '= "Reader"\n', "role Microsoft.KeyVault"),
+    ("terraform/modules/monitor/main.tf", "? 90 : 30", "? 60 : 30", "days = 60"),
+    ("terraform/stage/names.tf", '"kv-${var.name}', '"k-${var.name}', "resource microsoft.keyvault/vaults k-"),
+    ("terraform/stage/outputs.tf", 'output "workspace"', 'output "place"', "output workspace"),
+    ("terraform/modules/identity/main.tf", "= var.subject", '= "repo:any/any:*"', "subject = repo:any/any:*"),
+    ("terraform/modules/storage/main.tf", '["blob", "file"]', '["blob"]', "private endpoint Microsoft.Storage"),
+]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_both_languages_deploy_the_same(stage: str) -> None:
+    assert differences(deployed("terraform", stage), deployed("bicep", stage), prices()) == []
+
+
+@pytest.mark.parametrize("name, old, new, says", BROKEN, ids=lambda value: str(value)[:40])
+def test_a_difference_is_found_and_its_place_named(tmp_path: Path, name: str, old: str, new: str, says: str) -> None:
+    infra = copied(tmp_path)
+    change(infra, name, old, new)
+    both = (deployed(language, "production", infra) for language in LANGUAGES)
+    found = differences(*both, prices())
+    assert any(says in line for line in found), found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_resources_are_called_what_names_py_says(language: str, stage: str) -> None:
+    one = deployed(language, stage)
+    name, suffix = one.parameters["name"], one.parameters["suffix"]
+    names = {kind: resource_name(kind, name, stage, suffix) for kind in RESOURCE_NAMES}
+    optional = {"kubernetes", "namespace", "sandbox", "sandbox_environment", "network"}
+    deployed_names = {resource.name for resource in one.resources}
+    assert {kind for kind, called in names.items() if called not in deployed_names} <= optional
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_outputs_are_those_that_fill_knows(language: str) -> None:
+    outputs = {plain(name) for name in deployed(language, "dev").outputs}
+    assert outputs <= {plain(name) for name in (*STAGE_KEYS, *CI_VARIABLES, *OTHERS)}
+    assert {plain(name) for name in (*STAGE_KEYS, *CI_VARIABLES)} <= outputs
+
+
+@pytest.mark.parametrize(
+    "name, old, new, says",
+    [
+        ("terraform/stage/main.tf", "module.storage.id", "module.storage.ids", "no output 'ids'"),
+        ("terraform/stage/dev.tfvars", "lock ", "look ", "variable 'lock' is given no value"),
+        ("terraform/modules/storage/main.tf", "var.place.tags", "var.place.tag", "there is no 'tag'"),
+        ("bicep/stage.bicep", "storage.outputs.id", "storage.outputs.ids", "no output 'ids'"),
+        ("terraform/stage/dev.tfvars", "lock ", "rocket = 1\nlock ", "no variable 'rocket'"),
+        ("bicep/dev.bicepparam", "param lock ", "param look ", "no parameter 'look'"),
+        ("bicep/modules/storage.bicep", "place.tags", "place.tag", "there is no 'tag'"),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path: Path, name: str, old: str, new: str, says: str) -> None:
+    infra = copied(tmp_path)
+    change(infra, name, old, new)
+    with pytest.raises(Unresolved, match=says):
+        deployed(name.partition("/")[0], "dev", infra)
