@@ -44,6 +44,15 @@ def write_document(content: bytes, media_type: str, layout: Path) -> str:
     return _close(layout, _write_blob(layout, _encoded(manifest), MANIFEST))
 
 
+def drop_annotations(layout: Path) -> str:
+    """Leave out of a layout's manifests what a builder notes of its own state, and return the image's new digest.
+
+    buildah notes the digest of each step's image, which differs from agent to agent where all layers are the same.
+    """
+    described = {"mediaType": INDEX, "digest": layout_digest(layout)}
+    return _close(layout, _plain(layout, described))
+
+
 def layout_digest(layout: Path) -> str:
     """Return the digest of the one image in a layout. Raises ConfigError where it holds another number of images."""
     found = json.loads((layout / "index.json").read_bytes())["manifests"]
@@ -87,6 +96,15 @@ def files_in(layout: Path, is_wanted: Callable[[str], bool]) -> Iterator[tuple[s
                 name = member.name.removeprefix("./")
                 if member.isfile() and is_wanted(name):
                     yield name, tar.extractfile(member).read()  # type: ignore[union-attr]
+
+
+def _plain(layout: Path, described: Mapping[str, Any]) -> dict[str, Any]:
+    content = json.loads(blobs_of(layout)(described["digest"]))
+    content.pop("annotations", None)
+    if "manifests" in content:
+        content["manifests"] = [_plain(layout, one) for one in content["manifests"]]
+    written = _write_blob(layout, _encoded(content), content.get("mediaType", described["mediaType"]))
+    return {**{key: value for key, value in described.items() if key != "annotations"}, **written}
 
 
 def _layer(folder: Path) -> bytes:

@@ -17,7 +17,7 @@ from mlops.errors import ConfigError, RegistryError
 from mlops.images import Subject, digest_of, repository_of
 from mlops.loading import write_text
 from mlops.names import IMAGE_KINDS, image_tag
-from mlops.oci import blobs_of, layers_of, layout_digest, pulled_bytes, write_document, write_image
+from mlops.oci import blobs_of, drop_annotations, layers_of, layout_digest, pulled_bytes, write_document, write_image
 from mlops.recipes import base_images, recipe_key, runtime_recipe
 from mlops.records import ModelVersion, PackageRecord, images_of
 from modelpackage import digest_bytes
@@ -115,8 +115,9 @@ def _make_runtime(context: Context, options: Options) -> str:
         context.report(f"{context.stage.name}: building the runtime for {', '.join(options.architectures)}")
         layout = Path(scratch) / "layout"
         context.builder.build(recipe, layout)
+        digest = drop_annotations(layout)
         context.images.push(layout, reference)
-        return f"{repository}@{layout_digest(layout)}"
+        return f"{repository}@{digest}"
 
 
 def _pinned(context: Context, image: str) -> str:

@@ -17,7 +17,16 @@ from registries import sealed
 from mlops.adapters.images.cyclonedx import open_inventory
 from mlops.errors import ConfigError
 from mlops.images import Subject, digest_of, is_plain, repository_of
-from mlops.oci import blobs_of, files_in, layers_of, layout_digest, pulled_bytes, write_document, write_image
+from mlops.oci import (
+    blobs_of,
+    drop_annotations,
+    files_in,
+    layers_of,
+    layout_digest,
+    pulled_bytes,
+    write_document,
+    write_image,
+)
 from mlops.recipes import base_images, recipe_key, runtime_recipe
 from modelpackage import digest_bytes
 
@@ -75,6 +84,35 @@ def test_a_layout_of_several_images_and_a_layer_of_zstd_are_refused(tmp_path: Pa
     write_document(b"zstd", "application/vnd.oci.image.layer.v1.tar+zstd", tmp_path / "zstd")
     with pytest.raises(ConfigError, match="compressed by zstd"):
         list(files_in(tmp_path / "zstd", lambda name: True))
+
+
+def test_what_a_builder_notes_of_itself_changes_no_digest(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        layout = tmp_path / name
+        index = json.loads(blobs_of(layout)(written(sealed(tmp_path / f"package-{name}"), layout)))
+        for one in index["manifests"]:
+            annotate(layout, one, name)
+        put(layout, index)
+        noted = layout_digest(layout)
+        digests.add(drop_annotations(layout))
+        assert noted not in digests and layout_digest(layout) in digests
+        assert dict(files_in(layout, lambda file: file == "labels.json"))
+    assert len(digests) == 1
+
+
+def annotate(layout: Path, described: dict[str, object], base: str) -> None:
+    manifest = json.loads(blobs_of(layout)(str(described["digest"])))
+    manifest["annotations"] = {"org.opencontainers.image.base.digest": base}
+    content = json.dumps(manifest).encode()
+    described.update(digest=digest_bytes(content), size=len(content))
+    (layout / "blobs" / digest_bytes(content).replace(":", "/")).write_bytes(content)
+
+
+def put(layout: Path, index: dict[str, object]) -> None:
+    content = json.dumps(index).encode()
+    (layout / "blobs" / digest_bytes(content).replace(":", "/")).write_bytes(content)
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": digest_bytes(content)}]}))
 
 
 def test_layers_of_gzip_are_read_too(tmp_path: Path) -> None:
