@@ -339,6 +339,7 @@ module roles 'modules/roles.bicep' = {
     storage: storage.outputs.name
     keyVault: keyvault.outputs.name
     images: registry.outputs.name
+    serving: names.serving
     captures: captures.outputs.name
     kubernetes: isAks ? aks!.outputs.name : ''
   }

@@ -18,6 +18,9 @@ param keyVault string
 @description('The container registry\'s name.')
 param images string
 
+@description('The name of the identity of what serves.')
+param serving string
+
 @description('The name of the account of captured frames; empty: none.')
 param captures string = ''
 
@@ -41,6 +44,10 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {
   name: images
+}
+
+resource servingIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = {
+  name: serving
 }
 
 resource frames 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
@@ -106,6 +113,19 @@ resource ofImages 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(rows, row => row.scope == 'images'): {
     name: guid(registry.id, principals[row.identity], row.id)
     scope: registry
+    properties: {
+      principalId: principals[row.identity]
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', row.id)
+      description: row.step
+    }
+  }
+]
+
+resource ofServing 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for row in filter(rows, row => row.scope == 'serving'): {
+    name: guid(servingIdentity.id, principals[row.identity], row.id)
+    scope: servingIdentity
     properties: {
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'

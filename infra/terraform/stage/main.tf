@@ -136,6 +136,7 @@ module "roles" {
     storage        = module.storage.id
     key_vault      = module.keyvault.id
     images         = module.registry.id
+    serving        = module.identity.ids.serving
   })
 }
 

@@ -17,6 +17,7 @@ variables {
     storage         = "/storage"
     key_vault       = "/vault"
     images          = "/images"
+    serving         = "/serving"
     captures        = "/captures"
     kubernetes      = "/aks"
     shared_registry = "/versions"
