@@ -266,25 +266,6 @@ class Approvals(Protocol):
         """Yield what guards the environment that bears a stage's name."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What a run of a pipeline kept: its run, its pipeline where the host asks for it, and a mark of its own."""
-
-    run: str
-    pipeline: str
-    mark: str
-
-
-class Artifacts(Protocol):
-    """Knows what pipelines kept for each other."""
-
-    def newest(self, name: str, origin: Origin, is_trusted: Callable[[str], bool]) -> Kept | None:
-        """Return the newest of a name, of this run or of a branch or tag that is trusted; None where there is none.
-
-        Raises StepError where the host refuses.
-        """
-
-
 class Secrets(Protocol):
     """What this process may know of others: secrets by name, and tokens of its own identity."""
 

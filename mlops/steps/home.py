@@ -17,8 +17,8 @@ from mlops.carrying import fetched_mark, note_fetched, pack, unpack
 from mlops.ci import set_outputs
 from mlops.context import Context
 from mlops.errors import BusyError, ConfigError
+from mlops.kept import Kept
 from mlops.origin import here
-from mlops.ports import Kept
 from mlops.records import Outcome
 
 NAME = "home"

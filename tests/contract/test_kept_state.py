@@ -12,7 +12,7 @@ from mlops.adapters.azuredevops.kept import AzureDevOpsArtifacts
 from mlops.adapters.github.kept import GitHubArtifacts
 from mlops.branches import is_stages_own
 from mlops.errors import ConfigError
-from mlops.ports import Kept
+from mlops.kept import Kept
 from mlops.records import Origin
 
 

@@ -11,8 +11,8 @@ from submissions import MODEL, at, first_stage, options, registered
 from mlops.carrying import PARTS
 from mlops.context import Context
 from mlops.errors import BusyError, ConfigError
+from mlops.kept import Kept
 from mlops.loading import write_text
-from mlops.ports import Kept
 from mlops.steps import home, package, promote
 
 

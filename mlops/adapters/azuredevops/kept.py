@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from mlops.config import Stage
 from mlops.errors import ConfigError
-from mlops.ports import Kept
+from mlops.kept import Kept
 from mlops.records import Origin
 from mlops.rest import Rest, persistently
 

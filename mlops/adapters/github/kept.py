@@ -14,7 +14,7 @@ from typing import Any
 from mlops.adapters.github.app import open_api
 from mlops.config import Stage
 from mlops.errors import ConfigError
-from mlops.ports import Kept
+from mlops.kept import Kept
 from mlops.records import Origin
 from mlops.rest import persistently
 
