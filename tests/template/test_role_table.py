@@ -1,0 +1,46 @@
+"""infra/roles.yaml is the one list of role assignments: README shows it, both languages assign all of it."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from mlops.config import REPOSITORY
+
+INFRA = REPOSITORY / "infra"
+ROWS = yaml.safe_load((INFRA / "roles.yaml").read_text(encoding="utf-8"))
+# Who would be able to give itself more, or to do everything.
+TOO_MUCH = {"Owner", "Contributor", "User Access Administrator", "Role Based Access Control Administrator"}
+
+
+def test_readme_shows_each_row_and_no_other() -> None:
+    table = (INFRA / "README.md").read_text(encoding="utf-8").split("## Roles")[1].split("## ")[0]
+    shown = re.findall(r"^\| (\w+) \| ([^|]+) \| `(\w+)`( \(private stages\))? \| (.+) \|$", table, re.M)
+    wanted = [
+        (row["identity"], row["role"], row["scope"], " (private stages)" if row.get("private") else "", row["step"])
+        for row in ROWS
+    ]
+    assert shown == wanted
+
+
+def test_a_role_is_given_once_and_always_by_the_same_id() -> None:
+    given = [(row["identity"], row["id"], row["scope"]) for row in ROWS]
+    assert len(set(given)) == len(given)
+    assert len({(row["role"], row["id"]) for row in ROWS}) == len({row["role"] for row in ROWS})
+
+
+def test_no_identity_may_do_everything() -> None:
+    assert not TOO_MUCH & {row["role"] for row in ROWS}
+
+
+def test_bicep_assigns_on_each_scope() -> None:
+    modules = [INFRA / "bicep" / "modules" / f"{name}.bicep" for name in ("roles", "sharedroles")]
+    text = "".join(module.read_text(encoding="utf-8") for module in modules)
+    assert set(re.findall(r"row\.scope == '(\w+)'", text)) == {row["scope"] for row in ROWS}
+
+
+def test_terraform_knows_each_scope() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (INFRA / "terraform" / "stage").glob("*.tf"))
+    for scope in {row["scope"] for row in ROWS}:
+        assert re.search(rf"\b{scope}\s*= (module|azurerm|\"\$)", text), f"no resource is given as scope {scope}"
