@@ -32,6 +32,8 @@ STEPS = (
     "score",
     "rollback",
     "status",
+    "monitor",
+    "home",
     "outputs",
     "approval",
     "preflight",

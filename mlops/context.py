@@ -13,6 +13,8 @@ from pathlib import Path
 from mlops import adapters
 from mlops.config import REPOSITORY, Stage, load_stage
 from mlops.images import ImageBuilder, ImageStore, Inventory, Signer
+from mlops.issues import Tracker
+from mlops.kept import Artifacts
 from mlops.names import stage_before
 from mlops.ports import (
     Approvals,
@@ -80,6 +82,11 @@ class Context:
         return adapters.notifier(self.stage)
 
     @cached_property
+    def tracker(self) -> Tracker:
+        """Return what keeps the monitor's issues."""
+        return adapters.tracker(self.stage)
+
+    @cached_property
     def builder(self) -> ImageBuilder:
         """Return what builds the stage's images."""
         return adapters.image_builder(self.stage)
@@ -112,6 +119,10 @@ class Context:
     def approvals(self, host: str) -> Approvals:
         """Return what knows who must agree at a code host: github or azure-devops."""
         return adapters.approvals(self.stage, host)
+
+    def artifacts(self, host: str) -> Artifacts:
+        """Return what knows what pipelines kept at a code host: github or azure-devops."""
+        return adapters.artifacts(self.stage, host)
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -8,6 +8,8 @@ from typing import Any, cast
 from mlops.config import Stage
 from mlops.errors import ConfigError
 from mlops.images import ImageBuilder, ImageStore, Inventory, Signer
+from mlops.issues import Tracker
+from mlops.kept import Artifacts
 from mlops.ports import (
     Approvals,
     DataStore,
@@ -48,6 +50,8 @@ ADAPTERS = {
     },
     "scorer": {
         "local": "mlops.adapters.local.scorer:open_scorer",
+        "kubernetes": "mlops.adapters.local.scorer:open_scorer",
+        "flux": "mlops.adapters.local.scorer:open_scorer",
         "azureml-batch": "mlops.adapters.azureml.batch:open_target",
     },
     "image_builder": {
@@ -72,10 +76,18 @@ ADAPTERS = {
         "github": "mlops.adapters.github.approvals:open_approvals",
         "azure-devops": "mlops.adapters.azuredevops.approvals:open_approvals",
     },
+    "artifacts": {
+        "github": "mlops.adapters.github.kept:open_artifacts",
+        "azure-devops": "mlops.adapters.azuredevops.kept:open_artifacts",
+    },
     "notifier": {
         "none": "mlops.adapters.local.notifier:open_notifier",
         "github": "mlops.adapters.github.notifier:open_notifier",
         "azure-devops": "mlops.adapters.azuredevops.notifier:open_notifier",
+    },
+    "tracker": {
+        "github": "mlops.adapters.github.tracker:open_tracker",
+        "azure-devops": "mlops.adapters.azuredevops.tracker:open_tracker",
     },
 }
 
@@ -125,9 +137,19 @@ def approvals(stage: Stage, host: str) -> Approvals:
     return cast(Approvals, _make("approvals", "report", host, stage))
 
 
+def artifacts(stage: Stage, host: str) -> Artifacts:
+    """Return what knows what pipelines kept for each other at a code host: github or azure-devops."""
+    return cast(Artifacts, _make("artifacts", "report", host, stage))
+
+
 def notifier(stage: Stage) -> Notifier:
     """Return what tells a training's end to where it was started from."""
     return cast(Notifier, _make("notifier", "report", stage.report, stage))
+
+
+def tracker(stage: Stage) -> Tracker:
+    """Return what keeps the monitor's issues, where a training's end is told, too."""
+    return cast(Tracker, _make("tracker", "report", stage.report, stage))
 
 
 def image_builder(stage: Stage) -> ImageBuilder:

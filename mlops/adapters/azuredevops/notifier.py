@@ -9,12 +9,11 @@ Sources: learn.microsoft.com/rest/api/azure/devops: Pull Request Statuses, Statu
 
 from __future__ import annotations
 
-import base64
-import os
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from mlops.adapters.azuredevops.login import NOT_TAKEN, open_api
 from mlops.config import Stage
 from mlops.errors import ConfigError
 from mlops.ports import Notice, Secrets
@@ -22,10 +21,8 @@ from mlops.records import Origin
 from mlops.rest import Refused, Rest, persistently
 
 API = "api-version=7.1"
-SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"  # Azure DevOps, for every organization
 GENRE = "visionline"
 STATES = {"promote": "succeeded", "reject": "failed", "error": "error"}
-NOT_TAKEN = "the token is not taken: renew it, or add the job's identity to the organization's users"
 ADVICE = {
     302: NOT_TAKEN,  # to the page to sign in
     401: NOT_TAKEN,
@@ -46,20 +43,13 @@ class AzureDevOpsNotifier:
             raise ConfigError(
                 f"report: azure-devops, but the training was started from {origin.host}: change the stage file"
             )
-        api = Rest(f"{origin.api.rstrip('/')}/{quote(origin.project)}/_apis", *self._login(secrets))
+        api = open_api(self.secret, origin, secrets)
         try:
             persistently(lambda: _give_status(api, notice, origin))
             persistently(lambda: _tag(api, notice, origin))
         except Refused as error:
             raise type(error)(f"{error}: {ADVICE.get(error.status, 'see the message')}", error.status) from None
         return origin.link
-
-    def _login(self, secrets: Secrets) -> tuple[dict[str, str], str]:
-        if self.secret:
-            token = secrets.read(self.secret).strip()
-            return {"Authorization": f"Basic {base64.b64encode(f':{token}'.encode()).decode()}"}, token
-        token = os.environ.get("SYSTEM_ACCESSTOKEN") or secrets.token(SCOPE)
-        return {"Authorization": f"Bearer {token}"}, token
 
 
 def open_notifier(stage: Stage) -> AzureDevOpsNotifier:

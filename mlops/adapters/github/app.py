@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from typing import Any
 
 from mlops.errors import ConfigError
+from mlops.ports import Secrets
 from mlops.records import Origin
 from mlops.rest import Rest, field_of
 
@@ -28,13 +30,24 @@ def is_app(secret: str) -> bool:
     return secret.startswith(INSTALLATION_TOKEN) or secret.lstrip().startswith("{")
 
 
-def open_api(secret: str, origin: Origin) -> Rest:
-    """Return the API of the origin's repository, opened by a token or an app. Raises StepError where GitHub refuses."""
+def given(name: str | None, secrets: Secrets) -> str:
+    """Return the named secret, GITHUB_TOKEN where none is named. Raises ConfigError where there is none."""
+    found = secrets.read(name) if name else os.environ.get("GITHUB_TOKEN")
+    if not found:
+        raise ConfigError("no token for GitHub: name a secret in the stage file's report_secret, or set GITHUB_TOKEN")
+    return found
+
+
+def open_api(secret: str, origin: Origin, right: str = "checks") -> Rest:
+    """Return the API of the origin's repository, opened by a token, or by an app that may write what `right` names.
+
+    Raises StepError where GitHub refuses.
+    """
     if not secret.lstrip().startswith("{"):
         return _api(origin.api, secret.strip())
     app = _api(origin.api, _jwt(secret))
     number = field_of(app.request("GET", f"/repos/{origin.repository}/installation"), "id")
-    limits = {"repositories": [origin.repository.rpartition("/")[2]], "permissions": {"checks": "write"}}
+    limits = {"repositories": [origin.repository.rpartition("/")[2]], "permissions": {right: "write"}}
     made = app.request("POST", f"/app/installations/{number}/access_tokens", limits)
     return _api(origin.api, field_of(made, "token"))
 

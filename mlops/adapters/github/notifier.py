@@ -8,12 +8,11 @@ Sources: docs.github.com, "REST API endpoints for check runs", "... for commit s
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from mlops.adapters.github.app import is_app, open_api
+from mlops.adapters.github.app import given, is_app, open_api
 from mlops.config import Stage
 from mlops.errors import ConfigError
 from mlops.ports import Notice, Secrets
@@ -40,22 +39,12 @@ class GitHubNotifier:
         """Show the notice on the origin's commit and return its page. Raises StepError where GitHub refuses."""
         if origin.host != "github":
             raise ConfigError(f"report: github, but the training was started from {origin.host}: change the stage file")
-        given = self._given(secrets)
-        send = _check if is_app(given) else _status
+        secret = given(self.secret, secrets)
+        send = _check if is_app(secret) else _status
         try:
-            return persistently(lambda: send(open_api(given, origin), notice, origin))
+            return persistently(lambda: send(open_api(secret, origin), notice, origin))
         except Refused as error:
             raise type(error)(f"{error}: {ADVICE.get(error.status, 'see the message')}", error.status) from None
-
-    def _given(self, secrets: Secrets) -> str:
-        if self.secret:
-            return secrets.read(self.secret)
-        found = os.environ.get("GITHUB_TOKEN")
-        if not found:
-            raise ConfigError(
-                "no token for GitHub: name a secret in the stage file's report_secret, or set GITHUB_TOKEN"
-            )
-        return found
 
 
 def open_notifier(stage: Stage) -> GitHubNotifier:
