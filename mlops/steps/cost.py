@@ -6,9 +6,11 @@ Exit codes: 0, or 2 where a month would cost more than --cap, or 1 where that ca
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mlops.ci import show_page
 from mlops.config import REPOSITORY
 from mlops.errors import ConfigError
 from mlops.infra.change import KEEP
@@ -26,12 +28,13 @@ PRICES = REPOSITORY / "infra" / "prices.yaml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the plan, the cap, and where prices and the comment are."""
-    told = "what `terraform show -json PLAN` or `az deployment group what-if --no-pretty-print` printed"
+    told = "what `terraform show -json PLAN` or `az deployment sub what-if --no-pretty-print` printed"
     parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help=told)
     parser.add_argument("--language", choices=(TERRAFORM, BICEP), help="default: the plan says itself")
     parser.add_argument("--cap", type=float, metavar="AMOUNT", help="the most that a month may cost")
     parser.add_argument("--prices", type=Path, default=PRICES, metavar="FILE", help="default: infra/prices.yaml")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the comment there (default: show it)")
+    parser.add_argument("--show", action="store_true", help="with --out: show it on the pipeline run's page, too")
 
 
 def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
@@ -43,6 +46,8 @@ def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
     text = comment(changes, found, costs, prices, options.cap)
     if options.out:
         write_text(options.out, text)
+        if options.show:
+            show_page(options.out, os.environ, say)
         say(f"{options.out}: written; {costs.price:,.0f} {prices.currency} a month, {len(found)} to look at")
     else:
         say(text)
