@@ -23,8 +23,9 @@ from azurefake.stages import write_stages
 from azurefake.state import Azure
 from azurefake.workspaces import add_workspace
 from evaluations import DATA_VERSION, LABELS, evaluation, model
+from image_batches import publish_batch
 from model_packages import make_unsealed
-from running_endpoint import picture, wait_for
+from running_endpoint import wait_for
 
 from mlops.cli import main
 from mlops.config import load_stage
@@ -40,7 +41,6 @@ from modelpackage import digest_file
 MODEL = "fashion-classifier"
 QUICK = {"verify": {"requests": 4, "bake_seconds": 0, "max_latency_ratio": 1e6}}
 BATCH_STAGES = "batch-stages"
-IMAGES = 7
 # Where this process is told to keep what: all below one folder, so that all can be searched.
 FOLDERS = {
     "VISIONLINE_HOME": "home",
@@ -127,14 +127,9 @@ def play(azure: Azure, act: Act, folder: Path, say: Callable[[str], None]) -> No
 
 def score_batch(azure: Azure, act: Act, folder: Path, say: Callable[[str], None]) -> None:
     """Publish images in production's workspace, release to the batch endpoint there, and score by it."""
-    for number in range(IMAGES):
-        path = folder / "images" / f"line-{number % 2}" / f"{number:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture((200, 10, 10) if number % 3 else (10, 10, 200)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VISIONLINE_STAGES", str(folder / BATCH_STAGES))
-        production = Context(load_stage("production"), run_folder("life/batch"))
-        write_record(production.run, "data", production.data.publish("images", folder / "images"))
+        publish_batch(folder / "images")
         play(azure, Act("deploy v1 to batch", ("deploy", *act.command[1:])), folder, say)
         play(azure, act, folder, say)
 

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 from azure.core.pipeline.transport import RequestsTransport
-from azure_life import BATCH_STAGES, FOLDERS, IMAGES, MODEL, Life, listening, live, write_places
+from azure_life import BATCH_STAGES, FOLDERS, MODEL, Life, listening, live, write_places
 from azurefake.certificates import Authority
 from azurefake.fixture import OTHERS, complaints, forget_clients, running_azure
 from azurefake.message import refusal
 from azurefake.state import Azure
+from image_batches import IMAGES
 
 from mlops.adapters.azureml import jobs
 from mlops.adapters.azureml import registry as azure_registry

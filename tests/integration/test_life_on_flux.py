@@ -21,6 +21,7 @@ from evaluations import DATA_VERSION, LABELS, evaluation, model
 from flux_controllers import Flux
 from flux_stages import be_quick
 from gitserver import README, TOKEN, GitServer, running_git_server
+from image_batches import IMAGES, publish_batch
 from kubefake.cluster import Cluster
 from model_packages import make_unsealed
 
@@ -34,13 +35,13 @@ from mlops.errors import StepError
 from mlops.evaluation import Evaluation
 from mlops.loading import read_json, write_json
 from mlops.names import image_tag
-from mlops.records import stage_tag
+from mlops.records import ScoreRecord, read_record, stage_tag
 from mlops.registration import Submission
 from mlops.steps.register import register
 from modelpackage import digest_file
 
 MODEL = "fashion-classifier"
-ELSEWHERE = ("data", "score")  # what no target of requests has to do with
+ELSEWHERE = ("data",)  # data is published below
 QUICK = {"requests": 4, "bake_seconds": 0, "max_latency_ratio": 1e6}
 FRAMES = {"inputs": [{"name": "frames", "shape": [1, 1, 1, 3], "datatype": "UINT8", "data": [9, 0, 0]}]}
 
@@ -129,6 +130,7 @@ def test_a_models_whole_life_with_production_on_flux_is_that_of_a_models_life_he
     cluster: Cluster, server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlops.rollout.POLLS", 200)
+    publish_batch(tmp_path / "images")
     for act in life("life", brief=()):
         if isinstance(act, Act) and act.command[0] not in ELSEWHERE:
             if act.title == "deploy v3 to prod":
@@ -145,6 +147,8 @@ def test_a_models_whole_life_with_production_on_flux_is_that_of_a_models_life_he
     assert canary["events"][0]["traffic"] == {"2": 50, "3": 50} and "live" in canary["verdict"]["reason"]
     check_history(server, {number: one.digest for number, one in versions.items()})
     assert cluster.names("Deployment") == [f"{MODEL}-v1"]
+    batch = read_record(run_folder("life/batch"), "score.production", ScoreRecord)
+    assert (batch.version, batch.files, batch.failed) == (1, IMAGES, 0)
     told = [path.read_text() for path in run_folder("life").rglob("*.json")]
     assert told and not [text for text in told if TOKEN in text]
 

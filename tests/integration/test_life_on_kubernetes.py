@@ -17,6 +17,7 @@ import pytest
 import yaml
 from cluster_stages import images_of_digest
 from evaluations import DATA_VERSION, LABELS, evaluation, model
+from image_batches import IMAGES, publish_batch
 from kubefake.cluster import TOKEN, Cluster, new_cluster, write_kubeconfig
 from kubefake.faults import Call
 from kubefake.runtimes import Runtimes
@@ -30,14 +31,14 @@ from mlops.demo.acts import Act, life
 from mlops.evaluation import Evaluation
 from mlops.loading import read_json, write_json
 from mlops.names import image_tag
-from mlops.records import stage_tag, write_record
+from mlops.records import ScoreRecord, read_record, stage_tag, write_record
 from mlops.registration import Submission
 from mlops.steps.register import register
 from modelpackage import digest_file
 
 QUICK = {"verify": {"requests": 4, "bake_seconds": 0, "max_latency_ratio": 1e6}}
 CAMERA = {"inputs": [{"name": "frames", "shape": [1, 2, 2, 3], "datatype": "UINT8", "data": [200, 0, 0] * 4}]}
-SKIPPED = ("data", "score")  # data is published below; batches are scored elsewhere than on a cluster
+SKIPPED = ("data",)  # data is published below
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def play(root: Path, clusters: dict[str, Cluster], say: Callable[[str], None]) -
     data = Context(load_stage("dev"), run_folder("life")).data.publish("stripes", root / "raw")
     for name in ("v1", "v2", "v3"):
         write_record(run_folder(f"life/{name}"), "data", data)
+    publish_batch(root / "images")
     for act in life("life", brief=()):
         if not isinstance(act, Act) or act.command[0] in SKIPPED:
             continue
@@ -153,6 +155,8 @@ def test_a_models_whole_life_on_kubernetes_is_that_of_a_models_life_here(places:
     assert (canary["outcome"], canary["version"]) == ("reverted", 2)
     assert "live requests failed" in canary["verdict"]["reason"]
     assert [event["traffic"] for event in canary["events"]] == [{"2": 90, "3": 10}, {"2": 100}]
+    batch = read_record(run_folder("life/batch"), "score.production", ScoreRecord)
+    assert (batch.version, batch.files, batch.failed) == (1, IMAGES, 0)
 
 
 def test_production_served_the_digests_that_qa_tested(places: Life) -> None:

@@ -7,8 +7,6 @@ Source: kubernetes.io, "Leases"; k8s.io/client-go/tools/leaderelection.
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from typing import Any
 from mlops.adapters.kubernetes.cluster import Cluster
 from mlops.adapters.kubernetes.refusals import Refused
 from mlops.errors import BusyError, StepError, TargetError
+from mlops.holder import holder
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 8.0
@@ -93,17 +92,6 @@ def held(place: Place) -> Iterator[Lease]:
         yield lease
     finally:
         lease.release()
-
-
-def holder() -> str:
-    """Return who this process is to others: the pipeline run where there is one, else the process and its machine."""
-    given = os.environ.get
-    if given("GITHUB_RUN_ID"):
-        return f"{given('GITHUB_SERVER_URL')}/{given('GITHUB_REPOSITORY')}/actions/runs/{given('GITHUB_RUN_ID')}"
-    if given("BUILD_BUILDID"):
-        where = f"{given('SYSTEM_TEAMFOUNDATIONCOLLECTIONURI', '')}{given('SYSTEM_TEAMPROJECT', '')}"
-        return f"{where}/_build/results?buildId={given('BUILD_BUILDID')}"
-    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _taken(place: Place) -> dict[str, Any]:
