@@ -102,6 +102,9 @@ param sandboxCallers array = []
 @description('Tags of every resource, at least owner; project and stage are added.')
 param tags object
 
+@description('A tag: after this day, as 2026-01-31, what was made for a pull request may be deleted. Empty: it stays.')
+param ttl string = ''
+
 @description('The resource group of what all stages share; empty: each stage keeps its own versions and images.')
 param sharedResourceGroup string = ''
 
@@ -137,7 +140,7 @@ var sharedNames = {
   images: 'cr${name}shared${suffix}'
 }
 
-var allTags = union(tags, { project: name, stage: stage })
+var allTags = union(tags, { project: name, stage: stage }, empty(ttl) ? {} : { ttl: ttl })
 var production = stage == 'production'
 var isShared = !empty(sharedResourceGroup)
 var shared = '${subscription().id}/resourceGroups/${sharedResourceGroup}/providers'
@@ -347,7 +350,7 @@ module roles 'modules/roles.bicep' = {
 
 module sharedRoles 'modules/sharedroles.bicep' = if (isShared) {
   name: 'roles-of-${names.workspace}'
-  scope: resourceGroup(sharedResourceGroup)
+  scope: resourceGroup(isShared ? sharedResourceGroup : names.resourceGroup)
   params: {
     private: private
     principals: union(principals, { workspace: workspace.outputs.principal })

@@ -2,7 +2,7 @@
 data "azurerm_client_config" "current" {}
 
 locals {
-  tags       = merge(var.tags, { project = var.name, stage = var.stage })
+  tags       = merge(var.tags, { project = var.name, stage = var.stage }, var.ttl == "" ? {} : { ttl = var.ttl })
   production = var.stage == "production"
 
   shared = var.shared_resource_group == "" ? "" : join("/", [

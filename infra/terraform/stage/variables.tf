@@ -243,6 +243,17 @@ variable "tags" {
   }
 }
 
+variable "ttl" {
+  description = "A tag: after this day, as 2026-01-31, what was made for a pull request may be deleted. Empty: it stays."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.ttl == "" || (can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", var.ttl)) && var.stage != "production")
+    error_message = "ttl: write a day, as 2026-01-31; production has none."
+  }
+}
+
 variable "shared_resource_group" {
   description = "The resource group of what all stages share; empty: each stage keeps its own versions and images."
   type        = string

@@ -69,7 +69,7 @@ resource "azurerm_monitor_diagnostic_setting" "one" {
   log_analytics_workspace_id = var.place.logs
 
   enabled_log {
-    category_group = "audit"
+    category_group = "allLogs"
   }
   enabled_metric {
     category = "AllMetrics"

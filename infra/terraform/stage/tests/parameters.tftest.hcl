@@ -101,6 +101,32 @@ run "azure_devops_needs_the_service_connections_words" {
   expect_failures = [var.issuer, var.subject]
 }
 
+run "what_a_pull_request_made_says_how_long_it_stays" {
+  command = plan
+
+  variables {
+    ttl = "2026-01-31"
+  }
+
+  assert {
+    condition = (
+      azurerm_resource_group.stage.tags["ttl"] == "2026-01-31" && azurerm_resource_group.stage.tags["stage"] == "dev"
+    )
+    error_message = "tags: ${jsonencode(azurerm_resource_group.stage.tags)}"
+  }
+}
+
+run "production_is_never_left_to_a_cleaner" {
+  command = plan
+
+  variables {
+    stage = "production"
+    ttl   = "2026-01-31"
+  }
+
+  expect_failures = [var.ttl]
+}
+
 run "what_is_shared_in_private_needs_a_private_stage" {
   command = plan
 

@@ -12,8 +12,10 @@ variables {
     tags           = { owner = "team" }
     private        = true
     subnet         = "/subnet"
-    zones          = { blob = "/blob", file = "/file", vault = "/vault", registry = "/registry", api = "/api", notebooks = "/n" }
-    logs           = "/logs"
+    zones = {
+      blob = "/blob", file = "/file", vault = "/vault", registry = "/registry", api = "/api", notebooks = "/notebooks"
+    }
+    logs = "/logs"
   }
 }
 
@@ -90,7 +92,9 @@ run "private_vault" {
     error_message = "A private vault answers from outside, or not inside."
   }
   assert {
-    condition     = azurerm_key_vault.one.purge_protection_enabled && azurerm_key_vault.one.soft_delete_retention_days == 90
+    condition = (
+      azurerm_key_vault.one.purge_protection_enabled && azurerm_key_vault.one.soft_delete_retention_days == 90
+    )
     error_message = "Production's secrets can be deleted for good."
   }
 }
@@ -156,7 +160,9 @@ run "public_registry" {
   }
 
   assert {
-    condition     = !azurerm_container_registry.one.admin_enabled && !azurerm_container_registry.one.anonymous_pull_enabled
+    condition = (
+      !azurerm_container_registry.one.admin_enabled && !azurerm_container_registry.one.anonymous_pull_enabled
+    )
     error_message = "A registry can be opened by a password, or by nobody in particular."
   }
 }
@@ -274,7 +280,9 @@ run "a_private_network_has_room_for_agents" {
   }
 
   assert {
-    condition     = azurerm_subnet.one["agents"].delegation[0].service_delegation[0].name == "Microsoft.DevOpsInfrastructure/pools"
+    condition = (
+      azurerm_subnet.one["agents"].delegation[0].service_delegation[0].name == "Microsoft.DevOpsInfrastructure/pools"
+    )
     error_message = "Azure DevOps' managed agents can't join the network."
   }
   assert {
