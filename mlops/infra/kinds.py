@@ -35,6 +35,9 @@ AZURERM = {
     "machine_learning_registry": "Microsoft.MachineLearningServices/registries",
     "kubernetes_cluster": "Microsoft.ContainerService/managedClusters",
     "kubernetes_cluster_node_pool": "Microsoft.ContainerService/managedClusters/agentPools",
+    "kubernetes_cluster_trusted_access_role_binding": (
+        "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings"
+    ),
     "kubernetes_cluster_extension": "Microsoft.KubernetesConfiguration/extensions",
     "kubernetes_flux_configuration": "Microsoft.KubernetesConfiguration/fluxConfigurations",
     "arc_kubernetes_cluster_extension": "Microsoft.KubernetesConfiguration/extensions",
@@ -62,8 +65,9 @@ AZURERM = {
 def azure_kind(terraform_type: str, state: object) -> str:
     """Return Azure's name of a Terraform resource's kind, its own name where there is none here.
 
-    A resource of the azapi provider says Azure's name itself, with the version of the API behind an @.
+    A resource of the azapi provider says Azure's name itself, with the version of the API behind an @; what only
+    changes a resource that stands elsewhere (azapi_update_resource) is none of its own.
     """
-    if terraform_type.startswith("azapi_") and isinstance(state, dict) and state.get("type"):
+    if terraform_type == "azapi_resource" and isinstance(state, dict) and state.get("type"):
         return str(state["type"]).partition("@")[0]
     return AZURERM.get(terraform_type.removeprefix("azurerm_"), terraform_type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from iac.resource import Deployment
 from iac.rules import DIAGNOSTICS, LOCK, ROLE, diagnostics, locks, private_endpoints, role_assignments
 from iac.settings import price_of, settings_of
-from iac.values import Symbol, plain
+from iac.values import plain
 
 from mlops.infra.change import first_at
 from mlops.infra.costs import Prices
@@ -18,8 +19,11 @@ from mlops.infra.costs import Prices
 PARTS = (
     *("virtualnetworks/subnets", "blobservices", "fileservices", "privatednszonegroups", "networkinjections"),
     *("azurerm_nat_gateway_public_ip_association", "azurerm_subnet_nat_gateway_association"),
+    "azapi_update_resource",
     *(kind.lower() for kind in (ROLE, LOCK, DIAGNOSTICS)),
 )
+# What of a resource only its deployment knows: each language has another word for it.
+ATTRIBUTE = re.compile(r"<(.+)\.\w+>")
 # There is one at most, whose name Azure gives, or nobody sees.
 NAMELESS = ("managementpolicies", "trustedaccessrolebindings", "datacollectionruleassociations")
 
@@ -68,7 +72,7 @@ def _without_nothing(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         # Where Azure knows no false, leaving it out is how Bicep says so.
         said = bool(value) if name == "purge" else value
-        yield name, (f"<{said.base}>" if isinstance(said, Symbol) else said)
+        yield name, (ATTRIBUTE.sub(r"<\1>", said) if isinstance(said, str) else said)
 
 
 def _subnets(deployment: Deployment) -> Iterator[tuple[str, str]]:

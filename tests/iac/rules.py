@@ -31,6 +31,9 @@ DIAGNOSED = (
 LOCKED = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries")
 # How a service is reached where it may not be public.
 PRIVATE = (*LOCKED, "Microsoft.MachineLearningServices/workspaces")
+# Numbers and dashboards, opened by roles alone: closing them takes a private link scope, which takes over every name of
+# Azure Monitor in the network.
+OPEN = ("Microsoft.Insights/dataCollectionEndpoints", "Microsoft.Monitor/accounts", "Microsoft.Dashboard/grafana")
 TAGS = ("owner", "project")
 
 Rule = Callable[[Deployment], Iterator[str]]
@@ -41,7 +44,7 @@ def no_public_access(deployment: Deployment) -> Iterator[str]:
     if not deployment.parameters.get("private"):
         return
     for one in settings_of(deployment):
-        if one.values.get("public", False) is not False:
+        if one.values.get("public", False) is not False and one.resource.kind not in OPEN:
             yield _said(one.resource, "is reached from the internet, or doesn't say that it isn't")
         if str(one.values.get("default", "Deny")) != "Deny":
             yield _said(one.resource, "lets every network in, or doesn't say that it doesn't")
@@ -64,7 +67,7 @@ def no_keys(deployment: Deployment) -> Iterator[str]:
     """Yield what lets in whoever holds a key, a password or a local account."""
     for one in settings_of(deployment):
         for setting, words in (("keys", "keys or local accounts"), ("admin", "an admin user"), ("ssh", "SSH")):
-            if one.values.get(setting, False) is not False:
+            if one.values.get(setting, False) is not False and not (setting == "ssh" and _is_attached(one.resource)):
                 yield _said(one.resource, f"lets in by {words}, or doesn't say that it doesn't")
         if one.values.get("roles", True) is not True:
             yield _said(one.resource, "is opened by access policies, not by roles")
@@ -185,6 +188,11 @@ def _role(one: Resource) -> str:
 
 def _of(deployment: Deployment, kinds: tuple[str, ...]) -> Iterator[Resource]:
     return (resource for kind in kinds for resource in deployment.of(kind))
+
+
+def _is_attached(resource: Resource) -> bool:
+    # A cluster that is attached to a workspace has no machines of Azure ML's, and so nobody's SSH.
+    return first_at(resource.attributes, "properties.computeType") == "Kubernetes"
 
 
 def _said(resource: Resource, words: str) -> str:

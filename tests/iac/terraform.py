@@ -165,6 +165,8 @@ class Instance:
         namespace, *kinds = self.kind.split("/")
         name = self._value("name") if "name" in self.block.attributes else self.block.labels[1]
         parent = next((self._value(key) for key in PARENTS if key in self.block.attributes), None)
+        if "virtual_network_name" in self.block.attributes:
+            parent = f"{namespace}/virtualNetworks/{self._value('virtual_network_name')}"
         if len(kinds) > 1 and parent is not None:
             return f"{short_id(parent)}/{'/'.join(kinds[1:])}/{name}"
         return f"{self.kind}/{name}"

@@ -56,6 +56,8 @@ param metrics string = ''
 var operatorRole = 'f1a07417-d97a-45cb-824c-7a7467783830'
 var networkRole = '4d97b98b-1d4f-4787-a291-c67834d212e7'
 
+var path = split(nodesSubnet, '/')
+
 // Where there is no subnet the property is left out.
 var inSubnet = empty(nodesSubnet) ? {} : {
   vnetSubnetID: nodesSubnet
@@ -89,7 +91,7 @@ resource operateNodes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 resource network 'Microsoft.Network/virtualNetworks@2024-05-01' existing = if (place.private) {
-  name: place.private ? split(nodesSubnet, '/')[8] : 'none'
+  name: place.private ? path[length(path) - 3] : 'none'
 }
 
 resource subnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = if (place.private) {

@@ -20,7 +20,7 @@ resource endpoint 'Microsoft.Insights/dataCollectionEndpoints@2022-06-01' = {
   location: place.location
   tags: place.tags
   kind: 'Linux'
-  properties: {}
+  properties: { networkAcls: { publicNetworkAccess: 'Enabled' } }
 }
 
 resource rule 'Microsoft.Insights/dataCollectionRules@2022-06-01' = {

@@ -30,6 +30,7 @@ resource compute 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-
   }
   properties: {
     computeType: 'Kubernetes'
+    disableLocalAuth: true
     resourceId: cluster
     properties: {
       namespace: 'azureml'

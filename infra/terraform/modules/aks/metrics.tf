@@ -7,11 +7,12 @@ locals {
 resource "azurerm_monitor_data_collection_endpoint" "one" {
   count = local.collected
 
-  name                = "dce-${var.name}"
-  resource_group_name = var.place.resource_group
-  location            = var.place.location
-  tags                = var.place.tags
-  kind                = "Linux"
+  name                          = "dce-${var.name}"
+  resource_group_name           = var.place.resource_group
+  location                      = var.place.location
+  tags                          = var.place.tags
+  kind                          = "Linux"
+  public_network_access_enabled = true
 }
 
 resource "azurerm_monitor_data_collection_rule" "one" {

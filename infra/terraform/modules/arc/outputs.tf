@@ -5,5 +5,5 @@ output "id" {
 
 output "name" {
   description = "The cluster's name."
-  value       = reverse(split("/", var.cluster))[0]
+  value       = regex("[^/]+$", var.cluster)
 }

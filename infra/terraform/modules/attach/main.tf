@@ -21,8 +21,9 @@ resource "azapi_resource" "one" {
 
   body = {
     properties = {
-      computeType = "Kubernetes"
-      resourceId  = var.cluster
+      computeType      = "Kubernetes"
+      disableLocalAuth = true
+      resourceId       = var.cluster
       properties = {
         namespace           = "azureml"
         defaultInstanceType = "defaultinstancetype"
