@@ -15,9 +15,11 @@ POOL = "microsoft.containerservice/managedclusters/agentpools"
 SKUS = {
     "microsoft.containerregistry/registries": ("sku.name", "sku"),
     CLUSTER: ("sku.tier", "sku_tier"),
+    # A managed network costs what the firewall costs that Azure puts into it.
     "microsoft.machinelearningservices/workspaces": (
-        "managed_network.0.isolation_mode",
+        "properties.managedNetwork.firewallSku",
         "properties.managedNetwork.isolationMode",
+        "managed_network.0.isolation_mode",
     ),
     "microsoft.dashboard/grafana": ("sku.name", "sku"),
     "microsoft.network/publicipaddresses": ("sku.name", "sku"),

@@ -37,13 +37,13 @@ OTHERS = (
     *("key_vault", "jobs_client_id", "serving_client_id", "captures_account", "captures"),
     *("sandbox_url", "grafana_url"),
 )
-WAY_OUT = "give `terraform output -json` or `az deployment group show`"
+WAY_OUT = "give `terraform output -json` or `az deployment sub show`"
 
 
 def read_outputs(path: Path) -> dict[str, str]:
     """Return the outputs of a file that have a value, by the names of this module, unknown ones by their own.
 
-    Reads `terraform output -json`, `az deployment group show` and its `properties.outputs`. Raises ConfigError where
+    Reads `terraform output -json`, `az deployment sub show` and its `properties.outputs`. Raises ConfigError where
     the file is none of them, holds no text where one is due, or lacks what is needed.
     """
     known = {_plain(name): name for name in (*STAGE_KEYS, *CI_VARIABLES, *OTHERS)}

@@ -1,4 +1,4 @@
-"""Reads what `terraform show -json PLAN` and `az deployment group what-if --no-pretty-print` say will change.
+"""Reads what `terraform show -json PLAN` and `az deployment sub what-if --no-pretty-print` say will change.
 
 It reads files and runs neither. Formats: developer.hashicorp.com/terraform/internals/json-format and
 learn.microsoft.com/rest/api/resources/deployments/what-if (az leaves out the outer `properties`).
@@ -16,7 +16,7 @@ from mlops.infra.change import CREATE, DELETE, KEEP, REPLACE, UNCLEAR, UPDATE, C
 from mlops.infra.kinds import azure_kind
 
 TERRAFORM, BICEP = "terraform", "bicep"
-WAY_OUT = "give `terraform show -json PLAN` or `az deployment group what-if --no-pretty-print`"
+WAY_OUT = "give `terraform show -json PLAN` or `az deployment sub what-if --no-pretty-print`"
 # In Terraform's words, `forget` leaves the resource in Azure; `read` is of data sources.
 _ACTIONS = {
     ("no-op",): KEEP,
@@ -76,13 +76,19 @@ def _of_terraform(content: Mapping[str, Any]) -> Iterator[Change]:
         actions = tuple(change["actions"])
         if one.get("mode") == "data" or actions == ("read",):
             continue
-        before, after = change.get("before") or {}, change.get("after") or {}
+        before, after = _state(change.get("before")), _state(change.get("after"))
         unknown = change.get("after_unknown") or {}
         action = _ACTIONS.get(actions, UNCLEAR)
         cause = f"Terraform says {', '.join(actions)}" if action == UNCLEAR else ""
         kind = azure_kind(one["type"], after or before)
         paths = _differing(before, after, unknown) if action in (UPDATE, REPLACE) else ()
         yield Change(action, kind, one["address"], before, after, paths, unknown, cause)
+
+
+def _state(state: dict[str, Any] | None) -> dict[str, Any]:
+    # The azapi provider has what Azure is sent within `body`.
+    body = (state or {}).get("body")
+    return {**(state or {}), **(body if isinstance(body, dict) else {})}
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any], unknown: Any) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from mlops.records import Outcome
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where the outputs stand."""
-    told = "what `terraform output -json` or `az deployment group show` printed"
+    told = "what `terraform output -json` or `az deployment sub show` printed"
     parser.add_argument("--outputs", type=Path, required=True, metavar="FILE", help=told)
 
 
