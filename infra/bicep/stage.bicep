@@ -93,12 +93,6 @@ param sandboxImage string = ''
 @description('Networks that may ask the sandbox from outside, as 203.0.113.0/24; none: only what shares its network.')
 param sandboxCallers array = []
 
-@description('The image that the sandbox runs: runtime and model together, by digest; empty: it waits for one.')
-param sandboxImage string = ''
-
-@description('Networks that may ask the sandbox from outside, as 203.0.113.0/24; none: only what shares its network.')
-param sandboxCallers array = []
-
 @description('Tags of every resource, at least owner; project and stage are added.')
 param tags object
 
