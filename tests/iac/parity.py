@@ -19,7 +19,7 @@ from mlops.infra.costs import Prices
 PARTS = (
     *("virtualnetworks/subnets", "blobservices", "fileservices", "privatednszonegroups", "networkinjections"),
     *("azurerm_nat_gateway_public_ip_association", "azurerm_subnet_nat_gateway_association"),
-    "azapi_update_resource",
+    *("azapi_update_resource", "maintenanceconfigurations"),
     *(kind.lower() for kind in (ROLE, LOCK, DIAGNOSTICS)),
 )
 # What of a resource only its deployment knows: each language has another word for it.

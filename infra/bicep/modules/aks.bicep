@@ -58,6 +58,10 @@ var networkRole = '4d97b98b-1d4f-4787-a291-c67834d212e7'
 
 var path = split(nodesSubnet, '/')
 
+// GPUs are not in every zone, so their pool is where Azure has some.
+var zones = production ? ['1', '2', '3'] : null
+var cpuLeast = min(production ? 2 : 1, cpuMaxNodes)
+
 // Where there is no subnet the property is left out.
 var inSubnet = empty(nodesSubnet) ? {} : {
   vnetSubnetID: nodesSubnet
@@ -132,10 +136,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' = {
       enablePrivateCluster: place.private
       disableRunCommand: true
     }
-    autoUpgradeProfile: {
-      upgradeChannel: 'patch'
-      nodeOSUpgradeChannel: 'NodeImage'
-    }
+    autoUpgradeProfile: { upgradeChannel: 'patch', nodeOSUpgradeChannel: 'NodeImage' }
     identityProfile: {
       kubeletidentity: {
         resourceId: nodesIdentity.id
@@ -144,10 +145,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' = {
       }
     }
     oidcIssuerProfile: { enabled: true }
-    securityProfile: {
-      workloadIdentity: { enabled: true }
-      imageCleaner: { enabled: true, intervalHours: 168 }
-    }
+    securityProfile: { workloadIdentity: { enabled: true }, imageCleaner: { enabled: true, intervalHours: 168 } }
     addonProfiles: { azurepolicy: { enabled: true } }
     networkProfile: {
       networkPlugin: 'azure'
@@ -176,9 +174,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' = {
         gatewayAPIImplementations: { appRoutingIstio: { mode: 'Enabled' } }
       }
     }
-    azureMonitorProfile: {
-      metrics: { enabled: !empty(metrics) }
-    }
+    azureMonitorProfile: { metrics: { enabled: !empty(metrics) } }
     // The system's own pods have nodes to themselves.
     agentPoolProfiles: [
       union(inSubnet, {
@@ -191,6 +187,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' = {
         count: production ? 2 : 1
         minCount: production ? 2 : 1
         maxCount: 3
+        availabilityZones: zones
         nodeTaints: ['CriticalAddonsOnly=true:NoSchedule']
         upgradeSettings: { maxSurge: '10%' }
       })
@@ -210,9 +207,10 @@ resource cpu 'Microsoft.ContainerService/managedClusters/agentPools@2026-04-01' 
     osSKU: 'AzureLinux'
     tags: place.tags
     enableAutoScaling: true
-    count: production ? 1 : 0
-    minCount: production ? 1 : 0
+    count: cpuLeast
+    minCount: cpuLeast
     maxCount: cpuMaxNodes
+    availabilityZones: zones
     nodeLabels: { 'visionline/pool': 'cpu' }
     upgradeSettings: { maxSurge: '10%' }
   })

@@ -1,4 +1,5 @@
-// What Azure keeps running on the cluster: Flux, which follows the GitOps repository, and Azure ML's own.
+// What Azure keeps running on the cluster: Flux, which follows the GitOps repository, and Azure ML's own; and when it
+// may upgrade all of it.
 
 @description('The cluster\'s name.')
 param name string
@@ -23,6 +24,28 @@ param stage string
 
 resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' existing = {
   name: name
+}
+
+// Upgrades drain nodes: at an hour that is known.
+var sundays = {
+  maintenanceWindow: {
+    schedule: { weekly: { intervalWeeks: 1, dayOfWeek: 'Sunday' } }
+    startTime: '02:00'
+    durationHours: 4
+    utcOffset: '+00:00'
+  }
+}
+
+resource upgrades 'Microsoft.ContainerService/managedClusters/maintenanceConfigurations@2026-04-01' = {
+  parent: cluster
+  name: 'aksManagedAutoUpgradeSchedule'
+  properties: sundays
+}
+
+resource nodeUpgrades 'Microsoft.ContainerService/managedClusters/maintenanceConfigurations@2026-04-01' = {
+  parent: cluster
+  name: 'aksManagedNodeOSUpgradeSchedule'
+  properties: sundays
 }
 
 // Releases write digests by themselves; nothing here looks for newer images.

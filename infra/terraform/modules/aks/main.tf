@@ -7,6 +7,11 @@ terraform {
   }
 }
 
+locals {
+  # GPUs are not in every zone, so their pool is where Azure has some.
+  zones = var.production ? ["1", "2", "3"] : null
+}
+
 resource "azurerm_user_assigned_identity" "cluster" {
   name                = "id-${var.name}"
   resource_group_name = var.place.resource_group
@@ -86,6 +91,7 @@ resource "azurerm_kubernetes_cluster" "one" {
     auto_scaling_enabled         = true
     min_count                    = var.production ? 2 : 1
     max_count                    = 3
+    zones                        = local.zones
     only_critical_addons_enabled = true
     os_sku                       = "AzureLinux"
     temporary_name_for_rotation  = "systemtmp"
@@ -114,6 +120,25 @@ resource "azurerm_kubernetes_cluster" "one" {
     balance_similar_node_groups = true
   }
 
+  # Upgrades drain nodes: at an hour that is known.
+  maintenance_window_auto_upgrade {
+    frequency   = "Weekly"
+    interval    = 1
+    day_of_week = "Sunday"
+    start_time  = "02:00"
+    duration    = 4
+    utc_offset  = "+00:00"
+  }
+
+  maintenance_window_node_os {
+    frequency   = "Weekly"
+    interval    = 1
+    day_of_week = "Sunday"
+    start_time  = "02:00"
+    duration    = 4
+    utc_offset  = "+00:00"
+  }
+
   workload_autoscaler_profile {
     keda_enabled = true
   }
@@ -140,8 +165,9 @@ resource "azurerm_kubernetes_cluster_node_pool" "cpu" {
   mode                  = "User"
   os_sku                = "AzureLinux"
   auto_scaling_enabled  = true
-  min_count             = var.production ? 1 : 0
+  min_count             = min(var.production ? 2 : 1, var.cpu_max_nodes)
   max_count             = var.cpu_max_nodes
+  zones                 = local.zones
   node_labels           = { "visionline/pool" = "cpu" }
 
   upgrade_settings {
