@@ -46,6 +46,6 @@ resource "azapi_resource" "one" {
   body                 = { kind = each.value.kind, properties = each.value.properties }
 
   lifecycle {
-    ignore_changes = [body, tags, identity]
+    ignore_changes = all
   }
 }
