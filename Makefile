@@ -9,8 +9,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c e
 RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt environments/serve/requirements.txt
 TESTS := environments/test/requirements.txt
 
+# What `make infra-plan` and `make infra-apply` are of: a stage, or `shared`; the plan is kept in runs/infra.
+STAGE ?= dev
+LANGUAGE ?= terraform
+REGION ?= westeurope
+PLAN := $(CURDIR)/runs/infra/$(STAGE)
+TERRAFORM := terraform -chdir=infra/terraform/$(if $(filter shared,$(STAGE)),shared,stage)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean
+.PHONY: help demo test test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
+.PHONY: infra-plan infra-apply infra-init-terraform infra-plan-terraform infra-apply-terraform infra-plan-bicep infra-apply-bicep
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +70,37 @@ fuzz: $(VENV)/.fuzz ## a million hostile inputs for all that reads bytes from st
 
 intake-foreign: $(VENV)/.tests ## take in two models that strangers published, and that it downloads (24 MB); minutes
 	@VISIONLINE_FOREIGN=1 $(RUN) -m pytest -rs tests/integration/test_intake_foreign.py
+
+test-infra: $(VENV)/.tests ## all of infra/ that needs no Azure: both languages, Terraform's plans, applies and tests; minutes
+	@VISIONLINE_INFRA=1 $(RUN) -m pytest -rs tests/unit/test_infra_*.py tests/template/test_infra_*.py tests/integration/test_infra_*.py
+
+infra-plan: ## what would change on Azure, in runs/infra/STAGE.json: STAGE=dev|qa|production|shared LANGUAGE=terraform|bicep
+	@mkdir -p runs/infra
+	@$(MAKE) --no-print-directory infra-plan-$(LANGUAGE)
+
+infra-apply: ## do what was planned, and keep the outputs in runs/infra/STAGE.outputs.json for `python -m mlops fill`
+	@mkdir -p runs/infra
+	@$(MAKE) --no-print-directory infra-apply-$(LANGUAGE)
+
+infra-init-terraform:
+	$(TERRAFORM) init -input=false -reconfigure -backend-config=../state.tfbackend -backend-config=key=$(STAGE).tfstate
+
+infra-plan-terraform: infra-init-terraform
+	$(TERRAFORM) plan -input=false -var-file=$(STAGE).tfvars -out=$(PLAN).tfplan
+	$(TERRAFORM) show -json $(PLAN).tfplan > $(PLAN).json
+
+infra-apply-terraform: infra-init-terraform
+	@test -f $(PLAN).tfplan || (echo "runs/infra/$(STAGE).tfplan is not there: make infra-plan STAGE=$(STAGE), and read it" >&2; exit 1)
+	$(TERRAFORM) apply -input=false $(PLAN).tfplan
+	$(TERRAFORM) output -json > $(PLAN).outputs.json
+
+infra-plan-bicep:
+	az deployment sub what-if --name $(STAGE) --location $(REGION) --parameters infra/bicep/$(STAGE).bicepparam \
+		--no-pretty-print > $(PLAN).json
+
+infra-apply-bicep:
+	az deployment sub create --name $(STAGE) --location $(REGION) --parameters infra/bicep/$(STAGE).bicepparam \
+		--output json > $(PLAN).outputs.json
 
 lock: $(VENV)/.tests ## write environments/constraints.txt from what is installed
 	@(echo '# Every package that the requirements files bring in, at the version tested together. Made by `make lock`.'; \
