@@ -33,6 +33,7 @@ STEPS = (
     "rollback",
     "status",
     "monitor",
+    "bootstrap",
     "home",
     "outputs",
     "approval",

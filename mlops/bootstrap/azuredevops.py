@@ -1,0 +1,202 @@
+"""An Azure DevOps project's pipelines, environments with approvals, branch policies and service connections.
+
+Reviewers are identities' ids: `az devops user show --user MAIL --query id`. Approvals and locks have no command of
+their own, so they are made by `az rest`.
+
+Sources: learn.microsoft.com, "az pipelines", "az repos policy", "az devops service-endpoint"; the REST API of Azure
+DevOps: Environments - Add, Check Configurations - Add, Endpoints - Create; for the ids of checks the Terraform provider
+microsoft/azuredevops.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from mlops.bootstrap import azure
+from mlops.bootstrap.command import Command
+from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, OPERATIONS, Plan, variable
+from mlops.errors import ConfigError
+from mlops.names import STAGES
+
+PIPELINES = ("build-validation", "train", "register", "release", "rollback", "batch-score", "monitor", "infra")
+RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"  # Azure DevOps, for every organization
+APPROVAL = {"id": "8c6f20a7-a545-4486-9777-f762fafe0d4d", "name": "Approval"}
+LOCK = {"id": "2ef31ad6-baa0-403a-8b45-2cbc9b4e5563", "name": "ExclusiveLock"}
+MINUTES = 7 * 24 * 60  # then it is rejected
+AS_TEXT = ("--output", "tsv")
+SILENT = ("--output", "none")
+
+
+def commands(plan: Plan) -> list[Command]:
+    """Return all commands in order. Raises ConfigError where the repository is not named whole."""
+    if plan.repository.count("/") != 2:
+        raise ConfigError(f"--repository {plan.repository}: should be ORGANIZATION/PROJECT/NAME")
+    return [
+        Command(("az", "extension", "add", "--name", "azure-devops", "--upgrade", "--only-show-errors")),
+        *_pipelines(plan),
+        *_branches(plan),
+        *(part for environment in STAGES for part in _environment(plan, environment)),
+        *(_azure(plan) if plan.name else ()),
+    ]
+
+
+def _pipelines(plan: Plan) -> Iterator[Command]:
+    repository, place = plan.repository.split("/")[2], _place(plan)
+    for name in PIPELINES:
+        count = variable(name, "COUNT")
+        yield Command(
+            ("az", "pipelines", "list", "--name", name, *place, "--query", "length(@)", *AS_TEXT), keeps=count
+        )
+        what = (
+            "--repository",
+            repository,
+            "--repository-type",
+            "tfsgit",
+            "--branch",
+            "main",
+            "--skip-first-run",
+            "true",
+        )
+        path = ("--yaml-path", f".azure-pipelines/{name}.yml")
+        yield Command(("az", "pipelines", "create", "--name", name, *place, *what, *path, *SILENT), unless=count)
+
+
+def _branches(plan: Plan) -> Iterator[Command]:
+    repository, place = plan.repository.split("/")[2], _place(plan)
+    show = ("az", "repos", "show", "--repository", repository, *place, "--query", "id", *AS_TEXT)
+    yield Command(show, keeps="REPOSITORY_ID")
+    listed = ("az", "repos", "ref", "list", "--repository", repository, *place)
+    yield Command((*listed, "--filter", "heads/main", "--query", "[0].objectId", *AS_TEXT), keeps="MAIN_COMMIT")
+    for branch in plan.branches[:-1]:
+        count, ref = variable(branch, "BRANCH_COUNT"), f"heads/{branch}"
+        query = ("--filter", ref, "--query", f"length([?name=='refs/{ref}'])", *AS_TEXT)
+        yield Command((*listed, *query), keeps=count)
+        begins = ("--name", ref, "--object-id", "$MAIN_COMMIT", "--repository", repository)
+        yield Command(("az", "repos", "ref", "create", *begins, *place, *SILENT), unless=count)
+    show = ("az", "pipelines", "show", "--name", PIPELINES[0], *place, "--query", "id", *AS_TEXT)
+    yield Command(show, keeps="BUILD_VALIDATION_ID")
+    for branch in plan.branches:
+        yield from _policy(
+            plan, branch, "approver-count", "type.displayName=='Minimum number of reviewers'", _approvers(plan)
+        )
+        yield from _policy(plan, branch, "build", f"settings.displayName=='{PIPELINES[0]}'", _BUILD)
+
+
+_BUILD = (
+    *("--build-definition-id", "$BUILD_VALIDATION_ID", "--display-name", PIPELINES[0], "--valid-duration", "0"),
+    *("--queue-on-source-update-only", "true", "--manual-queue-only", "false"),
+)
+
+
+def _approvers(plan: Plan) -> tuple[str, ...]:
+    alone = "false" if plan.is_team else "true"
+    counted = ("--minimum-approver-count", "1", "--creator-vote-counts", alone)
+    return (*counted, "--allow-downvotes", "false", "--reset-on-source-push", "true")
+
+
+def _policy(plan: Plan, branch: str, kind: str, same: str, more: tuple[str, ...]) -> Iterator[Command]:
+    count, place = variable(branch, f"{kind}_policies"), _place(plan)
+    where = ("--branch", branch, "--repository-id", "$REPOSITORY_ID", *place)
+    query = ("--query", f"length([?{same}])", *AS_TEXT)
+    yield Command(("az", "repos", "policy", "list", *where, *query), keeps=count)
+    on = ("--blocking", "true", "--enabled", "true")
+    yield Command(("az", "repos", "policy", kind, "create", *where, *on, *more, *SILENT), unless=count)
+
+
+def _environment(plan: Plan, environment: str) -> Iterator[Command]:
+    url, count, kept = _url(plan), variable(environment, "COUNT"), variable(environment, "ID")
+    found = f"{url}/distributedtask/environments?name={environment}&api-version=7.1"
+    same = f"value[?name=='{environment}']"
+    yield _rest("get", found, query=f"length({same})", keeps=count)
+    made = {"name": environment, "description": f"stage {environment}"}
+    yield _rest("post", f"{url}/distributedtask/environments?api-version=7.1", made, unless=count)
+    yield _rest("get", found, query=f"{same} | [0].id", keeps=kept)
+    yield from _check(plan, environment, LOCK, {})
+    if environment in GUARDED and plan.reviewers:
+        yield from _check(plan, environment, APPROVAL, _agreement(plan, environment))
+
+
+def _agreement(plan: Plan, environment: str) -> dict[str, Any]:
+    return {
+        "approvers": [{"id": reviewer} for reviewer in plan.reviewers],
+        "minRequiredApprovers": 1,
+        "requesterCannotBeApprover": plan.is_team,
+        "instructions": f"The candidate's summary shows what {environment} would serve, and what changes.",
+    }
+
+
+def _check(plan: Plan, environment: str, kind: dict[str, str], settings: dict[str, Any]) -> Iterator[Command]:
+    path, count = f"{_url(plan)}/pipelines/checks/configurations", variable(environment, f"{kind['name']}_COUNT")
+    number = f"${variable(environment, 'ID')}"
+    listed = f"{path}?resourceType=environment&resourceId={number}&api-version=7.1-preview.1"
+    yield _rest("get", listed, query=f"length(value[?type.name=='{kind['name']}'])", keeps=count)
+    resource = {"type": "environment", "id": number, "name": environment}
+    body = {"type": kind, "settings": settings, "resource": resource, "timeout": MINUTES}
+    yield _rest("post", f"{path}?api-version=7.1-preview.1", body, unless=count)
+
+
+def _azure(plan: Plan) -> Iterator[Command]:
+    yield from azure.account()
+    yield from azure.identities(plan)
+    project = ("az", "devops", "project", "show", "--project", plan.repository.split("/")[1])
+    organization = _place(plan)[:2]
+    yield Command((*project, *organization, "--query", "id", *AS_TEXT), keeps="PROJECT_ID")
+    for environment in ENVIRONMENTS:
+        yield from _connection(plan, environment)
+
+
+def _connection(plan: Plan, environment: str) -> Iterator[Command]:
+    name, count = f"visionline-{environment}", variable(environment, "CONNECTION_COUNT")
+    listed = ("az", "devops", "service-endpoint", "list", *_place(plan))
+    yield Command((*listed, "--query", f"length([?name=='{name}'])", *AS_TEXT), keeps=count)
+    url = f"https://dev.azure.com/{plan.repository.split('/')[0]}/_apis/serviceendpoint/endpoints?api-version=7.1"
+    yield _rest("post", url, _endpoint(plan, environment, name), unless=count)
+    trust = []
+    for what in ("Issuer", "Subject"):
+        key = f"[?name=='{name}'].authorization.parameters.workloadIdentityFederation{what} | [0]"
+        yield Command((*listed, "--query", key, *AS_TEXT), keeps=variable(environment, what))
+        trust.append(f"${variable(environment, what)}")
+    yield azure.credential(plan, environment, trust[0], trust[1])
+
+
+def _endpoint(plan: Plan, environment: str, name: str) -> dict[str, Any]:
+    stage = STAGES[0] if environment == OPERATIONS else environment
+    who = {"tenantid": "$TENANT_ID", "serviceprincipalid": f"${variable(environment, 'CLIENT_ID')}"}
+    shared = {"id": "$PROJECT_ID", "name": plan.repository.split("/")[1]}
+    subscription = {"subscriptionId": plan.subscription(stage), "subscriptionName": "$SUBSCRIPTION_NAME"}
+    return {
+        "name": name,
+        "type": "azurerm",
+        "url": "https://management.azure.com/",
+        "authorization": {"scheme": "WorkloadIdentityFederation", "parameters": who},
+        "data": {**subscription, "environment": "AzureCloud", "scopeLevel": "Subscription", "creationMode": "Manual"},
+        "serviceEndpointProjectReferences": [{"name": name, "projectReference": shared}],
+    }
+
+
+def _rest(
+    method: str,
+    url: str,
+    body: Any = None,
+    query: str | None = None,
+    keeps: str | None = None,
+    unless: str | None = None,
+) -> Command:
+    sent = ("--body", json.dumps(body, separators=(",", ":"))) if body is not None else ()
+    told = ("--query", query, *AS_TEXT) if query else SILENT
+    return Command(
+        ("az", "rest", "--method", method, "--resource", RESOURCE, "--url", url, *sent, *told), keeps, unless
+    )
+
+
+def _place(plan: Plan) -> tuple[str, ...]:
+    organization, project, _ = plan.repository.split("/")
+    return ("--organization", f"https://dev.azure.com/{organization}", "--project", project)
+
+
+def _url(plan: Plan) -> str:
+    organization, project, _ = plan.repository.split("/")
+    return f"https://dev.azure.com/{organization}/{quote(project)}/_apis"

@@ -1,0 +1,105 @@
+"""A GitHub repository's environments with reviewers, branch rules, labels, variables and federated credentials.
+
+Reviewers are numbers with their kind, as User:583231 or Team:12; `gh api users/NAME --jq .id` says a person's.
+
+Sources: docs.github.com, "REST API endpoints for deployment environments", "... for deployment branch policies", "...
+for protected branches"; the manual of `gh api`, for fields in brackets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlops.bootstrap import azure
+from mlops.bootstrap.command import Command
+from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, ISSUER, OPERATIONS, Plan, variable
+from mlops.errors import ConfigError
+from mlops.issues import MARK
+from mlops.names import STAGES
+
+CHECK = "gate"  # the one job of build-validation that knows of all others
+LABELS = {"train": "trains this pull request on Azure ML", MARK: "opened and closed by the monitor"}
+KINDS = ("User", "Team")
+
+
+def commands(plan: Plan) -> list[Command]:
+    """Return all commands in order. Raises ConfigError where the repository or a reviewer is no such thing."""
+    if plan.repository.count("/") != 1:
+        raise ConfigError(f"--repository {plan.repository}: should be OWNER/NAME")
+    return [*_hosting(plan), *_branches(plan), *_environments(plan), *(_azure(plan) if plan.name else ())]
+
+
+def _hosting(plan: Plan) -> Iterator[Command]:
+    yield _api("PUT", plan, "actions/permissions/workflow", "-f", "default_workflow_permissions=read")
+    for label, words in LABELS.items():
+        told = ("--description", words, "--repo", plan.repository, "--force")
+        yield Command(("gh", "label", "create", label, *told))
+    yield _set(plan, "VISIONLINE_BRANCHES", plan.way)
+    yield _set(plan, "VISIONLINE_PLATFORM", "azureml" if plan.name else "local")
+
+
+def _branches(plan: Plan) -> Iterator[Command]:
+    head = ("gh", "api", f"repos/{plan.repository}/git/ref/heads/main", "--jq", ".object.sha")
+    yield Command(head, keeps="MAIN_COMMIT")
+    for branch in plan.branches[:-1]:
+        fields = ("-f", f"ref=refs/heads/{branch}", "-f", "sha=$MAIN_COMMIT")
+        yield _api("POST", plan, "git/refs", *fields, done_by=("Reference already exists",))
+    for branch in plan.branches:
+        agreed = int(plan.is_team)
+        rules = (
+            *("-F", "required_status_checks[strict]=true", "-f", f"required_status_checks[contexts][]={CHECK}"),
+            *("-F", f"required_pull_request_reviews[required_approving_review_count]={agreed}"),
+            *("-F", "required_pull_request_reviews[dismiss_stale_reviews]=true"),
+            *("-F", "enforce_admins=true", "-F", "restrictions=null", "-F", "allow_force_pushes=false"),
+        )
+        yield _api("PUT", plan, f"branches/{branch}/protection", *rules)
+
+
+def _environments(plan: Plan) -> Iterator[Command]:
+    for environment in ENVIRONMENTS:
+        if environment not in GUARDED:
+            yield _api("PUT", plan, f"environments/{environment}")
+            continue
+        policy = ("protected_branches]=false", "custom_branch_policies]=true")
+        fields = [word for part in policy for word in ("-F", f"deployment_branch_policy[{part}")]
+        fields += ["-F", f"prevent_self_review={str(plan.is_team).lower()}", *_reviewers(plan)]
+        yield _api("PUT", plan, f"environments/{environment}", *fields)
+        for kind, pattern in _patterns(plan, environment):
+            path = f"environments/{environment}/deployment-branch-policies"
+            yield _api("POST", plan, path, "-f", f"name={pattern}", "-f", f"type={kind}", done_by=("already exists",))
+
+
+def _patterns(plan: Plan, environment: str) -> list[tuple[str, str]]:
+    """Return from where an environment may be released to: main, for whoever starts it by hand, and the way's own."""
+    if plan.way == "single":
+        return [("branch", "main"), ("tag", f"{environment}/*")]
+    return [("branch", "main")] + ([("branch", "qa")] if environment == "qa" else [])
+
+
+def _reviewers(plan: Plan) -> Iterator[str]:
+    for reviewer in plan.reviewers:
+        kind, _, number = reviewer.partition(":")
+        if kind not in KINDS or not number.isdecimal():
+            raise ConfigError(f"--reviewer {reviewer}: should be User:NUMBER or Team:NUMBER (`gh api users/NAME`)")
+        yield from ("-f", f"reviewers[][type]={kind}", "-F", f"reviewers[][id]={number}")
+
+
+def _azure(plan: Plan) -> Iterator[Command]:
+    yield from azure.account()
+    yield from azure.identities(plan)
+    for environment in ENVIRONMENTS:
+        yield azure.credential(plan, environment, ISSUER, f"repo:{plan.repository}:environment:{environment}")
+        stage = STAGES[0] if environment == OPERATIONS else environment
+        yield _set(plan, "AZURE_CLIENT_ID", f"${variable(environment, 'CLIENT_ID')}", environment)
+        yield _set(plan, "AZURE_TENANT_ID", "$TENANT_ID", environment)
+        yield _set(plan, "AZURE_SUBSCRIPTION_ID", plan.subscription(stage), environment)
+
+
+def _set(plan: Plan, name: str, value: str, environment: str | None = None) -> Command:
+    where = ("--env", environment) if environment else ()
+    return Command(("gh", "variable", "set", name, "--repo", plan.repository, *where, "--body", value))
+
+
+def _api(method: str, plan: Plan, path: str, *fields: str, done_by: tuple[str, ...] = ()) -> Command:
+    what = f"repos/{plan.repository}/{path}"
+    return Command(("gh", "api", "--silent", "--method", method, what, *fields), done_by=done_by)

@@ -1,0 +1,58 @@
+"""What to set up, and for whom: the same for both code hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlops.names import STAGES, resource_name
+
+OPERATIONS = "operations"  # looks and changes nothing: its identity reads
+ENVIRONMENTS = (*STAGES, OPERATIONS)
+GUARDED = STAGES[1:]  # where people have to agree
+ISSUER = "https://token.actions.githubusercontent.com"
+AUDIENCE = "api://AzureADTokenExchange"
+_NO_SUFFIX = "000"  # resource groups and identities have none in their names
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A repository, as OWNER/NAME or ORGANIZATION/PROJECT/NAME, and how its team works.
+
+    `way` is branches or single; `reviewers` are who agrees in qa and production, as the code host numbers them; `name`
+    is the project's in Azure, None where nothing is there; `subscriptions` by stage, where a stage file names one.
+    """
+
+    repository: str
+    way: str
+    reviewers: tuple[str, ...]
+    name: str | None
+    subscriptions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_team(self) -> bool:
+        """Tell whether there is somebody else to agree with: one person alone could let nothing of their own in."""
+        return len(self.reviewers) > 1
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Return the branches that nobody pushes to directly."""
+        return ("main",) if self.way == "single" else ("dev", "qa", "main")
+
+    def places(self, stage: str) -> tuple[str, str]:
+        """Return the resource group of a stage in Azure, and the identity of its pipelines; infra/ makes both."""
+        group, identity = (resource_name(kind, str(self.name), stage, _NO_SUFFIX) for kind in ("resource_group", "ci"))
+        return group, identity
+
+    def reader(self) -> tuple[str, str]:
+        """Return the resource group and the name of the identity that only reads."""
+        return self.places(STAGES[0])[0], f"id-{self.name}-{OPERATIONS}"
+
+    def subscription(self, stage: str) -> str:
+        """Return a stage's subscription: its file's, or the one that az is logged in to."""
+        return self.subscriptions.get(stage) or "$SUBSCRIPTION_ID"
+
+
+def variable(environment: str, what: str) -> str:
+    """Return the name under which a command's answer is kept: DEV_CLIENT_ID."""
+    return f"{environment}_{what}".upper().replace("-", "_")

@@ -1,0 +1,181 @@
+"""`mlops bootstrap` prints what it would do and does what it prints, by stand-ins for gh and az that write it down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mlops.bootstrap.azuredevops import APPROVAL
+from mlops.cli import main
+from mlops.names import STAGES
+
+GOLDEN = Path(__file__).resolve().parents[1] / "bootstrap"
+GITHUB = ("--ci", "github", "--repository", "octo/camera", "--name", "camera")
+GITHUB += ("--reviewer", "User:583231", "--reviewer", "Team:12")
+DEVOPS = ("--ci", "azure-devops", "--repository", "org/edge cameras/camera", "--name", "camera", "--reviewer", "abc-1")
+BOTH = pytest.mark.parametrize("flags", [GITHUB, DEVOPS], ids=["github", "azure-devops"])
+STAND_IN = """#!/bin/sh
+{ printf '%s\\037' "${0##*/}" "$@"; printf '\\n'; } >> "$CALLS"
+case "$*" in *"${FAILS:-nothing fails}"*) echo "ERROR: $COMPLAINT" >&2; exit 1 ;; esac
+case "$*" in *length\\(*) echo "${THERE:-0}" ;; *--query*|*--jq*) echo "an-id" ;; esac
+"""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Where the stand-ins write down how they were called."""
+
+    record: Path
+
+    def calls(self) -> list[list[str]]:
+        """Return the calls since the last look, each as its words."""
+        lines = self.record.read_text().splitlines() if self.record.exists() else []
+        self.record.unlink(missing_ok=True)
+        return [line.split("\x1f")[:-1] for line in lines]
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("gh", "az"):
+        (folder / name).write_text(STAND_IN)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    for name in ("FAILS", "THERE", "VISIONLINE_BRANCHES"):
+        monkeypatch.delenv(name, raising=False)
+    return Tools(tmp_path / "calls")
+
+
+def bootstrapped(*flags: str) -> tuple[int, list[str]]:
+    said: list[str] = []
+    return main(["bootstrap", *flags], said.append), said
+
+
+@BOTH
+def test_it_prints_the_commands_and_runs_none(flags: tuple[str, ...], tools: Tools) -> None:
+    code, said = bootstrapped(*flags)
+    assert code == 0 and tools.calls() == []
+    assert said == (GOLDEN / f"{flags[1]}.sh").read_text(encoding="utf-8").splitlines()
+
+
+@BOTH
+@pytest.mark.parametrize("there", ["0", "1"])
+def test_what_it_runs_is_what_the_printed_script_runs(
+    flags: tuple[str, ...], there: str, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THERE", there)
+    script = "\n".join(bootstrapped(*flags)[1])
+    subprocess.run(["bash", "-c", script], check=True, env=dict(os.environ))
+    printed = tools.calls()
+    assert bootstrapped(*flags, "--apply")[0] == 0
+    assert tools.calls() == printed != []
+
+
+def test_what_is_there_is_not_made_again(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    bootstrapped(*DEVOPS, "--apply")
+    first = made(tools.calls())
+    assert {"az pipelines create", "az repos policy", "az repos ref", "az rest --method"} <= first
+    monkeypatch.setenv("THERE", "1")
+    bootstrapped(*DEVOPS, "--apply")
+    # What is left are calls that Azure takes again as they are.
+    assert made(tools.calls()) == {"az identity create", "az identity federated-credential", "az role assignment"}
+
+
+def made(calls: list[list[str]]) -> set[str]:
+    return {" ".join(call[:3]) for call in calls if "create" in call or "post" in call}
+
+
+def test_each_body_is_json_with_the_answers_in_it(tools: Tools) -> None:
+    bootstrapped(*DEVOPS, "--apply")
+    bodies = [json.loads(call[call.index("--body") + 1]) for call in tools.calls() if "--body" in call]
+    approvals = [one for one in bodies if one.get("type") == APPROVAL]
+    assert [one["resource"]["name"] for one in approvals] == ["qa", "production"]
+    assert approvals[0]["resource"]["id"] == "an-id" and approvals[0]["settings"]["approvers"] == [{"id": "abc-1"}]
+    connections = [one for one in bodies if one.get("type") == "azurerm"]
+    assert [one["name"] for one in connections] == [f"visionline-{name}" for name in (*STAGES, "operations")]
+    assert all(one["authorization"]["scheme"] == "WorkloadIdentityFederation" for one in connections)
+    assert "$" not in json.dumps(bodies)
+
+
+@BOTH
+def test_no_command_holds_or_asks_for_a_secret(flags: tuple[str, ...], tools: Tools) -> None:
+    script = "\n".join(bootstrapped(*flags)[1]).lower()
+    assert not any(word in script for word in ("password", "secret", "create-for-rbac", "credential reset", "pat "))
+
+
+@BOTH
+def test_it_stops_at_the_first_that_fails_with_one_line(
+    flags: tuple[str, ...], tools: Tools, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAILS", "federated-credential create")
+    monkeypatch.setenv("COMPLAINT", "(AuthorizationFailed) no right\nsecond line")
+    assert bootstrapped(*flags, "--apply")[0] == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "(AuthorizationFailed) no right second line: mend it and run this again" in line
+    assert line.startswith("error: command ") and "federated-credential create" in line
+    assert "federated-credential" in tools.calls()[-1]
+
+
+def test_a_branch_that_is_there_already_is_no_failure(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAILS", "git/refs -f")
+    monkeypatch.setenv("COMPLAINT", "gh: Reference already exists (HTTP 422)")
+    assert bootstrapped(*GITHUB, "--apply")[0] == 0
+    monkeypatch.setenv("COMPLAINT", "gh: Object does not exist (HTTP 422)")
+    assert bootstrapped(*GITHUB, "--apply")[0] == 1
+
+
+def test_an_answer_that_is_empty_stops_it(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THERE", " ")
+    assert bootstrapped(*DEVOPS, "--apply")[0] == 1
+    assert "answers nothing" in capsys.readouterr().err
+
+
+def test_without_the_tool_it_says_which_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bootstrapped(*GITHUB, "--apply")[0] == 1
+    assert "gh: can't be run" in capsys.readouterr().err
+
+
+def test_people_agree_in_qa_and_production_and_nowhere_else(tools: Tools) -> None:
+    bootstrapped(*GITHUB, "--apply")
+    calls = [call for call in tools.calls() if call[0] == "gh" and "PUT" in call]
+    asked = [call[5].rpartition("/")[2] for call in calls if "reviewers[][id]=583231" in call]
+    assert asked == ["qa", "production"]
+
+
+def test_the_single_branch_way_protects_main_and_releases_by_tags(tools: Tools) -> None:
+    script = "\n".join(bootstrapped(*GITHUB, "--branches", "single")[1])
+    assert "branches/main/protection" in script and "branches/dev/" not in script and "git/refs" not in script
+    assert "'name=qa/*'" in script and "'name=production/*'" in script and "--body single" in script
+
+
+def test_without_a_name_nothing_is_asked_of_azure(tools: Tools) -> None:
+    script = "\n".join(bootstrapped("--ci", "github", "--repository", "octo/camera")[1])
+    assert "az " not in script and "--body local" in script
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (("--ci", "github", "--repository", "camera"), "should be OWNER/NAME"),
+        (("--ci", "azure-devops", "--repository", "org/camera"), "should be ORGANIZATION/PROJECT/NAME"),
+        (("--ci", "github", "--repository", "o/c", "--reviewer", "me"), "should be User:NUMBER or Team:NUMBER"),
+        (("--ci", "github", "--repository", "o/c", "--name", "My Project"), "use 3 to 12 small letters"),
+    ],
+)
+def test_a_name_that_can_be_none_is_one_line(
+    flags: tuple[str, ...], words: str, tools: Tools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bootstrapped(*flags)[0] == 1
+    assert words in capsys.readouterr().err
