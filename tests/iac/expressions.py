@@ -49,6 +49,8 @@ class Reader:
         """Pass and return the next token but newlines. Raises Unreadable where it isn't what it should be."""
         self.skip()
         token = self.now
+        if token.kind == "end":
+            raise Unreadable(f"line {token.line}: it ends too early")
         if (value is not None and token.value != value) or (kind is not None and token.kind != kind):
             raise Unreadable(f"line {token.line}: {value or kind} should stand here, not {token.value!r}")
         self.at += 1
@@ -225,4 +227,8 @@ class Reader:
 
 def read_expression(text: str, hcl: bool) -> Node:
     """Read a text that is one expression. Raises Unreadable."""
-    return Reader(tokens(text, hcl), hcl).expression()
+    reader = Reader(tokens(text, hcl), hcl)
+    node = reader.expression()
+    if reader.ahead().kind != "end":
+        raise Unreadable(f"line {reader.ahead().line}: {reader.ahead().value!r} stands behind the expression")
+    return node

@@ -46,7 +46,7 @@ class Declaration:
 def read_terraform(text: str, where: str) -> tuple[Block, ...]:
     """Return the blocks of a file. Raises Unreadable with the file and the line."""
     try:
-        return _body(Reader(tokens(text, True), True), "end")[1]
+        return _whole(text)[1]
     except Unreadable as error:
         raise Unreadable(f"{where}: {error}") from None
 
@@ -54,7 +54,7 @@ def read_terraform(text: str, where: str) -> tuple[Block, ...]:
 def read_assignments(text: str, where: str) -> dict[str, Node]:
     """Return the values of a tfvars file. Raises Unreadable with the file and the line."""
     try:
-        return _body(Reader(tokens(text, True), True), "end")[0]
+        return _whole(text)[0]
     except Unreadable as error:
         raise Unreadable(f"{where}: {error}") from None
 
@@ -63,6 +63,10 @@ def terraform_folder(folder: Path) -> tuple[Block, ...]:
     """Return the blocks of all files of a module."""
     paths = sorted(folder.glob("*.tf"))
     return tuple(block for path in paths for block in read_terraform(path.read_text(encoding="utf-8"), str(path)))
+
+
+def _whole(text: str) -> tuple[dict[str, Node], tuple[Block, ...]]:
+    return _body(Reader(tokens(text, True), True), "end")
 
 
 def _body(reader: Reader, end: str) -> tuple[dict[str, Node], tuple[Block, ...]]:
