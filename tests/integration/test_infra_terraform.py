@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from iac.resource import Deployment, Resource
+from iac.settings import settings_of
 from infra_stages import INFRA, change, copied, deployed
 from providerstub import extract
 from providerstub.server import running
@@ -99,12 +101,34 @@ def test_terraform_finds_it_valid(terraform: Terraform, root: str) -> None:
     assert "Success" in terraform.run(root, "validate")
 
 
+def planned(plan: dict[str, Any]) -> Deployment:
+    """Return what a real plan deploys, in the form in which the tests' own reader says it."""
+    found = []
+    for one in plan["resource_changes"]:
+        if one["mode"] == "managed":
+            after = one["change"]["after"]
+            state = {**after, **(after.get("body") or {})}
+            kind = azure_kind(one["type"], after)
+            found.append(Resource(kind, after.get("name") or "", one["address"], state, one["address"]))
+    return Deployment("terraform", tuple(found), {}, {})
+
+
+def stated(deployment: Deployment) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the settings of each resource that no deployment has to tell first."""
+    return {
+        (one.resource.kind, one.resource.name): {
+            name: value for name, value in one.values.items() if value is not None and "<" not in str(value)
+        }
+        for one in settings_of(deployment)
+        if one.resource.name and not one.resource.kind.endswith("managementPolicies")
+    }
+
+
 def test_terraform_plans_what_the_reader_of_these_tests_sees(production: dict[str, Any]) -> None:
-    planned = [one for one in production["resource_changes"] if one["mode"] == "managed"]
-    by_terraform = Counter(azure_kind(one["type"], one["change"]["after"]) for one in planned)
-    assert by_terraform == Counter(one.kind for one in deployed("terraform", "production").resources)
-    names = {one["change"]["after"]["name"] for one in planned if one["change"]["after"].get("name")}
-    assert names <= {one.name for one in deployed("terraform", "production").resources}
+    real, read = planned(production), deployed("terraform", "production")
+    assert Counter(one.kind for one in real.resources) == Counter(one.kind for one in read.resources)
+    assert {one.name for one in real.resources} - {""} <= {one.name for one in read.resources}
+    assert stated(real) and stated(real) == stated(read)
 
 
 def test_a_real_plan_becomes_a_comment(tmp_path: Path, production: dict[str, Any]) -> None:
