@@ -17,7 +17,7 @@ PLAN := $(CURDIR)/runs/infra/$(STAGE)
 TERRAFORM := terraform -chdir=infra/terraform/$(if $(filter shared,$(STAGE)),shared,stage)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
+.PHONY: help demo test test-pipelines test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
 .PHONY: infra-plan infra-apply infra-init-terraform infra-plan-terraform infra-apply-terraform infra-plan-bicep infra-apply-bicep
 
 help: ## list the targets
@@ -37,6 +37,9 @@ contract: $(VENV)/.tests ## each adapter against what it talks to, or a fake of 
 
 template: $(VENV)/.tests ## the conventions of this repository: shape, pins, documents, pipelines
 	@$(RUN) -m pytest tests/template
+
+test-pipelines: $(VENV)/.tests ## run the pipelines of both systems from events: GitHub's by act, Azure DevOps' expanded; minutes
+	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py)
 
 test-cluster: $(VENV)/.tests ## the adapter's questions to an API server, asked of the real one that KUBECONFIG leads to
 	@VISIONLINE_TEST_CLUSTER=1 $(RUN) -m pytest -rs tests/contract/test_kubernetes_api.py
