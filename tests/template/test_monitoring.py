@@ -134,6 +134,13 @@ def test_a_rule_that_azure_would_run_otherwise_or_that_helps_nobody_is_refused(
     assert any(problem in found for found in shapes({**whole, key: value}))
 
 
+def test_every_alert_that_wakes_somebody_is_tried_on_its_bad_case() -> None:
+    tried = yaml.safe_load((MONITORING / "rules.test.yaml").read_text(encoding="utf-8"))["tests"]
+    fired = {case["alertname"] for one in tried for case in one["alert_rule_test"] if case["exp_alerts"]}
+    pages = {rule["alert"] for rule in rules(RULES.read_text(encoding="utf-8")) if rule["labels"]["severity"] == "page"}
+    assert pages - fired == set()
+
+
 def test_prometheus_own_tool_finds_the_rules_good_and_each_fires_on_its_bad_case() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
