@@ -1,0 +1,69 @@
+"""What starts a pipeline, as each system tells it: the events, people's inputs and a team's settings, in all mixtures.
+
+A moment is what a step finds when its turn comes: how the steps before ended, and what they put out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+MAIN, PULL = "refs/heads/main", "refs/pull/7/merge"
+REFS = ("refs/heads/dev", "refs/heads/qa", MAIN, "refs/tags/qa/3", "refs/tags/production/3")
+REASONS = {"push": "IndividualCI", "schedule": "Schedule", "workflow_dispatch": "Manual", "pull_request": "PullRequest"}
+SETTINGS = {"VISIONLINE_BRANCHES": ("branches", "single"), "VISIONLINE_PLATFORM": ("local", "azureml")}
+Pairs = tuple[tuple[str, Any], ...]
+WORKSPACE = "/checkout"
+ENDS = ("success", "failure", "cancelled", "skipped")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One event under one choice of settings. `event` is GitHub's name of it."""
+
+    event: str
+    ref: str
+    settings: Pairs
+    inputs: Pairs = ()
+    is_fork: bool = False
+
+    def __str__(self) -> str:
+        said = [self.event, self.ref, *dict(self.settings).values(), *(["of a fork"] if self.is_fork else [])]
+        return " ".join([*said, *(f"{name}={value}" for name, value in self.inputs)])
+
+    @property
+    def system(self) -> dict[str, str]:
+        """Return the variables that Azure Pipelines knows at the start."""
+        pull = {"System.PullRequest.IsFork": str(self.is_fork)} if self.event == "pull_request" else {}
+        return {"Build.Reason": REASONS[self.event], "Build.SourceBranch": self.ref, **pull}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How the steps before ended, and what any of them put out under any name."""
+
+    status: str
+    output: str
+
+
+MOMENTS = tuple(Moment(*pair) for pair in product(ENDS[:3], ("", "promote", "reject")))
+
+
+def endings(needs: Iterable[str], never: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Yield how the needed jobs may have ended: all well, or one of them otherwise; some never run in this scene."""
+    well = {name: ENDS[3] if name in never else ENDS[0] for name in sorted(needs)}
+    yield well
+    yield from ({**well, name: end} for name in well if name not in never for end in ENDS[1:])
+
+
+def scenes(events: Mapping[str, tuple[str, ...]], choices: Mapping[str, tuple[Any, ...]]) -> Iterator[Scene]:
+    """Yield all scenes: each event on each of its refs, under all settings, and by hand with all inputs."""
+    for values in product(*SETTINGS.values()):
+        settings = tuple(zip(SETTINGS, values, strict=True))
+        for event, refs in events.items():
+            asked = product(*choices.values()) if event == "workflow_dispatch" else [()]
+            for ref, given in product(refs, list(asked)):
+                for is_fork in (False, True) if event == "pull_request" else (False,):
+                    yield Scene(event, ref, settings, tuple(zip(choices, given, strict=False)), is_fork)
