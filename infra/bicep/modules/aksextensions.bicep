@@ -49,6 +49,7 @@ resource nodeUpgrades 'Microsoft.ContainerService/managedClusters/maintenanceCon
 }
 
 // Releases write digests by themselves; nothing here looks for newer images.
+// One team has the cluster, and charts of platform/ stand in namespaces of their own: so no tenancy.
 resource flux 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = if (!empty(gitopsRepository)) {
   name: 'flux'
   scope: cluster

@@ -20,6 +20,7 @@ resource site 'Microsoft.Kubernetes/connectedClusters@2024-01-01' existing = {
 }
 
 // Releases write digests by themselves; nothing here looks for newer images.
+// One team has the cluster, and charts of platform/ stand in namespaces of their own: so no tenancy.
 resource flux 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = if (!empty(gitopsRepository)) {
   name: 'flux'
   scope: site

@@ -33,7 +33,7 @@ resource compute 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-
     disableLocalAuth: true
     resourceId: cluster
     properties: {
-      namespace: 'azureml'
+      namespace: 'default'
       defaultInstanceType: 'defaultinstancetype'
     }
   }

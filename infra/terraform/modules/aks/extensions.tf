@@ -8,6 +8,7 @@ resource "azurerm_kubernetes_cluster_extension" "flux" {
   release_namespace = "flux-system"
 
   # Releases write digests by themselves; nothing here looks for newer images.
+  # One team has the cluster, and charts of platform/ stand in namespaces of their own: so no tenancy.
   configuration_settings = {
     "image-automation-controller.enabled" = "false"
     "image-reflector-controller.enabled"  = "false"

@@ -25,7 +25,7 @@ resource "azapi_resource" "one" {
       disableLocalAuth = true
       resourceId       = var.cluster
       properties = {
-        namespace           = "azureml"
+        namespace           = "default"
         defaultInstanceType = "defaultinstancetype"
       }
     }
