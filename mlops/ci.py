@@ -25,12 +25,17 @@ def set_outputs(values: Mapping[str, str], variables: Mapping[str, str], say: Ca
             raise ConfigError(f"output {name}: holds a line break: only single lines go from job to job")
     lines = [f"{name}={value}" for name, value in values.items()]
     for line in lines:
-        say(line)
+        say(quiet(line))
     if variables.get("GITHUB_OUTPUT"):
         _append(Path(variables["GITHUB_OUTPUT"]), "".join(f"{line}\n" for line in lines))
     elif variables.get("TF_BUILD"):
         for name, value in values.items():
             say(f"##vso[task.setvariable variable={_property(name)};isOutput=true]{_value(value)}")
+
+
+def quiet(text: str) -> str:
+    """Return a text that is shown and commands nothing: agents look for ##vso[ and ##[ anywhere in a line."""
+    return text.replace("##", "# #")
 
 
 def show_page(page: Path, variables: Mapping[str, str], say: Callable[[str], None]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from mlops.ci import quiet
 from mlops.issues import Issue
 from mlops.ports import CheckLine
 from mlops.records import RuleResult
@@ -53,8 +54,9 @@ def key_of(stage: str, area: str, cause: str) -> str:
 
 def finding(stage: str, area: str, cause: str, title: str, details: Sequence[str]) -> Finding:
     """Return a finding about a stage."""
-    line = " ".join(f"{stage}: {title}".split())
-    return Finding(area, key_of(stage, area, cause), line[:LONGEST_TITLE], tuple(details))
+    line = quiet(" ".join(f"{stage}: {title}".split()))
+    told = tuple(quiet(" ".join(detail.split())) for detail in details)
+    return Finding(area, key_of(stage, area, cause), line[:LONGEST_TITLE], told)
 
 
 def rotten(stage: str, lines: Iterable[CheckLine]) -> list[Finding]:
@@ -96,7 +98,7 @@ def drifted(stage: str, summaries: Sequence[Summary], hours: float, now: float, 
 def issue_of(found: Finding, seen_by: str) -> Issue:
     """Return what people are told of a finding; `seen_by` is the run that saw it."""
     # As code: whatever a camera or a service calls itself, it can mention nobody and format nothing.
-    details = "\n".join(f"    {' '.join(line.split())}" for line in found.details)[:LONGEST_DETAILS]
+    details = "\n".join(f"    {line}" for line in found.details)[:LONGEST_DETAILS]
     footer = f"Seen by {seen_by}. It is changed while the cause lasts, and closed when it is gone."
     return Issue(found.key, found.title, f"{details}\n\n{footer}")
 

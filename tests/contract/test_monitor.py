@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from issue_hosts import GitHubIssues
 from registries import give_database, sealed
 
-from mlops import rest
+from mlops import rest, watching
 from mlops.cli import main
 from mlops.config import load_stage
 from mlops.context import Context
@@ -19,6 +20,7 @@ from mlops.errors import TargetError
 from mlops.loading import read_json
 from mlops.names import APPROVED, REVOKED
 from mlops.ports import CheckLine
+from mlops.records import NotifyRecord
 from mlops.steps import preflight
 from mlops.watching import Watch
 
@@ -152,6 +154,19 @@ def test_an_endpoint_that_cannot_be_asked_is_told(
 
     monkeypatch.setattr(type(dev.target), "status", lost)
     assert monitored()[0] == 0 and "no route to the cluster" in github.issues[0]["body"]
+
+
+def test_trainings_that_nobody_could_be_told_of_are_a_cause(
+    dev: Context, own_platform: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"one": NotifyRecord("github", True, "version 3", None), "two": NotifyRecord("github", False, "403", None)}
+    monkeypatch.setattr(watching, "tell_unreported", lambda context, hours: told)
+    azure = Context(replace(dev.stage, platform="azureml"), own_platform / "runs" / "m", lambda line: None)
+    azure.__dict__.update(registry=dev.registry, target=dev.target)
+    watch = watching.look(azure, lambda: [], [], watching.Limits(24.0, 0.2, 0.01))
+    assert [(one.key, one.details) for one in watch.findings if one.area == "trainings"] == [
+        ("visionline/dev/trainings/untold", ("two: 403",))
+    ]
 
 
 def test_the_report_is_shown_in_the_jobs_summary(

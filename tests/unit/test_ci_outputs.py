@@ -132,6 +132,13 @@ def test_azure_pipelines_gets_output_variables() -> None:
     ]
 
 
+def test_a_value_is_shown_and_commands_nothing() -> None:
+    said: list[str] = []
+    set_outputs({"job": "a ##vso[task.setvariable variable=x]y"}, {"TF_BUILD": "True"}, said.append)
+    assert said[0] == "job=a # #vso[task.setvariable variable=x]y" and len(said) == 2
+    assert said[1].startswith("##vso[task.setvariable variable=job;")
+
+
 @pytest.mark.parametrize("value", ["3\nadmin=true", "3\n", "3\r", "3\u2028x"])
 def test_no_value_smuggles_in_another_output(value: str, tmp_path: Path) -> None:
     said: list[str] = []

@@ -102,6 +102,11 @@ def test_an_issue_mentions_and_formats_nothing_that_a_camera_is_called() -> None
     assert "\n    @team # head\n" in f"\n{told.body}\n" and len(told.title) == 140 and "\n" not in told.title
 
 
+def test_a_finding_commands_no_agent() -> None:
+    found = finding("dev", "drift", "cam", "stream ##vso[task.complete]", ("##[add-path]x\ny",))
+    assert found.title == "dev: stream # #vso[task.complete]" and found.details == ("# #[add-path]x y",)
+
+
 def test_the_summaries_of_streams_are_read_between_results_and_events(tmp_path: Path) -> None:
     drift = Drift({"confidence": {"quantiles": {"50": 0.5}, "shares": [0.5, 0.5], "mean": 0.5, "std": 0.1}}, ["a", "b"])
     for _ in range(40):
