@@ -27,17 +27,28 @@ class Endpoint:
         return EndpointStatus(None, self.traffic, {})
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 was let into qa by a run before, version 2 by the run `run`."""
+    folder = tmp_path_factory.mktemp("approval")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VISIONLINE_HOME", str(folder / "home"))
+        dev = first_stage(folder)
+        registered(dev, folder, right=88)
+        promote.promote(at("qa", folder, "before"))
+        registered(dev, folder, right=92)
+        assert promote.promote(at("qa", folder)).version == 2
+    return folder
+
+
 @pytest.fixture
-def qa(own_platform: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
-    """Version 1 was let into qa by a run before, version 2 by this one."""
+def qa(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """The run that let version 2 in, with records of the test's own."""
     for name in ("GITHUB_STEP_SUMMARY", "TF_BUILD"):
         monkeypatch.delenv(name, raising=False)
-    dev = first_stage(own_platform)
-    registered(dev, tmp_path, right=88)
-    promote.promote(at("qa", own_platform, "before"))
-    registered(dev, tmp_path, right=92)
-    context = at("qa", own_platform)
-    assert promote.promote(context).version == 2
+    monkeypatch.setenv("VISIONLINE_HOME", str(root / "home"))
+    context = at("qa", tmp_path)
+    write_record(context.run, "promote.qa", read_record(root / "runs" / "run", "promote.qa", PromoteRecord))
     return context
 
 
