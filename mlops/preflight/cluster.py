@@ -10,7 +10,7 @@ from mlops.config import Stage
 from mlops.ports import CheckLine
 from mlops.preflight.line import failure, ok, warning
 
-IMAGE_VOLUMES = (1, 33)
+IMAGE_VOLUMES = (1, 35)  # before, only where the feature gate ImageVolume is switched on
 GATEWAY, KEDA = "gateway.networking.k8s.io", "keda.sh"
 METRICS = "custom.metrics.k8s.io"
 
@@ -28,7 +28,8 @@ def version_line(server: str, said: Mapping[str, Any]) -> CheckLine:
     numbers = [re.match(r"\d+", str(said.get(key))) for key in ("major", "minor")]
     found = tuple(int(number[0]) for number in numbers if number)
     if len(found) == 2 and found < IMAGE_VOLUMES:
-        return warning("cluster", f"{text}, which mounts no images: use the component model-by-init-container")
+        without = "mounts no images unless ImageVolume is switched on: use the component model-by-init-container"
+        return warning("cluster", f"{text}, which {without}")
     return ok("cluster", text)
 
 

@@ -28,7 +28,7 @@ def seen(tmp_path: Path, **changes: Any) -> dict[str, CheckLine]:
 def test_a_cluster_that_has_all_is_ok_and_nothing_is_changed(cluster: Cluster, tmp_path: Path) -> None:
     found = seen(tmp_path)
     assert {check: found[check].state for check in ALL} == dict.fromkeys(ALL, "ok")
-    assert f"{cluster.url} is Kubernetes v1.33.2-fake" in found["cluster"].text
+    assert f"{cluster.url} is Kubernetes v1.35.2-fake" in found["cluster"].text
     assert cluster.store.objects == {}
 
 
@@ -83,7 +83,8 @@ def test_without_kubectl_nothing_can_be_rendered(
 
 def test_a_cluster_that_mounts_no_images_is_a_warning() -> None:
     assert version_line("there", {"major": "1", "minor": "31+", "gitVersion": "v1.31.4"}).state == "warning"
-    assert version_line("there", {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}).state == "ok"
+    assert version_line("there", {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}).state == "warning"
+    assert version_line("there", {"major": "1", "minor": "35", "gitVersion": "v1.35.0"}).state == "ok"
 
 
 def _away(cluster: Cluster) -> Cluster:

@@ -218,7 +218,7 @@ class Cluster:
     def _discovery(self, path: str) -> Object:
         parts = path.strip("/").split("/")
         if path == "/version":
-            return {"major": "1", "minor": "33", "gitVersion": "v1.33.2-fake"}
+            return {"major": "1", "minor": "35", "gitVersion": "v1.35.2-fake"}
         if path == "/apis":
             groups = sorted({one.group for one in KINDS if one.group and one.group not in self.absent})
             return {"kind": "APIGroupList", "groups": [{"name": name} for name in groups]}
