@@ -18,8 +18,12 @@ from model_packages import MODEL, make_package
 from running_endpoint import wait_for
 
 from mlops.adapters.kubernetes import cluster as clusters
+from mlops.adapters.kubernetes.applying import apply
+from mlops.adapters.kubernetes.kinds import Kinds
+from mlops.adapters.kubernetes.live import STAGE_LABEL
 from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
 from mlops.client import JsonClient
+from mlops.delivery import LABEL_VERSION, namespace_of
 from mlops.errors import DeployError, StepError, TargetError
 from mlops.ports import Deployment
 from mlops.probe import Lost, predict, read_golden
@@ -200,6 +204,19 @@ def test_what_a_version_left_goes_with_it_and_all_else_stays(serving: Serving) -
     serving.target.remove(2)
     assert not any(V2 in serving.cluster.names(kind) for kind in OF_MODEL)
     assert all(V1 in serving.cluster.names(kind) for kind in OF_MODEL)
+
+
+def test_a_policy_of_a_version_goes_with_it_and_a_sites_own_stays(serving: Serving) -> None:
+    serving.target.deploy(serving.version(2))
+    namespace, kinds = namespace_of(serving.target.stage), Kinds(clusters.connect(None))
+    ours = {STAGE_LABEL: serving.target.stage.name, LABEL_VERSION: "2"}
+    for name, labels in ((V2, ours), ("of-the-site", {})):
+        metadata = {"name": name, "namespace": namespace, "labels": labels}
+        policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata}
+        apply(kinds, {**policy, "spec": {"podSelector": {}}})
+    serving.target.remove(2)
+    left = serving.cluster.names("NetworkPolicy")
+    assert V2 not in left and {"of-the-site", "serving"} <= set(left)
 
 
 def test_a_cluster_that_does_not_answer_is_told_with_what_to_do(

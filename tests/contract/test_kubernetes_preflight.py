@@ -10,7 +10,9 @@ from cluster_stages import cluster_stage
 from kubefake.cluster import Cluster, write_kubeconfig
 
 from mlops.adapters.kubernetes import preflight as looking
+from mlops.adapters.kubernetes.rights import PARTS
 from mlops.context import Context
+from mlops.delivery import MANIFESTS
 from mlops.ports import CheckLine
 from mlops.preflight.cluster import version_line
 from mlops.steps.preflight import lines
@@ -38,6 +40,15 @@ def test_rights_that_are_missing_are_named_each(cluster: Cluster, tmp_path: Path
     line = seen(tmp_path)["rights"]
     assert line.state == "failure"
     assert "may not patch deployments.apps, create services/proxy: bind a role" in line.text
+
+
+def test_rights_are_those_of_what_the_overlay_brings(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.forbid("patch", "statefulsets.apps")
+    assert seen(tmp_path)["rights"].state == "ok"
+    assert "may not patch statefulsets.apps" in seen(tmp_path, overlay="edge-cameras")["rights"].text
+    cluster.forbid("list", "horizontalpodautoscalers.autoscaling")
+    assert "list horizontalpodautoscalers" in seen(tmp_path)["rights"].text, "what an older release left is looked for"
+    assert all((MANIFESTS / path.removeprefix("kubernetes/")).is_file() for path in PARTS)
 
 
 @pytest.mark.parametrize(

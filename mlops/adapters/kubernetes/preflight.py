@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from mlops.adapters.kubernetes.cluster import Cluster, connect
@@ -34,10 +34,10 @@ class KubernetesPreflight:
         yield checks.version_line(cluster.server, cluster.request("GET", "/version"))
         groups = {one["name"] for one in cluster.request("GET", "/apis")["groups"]}
         yield from checks.api_lines(self.stage, groups)
-        yield from guarded("rights", self._rights(cluster))
+        yield from guarded("rights", self._rights(cluster, groups))
 
-    def _rights(self, cluster: Cluster) -> Iterator[CheckLine]:
-        namespace, rights = namespace_of(self.stage), list(needed(self.stage))
+    def _rights(self, cluster: Cluster, groups: Collection[str]) -> Iterator[CheckLine]:
+        namespace, rights = namespace_of(self.stage), list(needed(self.stage, groups))
         missing = [str(right) for right in rights if not is_allowed(cluster, namespace, right)]
         yield checks.rights_line(namespace, missing, len(rights))
 

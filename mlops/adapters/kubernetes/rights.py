@@ -5,16 +5,30 @@ Source: kubernetes.io, "Checking API Access" (SelfSubjectAccessReview); "Server-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from mlops.adapters.kubernetes.cluster import Cluster
 from mlops.config import Stage
+from mlops.delivery import manifests
 from mlops.errors import TargetError
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 APPLIED = ("get", "list", "create", "patch", "delete")
 KEPT = ("create", "patch")
+LEFT = ("list", "delete")  # of what may be left of a version, whether the stage still has its kind or not
+SCALERS = (("autoscaling", "horizontalpodautoscalers"), ("keda.sh", "scaledobjects"))
+PARTS = {  # of infra/kubernetes, where the stage's overlay takes them
+    "kubernetes/components/monitoring/monitor.yaml": ("monitoring.coreos.com", "servicemonitors"),
+    "kubernetes/components/monitoring/rules.yaml": ("monitoring.coreos.com", "prometheusrules"),
+    "kubernetes/streams/workers.yaml": ("apps", "statefulsets"),
+    "kubernetes/overlays/gpu/stage/engines.yaml": ("", "persistentvolumeclaims"),
+}
+PRUNED = (
+    *(("gateway.networking.k8s.io", "httproutes"), *SCALERS),
+    *(("monitoring.coreos.com", "servicemonitors"), ("apps", "statefulsets")),
+    ("networking.k8s.io", "networkpolicies"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,15 +49,20 @@ class Right:
 PROBING = Right("create", "", "services", "proxy")
 
 
-def needed(stage: Stage) -> Iterator[Right]:
-    """Yield all rights that a release of the stage needs."""
+def needed(stage: Stage, groups: Collection[str]) -> Iterator[Right]:
+    """Yield all rights that a release of the stage needs on a cluster that has these groups of APIs."""
     yield from (Right(verb, "", "namespaces") for verb in ("get", *KEPT))
     yield from (Right(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "update"))
     for group, resource in _kinds(stage):
         yield from (Right(verb, group, resource) for verb in APPLIED)
+    for group, resource in PRUNED:
+        if group in groups and (group, resource) not in _kinds(stage):
+            yield from (Right(verb, group, resource) for verb in LEFT)
     yield from (Right(verb, "", "serviceaccounts") for verb in KEPT)
     yield from (Right(verb, "networking.k8s.io", "networkpolicies") for verb in KEPT)
     yield Right("watch", "apps", "deployments")
+    if stage.kubernetes.traffic == "gateway":
+        yield Right("watch", "gateway.networking.k8s.io", "httproutes")
     yield Right("list", "", "pods")
     yield Right("get", "", "pods", "log")
     yield Right("get", "", "pods", "proxy")
@@ -70,11 +89,9 @@ def expect(cluster: Cluster, namespace: str, right: Right) -> None:
         raise TargetError(f"this user may not {right} in namespace {namespace}: {advice}")
 
 
-def _kinds(stage: Stage) -> Iterator[tuple[str, str]]:
-    yield from (("apps", "deployments"), ("", "services"), ("", "configmaps"), ("policy", "poddisruptionbudgets"))
+def _kinds(stage: Stage) -> list[tuple[str, str]]:
+    found = [("apps", "deployments"), ("", "services"), ("", "configmaps"), ("policy", "poddisruptionbudgets")]
     if stage.kubernetes.traffic == "gateway":
-        yield from (("gateway.networking.k8s.io", "httproutes"), ("gateway.networking.k8s.io", "gateways"))
-    if stage.kubernetes.autoscaling == "hpa":
-        yield "autoscaling", "horizontalpodautoscalers"
-    if stage.kubernetes.autoscaling == "keda":
-        yield "keda.sh", "scaledobjects"
+        found += [("gateway.networking.k8s.io", "httproutes"), ("gateway.networking.k8s.io", "gateways")]
+    found += [one for one, name in zip(SCALERS, ("hpa", "keda"), strict=True) if name == stage.kubernetes.autoscaling]
+    return [*found, *(PARTS[path] for path in manifests(stage) if path in PARTS)]
