@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from cluster_stages import cluster_stage, packaged, register
+from cluster_stages import cluster_stage, deployment, packaged, register
 from kubefake.cluster import Cluster
 from kubefake.faults import Call
+from kubefake.kinds import KINDS
 from model_packages import MODEL, make_package
 from running_endpoint import wait_for
 
-from mlops.adapters.kubernetes import lease
+from mlops.adapters.kubernetes import lease, target as kubernetes
+from mlops.adapters.kubernetes.rights import needed
 from mlops.adapters.kubernetes.target import open_target
 from mlops.config import Stage
 from mlops.context import Context
@@ -35,6 +37,7 @@ class Serving:
     cluster: Cluster
     stage: Stage
     run: Path
+    packages: list[Path]
 
     @property
     def context(self) -> Context:
@@ -84,7 +87,7 @@ def serving(
     for package in packages:
         packaged(cluster, package)
     stage = cluster_stage(traffic=request.param, replicas=2 if request.param == "replicas" else 1, rollout_seconds=30.0)
-    made = Serving(cluster, stage, tmp_path / "run")
+    made = Serving(cluster, stage, tmp_path / "run", packages)
     made.approve(1)
     made.deploy()
     yield made
@@ -200,6 +203,32 @@ def test_a_release_that_lost_its_lease_changes_nothing_any_more(
         with pytest.raises(TargetError, match="the lock was lost"):
             target.set_traffic({})
     serving.expect(1)
+
+
+def test_a_lease_that_is_lost_while_a_version_gets_ready_moves_no_traffic(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*given: object) -> None:
+        serving.cluster.delete("Lease", f"{MODEL}-release")
+        wait_for(lambda: target._lease is not None and target._lease._renewed < 0)
+
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(kubernetes, "rolled_out", lose)
+    serving.approve(2)
+    target, before = open_target(serving.stage), serving.cluster.find("HTTPRoute", MODEL)
+    with target.lock(), pytest.raises(TargetError, match="the lock was lost"):
+        target.deploy(deployment(serving.cluster, serving.stage, 2, serving.packages[1]))
+    assert serving.cluster.find("HTTPRoute", MODEL) == before, "neither the release nor its undoing touched it"
+
+
+def test_a_release_asks_for_nothing_that_preflight_does_not_name(serving: Serving) -> None:
+    serving.approve(2)
+    serving.deploy()
+    serving.expect(2)
+    calls = {f"{call.verb} {call.resource}" for call in serving.cluster.calls if call.resource}
+    groups = {kind.group for kind in KINDS}
+    named = {str(right) for right in needed(serving.stage, groups)}
+    assert calls - named == {"create selfsubjectaccessreviews.authorization.k8s.io"}, "everybody may ask that"
 
 
 @pytest.mark.parametrize("serving", ["replicas"], indirect=True)

@@ -136,9 +136,12 @@ class KubernetesTarget:
 
     def _look(self) -> Live:
         """Return what runs, before it is changed. Raises TargetError where the lock was lost."""
+        self._check()
+        return look(self._kinds, self.stage)
+
+    def _check(self) -> None:
         if self._lease is not None:
             self._lease.check()
-        return look(self._kinds, self.stage)
 
     def _growing(self, before: Mapping[int, int], after: Mapping[int, int]) -> tuple[int, ...]:
         """Return the versions that must be ready before traffic moves: where pods make the shares, all that grow.
@@ -149,7 +152,11 @@ class KubernetesTarget:
         return tuple(one for one in after if not before.get(one) or (pods_grow and after[one] > before[one]))
 
     def _apply(self, declared: Declared, awaited: tuple[int, ...]) -> None:
-        """Apply all that is declared; requests go elsewhere only once the awaited versions are ready."""
+        """Apply all that is declared; requests go elsewhere only once the awaited versions are ready.
+
+        Raises TargetError where the lock was lost, before or during that wait: then the traffic may be another's.
+        """
+        self._check()
         objects = in_order(self._rendered(declared))
         expect_kinds(self._kinds, objects)
         steers = [one for one in objects if self._steers(one)]
@@ -158,6 +165,7 @@ class KubernetesTarget:
                 apply(self._kinds, one)
         for version in awaited:
             rolled_out(self._watched(version), self._pods, version, self._seconds, int(self._may_sleep))
+        self._check()
         for one in steers:
             apply(self._kinds, one)
         accepted(self._kinds, [one for one in steers if one["kind"] == "HTTPRoute"], self._seconds)
