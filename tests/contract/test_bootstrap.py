@@ -92,6 +92,19 @@ def made(calls: list[list[str]]) -> set[str]:
     return {" ".join(call[:3]) for call in calls if "create" in call or "post" in call}
 
 
+def test_the_reading_identity_gets_no_role_that_writes(tools: Tools) -> None:
+    bootstrapped(*GITHUB, "--apply")
+    calls = tools.calls()
+    given = {call[call.index("--role") + 1] for call in calls if "--role" in call}
+    asks = "visionline camera asks endpoints"
+    assert given == {"Reader", "Storage Blob Data Reader", "AcrPull", asks}
+    (role,) = [json.loads(call[-3]) for call in calls if "--role-definition" in call]
+    assert role["Name"] == asks and len(role["AssignableScopes"]) == 3
+    assert {action.rpartition("onlineEndpoints/")[2] for action in role["Actions"]} == {
+        *("score/action", "token/action", "listKeys/action")
+    }
+
+
 def test_each_body_is_json_with_the_answers_in_it(tools: Tools) -> None:
     bootstrapped(*DEVOPS, "--apply")
     bodies = [json.loads(call[call.index("--body") + 1]) for call in tools.calls() if "--body" in call]

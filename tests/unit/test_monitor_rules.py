@@ -71,6 +71,12 @@ def test_each_failing_check_of_preflight_is_one_cause_and_warnings_only_of_what_
     }
 
 
+@pytest.mark.parametrize("check", ["packages", "disk", "roles: train", "roles: registry"])
+def test_what_preflight_says_of_who_looks_is_no_news_of_the_stage(check: str) -> None:
+    assert rotten("qa", [CheckLine(check, "failure", "not installed")]) == []
+    assert len(rotten("qa", [CheckLine("roles: jobs", "failure", "the cluster's identity has no role")])) == 1
+
+
 @pytest.mark.parametrize("outcome", ["reject", "error"])
 def test_a_rule_of_the_endpoint_that_does_not_hold_is_a_finding(outcome: str) -> None:
     rules = [RuleResult("golden", "promote", "equal"), RuleResult("live", outcome, "3 of 4 failed")]
