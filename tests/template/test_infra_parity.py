@@ -9,6 +9,8 @@ from iac.parity import differences
 from iac.values import Unresolved, plain
 from infra_stages import LANGUAGES, change, copied, deployed, prices
 
+from mlops.infra.change import CREATE, Change
+from mlops.infra.costs import estimate
 from mlops.infra.outputs import CI_VARIABLES, OTHERS, STAGE_KEYS
 from mlops.names import RESOURCE_NAMES, STAGES, resource_name
 
@@ -60,6 +62,13 @@ def test_resources_are_called_what_names_py_says(language: str, stage: str) -> N
     optional = {"kubernetes", "namespace", "sandbox", "sandbox_environment", "network"}
     deployed_names = {resource.name for resource in one.resources}
     assert {kind for kind, called in names.items() if called not in deployed_names} <= optional
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_resource_has_a_price(language: str, stage: str) -> None:
+    made = [Change(CREATE, one.kind, one.id, {}, one.attributes) for one in deployed(language, stage).resources]
+    assert estimate(made, prices()).unknown == ()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
