@@ -18,12 +18,14 @@ from typing import Any
 import pytest
 from iac.resource import Deployment, Resource
 from iac.settings import settings_of
-from infra_stages import INFRA, change, copied, deployed
+from infra_stages import INFRA, change, copied, deployed, prices
 from providerstub import extract
 from providerstub.server import running
 
 from mlops.cli import main
+from mlops.infra.costs import estimate
 from mlops.infra.kinds import azure_kind
+from mlops.infra.plans import read_plan
 from mlops.names import STAGES
 
 WHOLE = bool(os.environ.get("VISIONLINE_INFRA"))
@@ -174,13 +176,27 @@ def test_a_second_plan_is_empty_and_the_outputs_fill_a_stage_file(
     own = Terraform(copied(tmp_path / "infra"), terraform.environment)
     root, values, others = CASES[case]
     own.init(root)
-    own.plan(case)
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(own.plan(case)), encoding="utf-8")
+    assert estimate(read_plan(path), prices()).unknown == ()
     own.run(root, "apply", "-input=false", "plan")
     extra = [f"-var={name}={value}" for name, value in others.items()]
     again = own.run(root, "plan", "-input=false", "-detailed-exitcode", f"-var-file={values}", *extra)
     assert "No changes" in again
     if root == "stage":
         _fill(own, tmp_path, monkeypatch, values.partition(".")[0])
+
+
+@whole
+def test_a_second_plan_that_is_not_empty_is_seen(terraform: Terraform, tmp_path: Path) -> None:
+    own = Terraform(copied(tmp_path), terraform.environment)
+    moving = "= merge(var.place.tags, { at = timestamp() })"
+    change(own.infra, "terraform/modules/storage/main.tf", "= var.place.tags", moving)
+    own.init("stage")
+    own.plan("dev")
+    own.run("stage", "apply", "-input=false", "plan")
+    again = own.run("stage", "plan", "-input=false", "-detailed-exitcode", "-var-file=dev.tfvars", code=2)
+    assert "module.storage.azurerm_storage_account.one will be updated in-place" in again
 
 
 def _fill(own: Terraform, folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
