@@ -18,7 +18,7 @@ from mlops.preflight.line import failure, ok
 
 PROVIDER = "Microsoft.MachineLearningServices"
 MAKES_CLUSTERS = f"{PROVIDER}/workspaces/computes/write"
-# Step -> actions below PROVIDER/workspaces/, in the words of Azure's list.
+# Step -> actions below PROVIDER/workspaces/, in the words of Azure's list. A rollback is a deploy.
 STEPS = {
     "data": ("datastores/read", "datastores/listSecrets/action", "data/versions/write"),
     "train": (
@@ -28,14 +28,24 @@ STEPS = {
         "codes/versions/write",
         "environments/versions/write",
         "experiments/runs/submit/action",
+        "jobs/cancel/action",
     ),
     "promote": ("models/versions/read", "models/versions/write"),
     "deploy": (),
-    "schedule": ("schedules/write",),
+    "schedule": ("schedules/write", "schedules/delete"),
 }
+METRICS = "Microsoft.Insights/metrics/read"  # without which no canary can be judged
+SERVED = ("environments/versions/write", "codes/versions/write")
 TARGETS = {
-    "azureml-online": ("onlineEndpoints/read", "onlineEndpoints/write", "onlineEndpoints/deployments/write"),
-    "azureml-batch": ("batchEndpoints/write", "batchEndpoints/deployments/write", "batchEndpoints/jobs/write"),
+    "azureml-online": (
+        *(f"onlineEndpoints/{action}" for action in ("read", "write", "deployments/write", "deployments/delete")),
+        *SERVED,
+        METRICS,
+    ),
+    "azureml-batch": (
+        *(f"batchEndpoints/{action}" for action in ("write", "deployments/write", "deployments/delete", "jobs/write")),
+        *SERVED,
+    ),
 }
 AUTHS = {
     "key": ("onlineEndpoints/listKeys/action",),
@@ -43,7 +53,7 @@ AUTHS = {
     "aad_token": ("onlineEndpoints/score/action",),
 }
 SHARED = (f"{PROVIDER}/registries/read", f"{PROVIDER}/registries/assets/read", f"{PROVIDER}/registries/assets/write")
-ROLE = "AzureML Data Scientist"
+ROLE, METRICS_ROLE = "AzureML Data Scientist", "Monitoring Reader"
 # Roles under which a job may register a model, and read a secret.
 WRITERS = {
     "f6c7c914-8db3-469d-8ca1-694a8f32e121": ROLE,
@@ -68,15 +78,16 @@ def allows(permissions: Iterable[Mapping[str, Any]], action: str) -> bool:
 def step_lines(stage: Stage, permissions: list[Mapping[str, Any]]) -> Iterator[CheckLine]:
     """Yield for each step of the stage whether its actions are allowed in the workspace."""
     for step, actions in steps_of(stage).items():
-        missing = [action for action in actions if not allows(permissions, f"{PROVIDER}/workspaces/{action}")]
+        missing = [action for action in actions if not allows(permissions, _full(action))]
         if missing:
-            yield failure(f"roles: {step}", f"not allowed: {', '.join(missing)}: give the role {ROLE} on the workspace")
+            role = METRICS_ROLE if missing == [METRICS] else ROLE
+            yield failure(f"roles: {step}", f"not allowed: {', '.join(missing)}: give the role {role} on the workspace")
         else:
             yield ok(f"roles: {step}", f"{len(actions)} actions allowed")
 
 
 def steps_of(stage: Stage) -> dict[str, tuple[str, ...]]:
-    """Return the actions below a workspace that each step of a stage needs, for the steps that go there."""
+    """Return the actions that each step of a stage needs in its workspace, for the steps that go there."""
     on_platform = stage.platform == "azureml"
     retraining = stage.azureml.retraining
     auth = AUTHS[stage.azureml.online.auth] if stage.target == "azureml-online" else ()
@@ -112,6 +123,10 @@ def may_read_secrets(vault: Mapping[str, Any], principal: str) -> bool:
     policies = (vault.get("properties") or {}).get("accessPolicies") or ()
     granted = [one["permissions"].get("secrets") or () for one in policies if one.get("objectId") == principal]
     return any(name.lower() in ("get", "all") for names in granted for name in names)
+
+
+def _full(action: str) -> str:
+    return action if action.startswith("Microsoft.") else f"{PROVIDER}/workspaces/{action}"
 
 
 def _named(action: str, patterns: Iterable[str]) -> bool:

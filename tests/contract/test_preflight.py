@@ -154,9 +154,9 @@ def test_an_api_version_that_azure_dropped_is_named(ready: Azure, tmp_path: Path
 
 DENIED = {
     "roles: data": "datastores/listSecrets/action",
-    "roles: train": "jobs/write",
+    "roles: train": "jobs/cancel/action",
     "roles: promote": "models/versions/write",
-    "roles: deploy": "onlineEndpoints/deployments/write",
+    "roles: deploy": "onlineEndpoints/deployments/delete",
     "roles: schedule": "schedules/write",
 }
 
@@ -164,10 +164,18 @@ DENIED = {
 @pytest.mark.parametrize("check", DENIED)
 def test_a_missing_role_fails_its_step_and_no_other(ready: Azure, tmp_path: Path, check: str) -> None:
     action = f"Microsoft.MachineLearningServices/workspaces/{DENIED[check]}"
-    fake.of(ready).permissions = [{"actions": ["Microsoft.MachineLearningServices/*"], "notActions": [action]}]
+    metrics = {"actions": ["Microsoft.Insights/metrics/read"]}
+    fake.of(ready).permissions = [{"actions": ["Microsoft.MachineLearningServices/*"], "notActions": [action]}, metrics]
     lines = looked(tmp_path, target="azureml-online", azureml={"retraining": {"on_new_data": True}})
     assert {line.check for line in lines if line.state == "failure"} == {check}
     assert DENIED[check] in of(lines, check)[0][1] and "AzureML Data Scientist" in of(lines, check)[0][1]
+
+
+def test_a_canary_whose_requests_nobody_may_count_is_found(ready: Azure, tmp_path: Path) -> None:
+    fake.of(ready).permissions = [{"actions": ["Microsoft.MachineLearningServices/*"]}]
+    ((state, text),) = of(looked(tmp_path, target="azureml-online"), "roles: deploy")
+    assert state == "failure" and "Microsoft.Insights/metrics/read: give the role Monitoring Reader" in text
+    assert states(looked(tmp_path, target="azureml-batch"))["roles: deploy"] == {"ok"}
 
 
 def test_permissions_that_cannot_be_read_are_a_warning(ready: Azure, tmp_path: Path) -> None:
@@ -550,7 +558,8 @@ def test_the_built_in_role_of_data_scientists_does_all_but_make_clusters() -> No
     }
     for target in ("azureml-online", "azureml-batch"):
         stage = azure_stage(target=target, azureml={"retraining": {"on_new_data": True}})
-        assert {line.state for line in permissions.step_lines(stage, [role])} == {"ok"}
+        roles = [role, {"actions": ["Microsoft.Insights/metrics/read"]}]
+        assert {line.state for line in permissions.step_lines(stage, roles)} == {"ok"}
     assert permissions.allows([role], f"{below}/read")
     assert not permissions.allows([role], permissions.MAKES_CLUSTERS)
 
