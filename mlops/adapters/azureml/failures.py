@@ -10,7 +10,7 @@ from mlops.errors import StepError
 
 # HTTP status -> what a person can do about it.
 ADVICE = {
-    401: "log in again (`az login`, or see README: Credentials)",
+    401: "log in again (`az login`, or see README: Azure ML)",
     403: "the identity lacks a role: `python -m mlops preflight` says which",
     404: "it is not there: see the stage file's azureml section",
     409: "somebody else changed it meanwhile: run the step again",
