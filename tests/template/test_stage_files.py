@@ -17,6 +17,7 @@ from mlops import config
 from mlops.config import STAGES_FOLDER, Stage, load_stage
 from mlops.errors import ConfigError
 from mlops.names import STAGES
+from mlops.preflight import stagefile
 
 TABLE_KEY = re.compile(r"^\| `([a-z0-9_.*]+)` \|", re.MULTILINE)
 
@@ -67,6 +68,17 @@ def _change(path: Path, dotted: str, value: object) -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_file_loads(name: str) -> None:
     assert load_stage(name).name == name
+
+
+WAYS = sorted(path for path in (ROOT / "docs/ways").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_file_to_copy_is_complete(way: Path, name: str) -> None:
+    stage = load_stage(name, way)
+    assert [line.text for line in stagefile.lines(stage) if line.state != "ok"] == []
+    assert stagefile.uses_azure(stage) is (way.name != "without-azure-ml")
 
 
 def test_there_is_a_file_for_each_stage_and_no_other() -> None:
