@@ -78,7 +78,10 @@ def _check_image(context: Context, image: str) -> None:
 def _target(context: Context, leaving: int) -> Iterator[CheckLine]:
     status = context.target.status()
     unseen = [one for one in status.deployments.values() if one.state == UNSEEN]
-    if not status.deployments:
+    if not status.deployments and status.traffic.get(leaving):
+        # An endpoint of this machine, which ended with it or was stopped.
+        yield warning("target", f"does not run, but is declared to serve version {leaving}: a rollback starts it")
+    elif not status.deployments:
         yield failure("target", f"nothing answers: run `deploy --stage {context.stage.name}`")
     elif unseen:
         yield failure("target", f"can't be looked at: {unseen[0].reason}")

@@ -173,6 +173,12 @@ def test_a_target_that_serves_another_version_is_said(qa: Context) -> None:
     assert "serves 1 instead of version 2" in record.lines[-1].text
 
 
+def test_an_endpoint_that_ended_with_its_machine_is_said_and_hinders_no_rollback(qa: Context) -> None:
+    record = drilled(asked(qa, EndpointStatus(None, {2: 100}, {})))
+    assert record.works and record.lines[-1].state == "warning"
+    assert "a rollback starts it" in record.lines[-1].text
+
+
 def test_each_failure_is_told_not_the_first_alone(qa: Context, tools: Tools) -> None:  # noqa: F811
     tools.forget("qa.example/model")
     found = problems(asked(qa, TargetError("qa: no route")))

@@ -30,7 +30,10 @@ from mlops.records import DeployRecord, PromoteRecord, read_record, stage_tag
 from mlops.steps.deploy import deploy
 from modelpackage import digest_file, seal_package
 
-pytestmark = pytest.mark.skipif(not WORKFLOWS.exists(), reason="this project keeps no pipelines on GitHub")
+pytestmark = [
+    pytest.mark.skipif(not WORKFLOWS.exists(), reason="this project keeps no pipelines on GitHub"),
+    pytest.mark.timeout(900),
+]
 TRAINED = "100"  # the run that kept the state which a test starts from
 thorough = pytest.mark.skipif(not os.environ.get("VISIONLINE_PIPELINES"), reason="takes a minute: make test-pipelines")
 
