@@ -1,7 +1,7 @@
 """Which stage a branch stands for: a pure rule of the two ways to work, by the setting VISIONLINE_BRANCHES.
 
 `branches`: dev, qa and main are the stages dev, qa and production. `single`: main is dev, and a version gets into qa
-and production by a release that is started by hand.
+and production by a release that a git tag (`qa/3`) or a person starts.
 """
 
 from __future__ import annotations

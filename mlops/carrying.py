@@ -17,18 +17,21 @@ from mlops.loading import write_text
 # The registry, its packages, the data versions, what each endpoint should serve, and the packages that it serves.
 PARTS = ("mlflow.db", "models", "data", "endpoints", "packages")
 LEFT_BEHIND = (".lock", ".log")
-FETCHED = "fetched"
+FOUND, FETCHED = "found", "fetched"
 NOTHING = "none"
 
 
-def note_fetched(home: Path, mark: str | None) -> None:
-    """Remember which kept state this machine goes on from; None: there was none yet."""
+def note_found(home: Path, mark: str | None) -> None:
+    """Remember which kept state this machine is to go on from; None: there was none yet, so it may begin at once."""
     home.mkdir(parents=True, exist_ok=True)
-    write_text(home / FETCHED, (mark or NOTHING) + "\n")
+    write_text(home / (FOUND if mark else FETCHED), (mark or NOTHING) + "\n")
 
 
 def fetched_mark(home: Path) -> str | None:
-    """Return what `note_fetched` remembered. Raises ConfigError where nothing was looked for."""
+    """Return the mark of the state that this machine went on from, None where there was none.
+
+    Raises ConfigError where nothing was looked for, or what was found was not unpacked.
+    """
     path = home / FETCHED
     if not path.exists():
         raise ConfigError(f"{path}: is missing: fetch the state before a job's steps, or theirs would replace it all")
@@ -57,6 +60,8 @@ def unpack(file: Path, home: Path) -> None:
         for name in PARTS:
             if (Path(scratch) / name).exists():
                 shutil.move(Path(scratch) / name, home / name)
+    if (home / FOUND).exists():
+        (home / FOUND).replace(home / FETCHED)
 
 
 def _extract(file: Path, folder: Path) -> None:

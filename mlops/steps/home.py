@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from mlops.branches import is_stages_own
-from mlops.carrying import fetched_mark, note_fetched, pack, unpack
+from mlops.carrying import fetched_mark, note_found, pack, unpack
 from mlops.ci import set_outputs
 from mlops.context import Context
 from mlops.errors import BusyError, ConfigError
@@ -37,7 +37,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     home = context.stage.home
     if options.find:
         found = newest(context)
-        note_fetched(home, found.mark if found else None)
+        note_found(home, found.mark if found else None)
         set_outputs(
             {"run": found.run, "pipeline": found.pipeline} if found else {"run": ""}, os.environ, context.report
         )

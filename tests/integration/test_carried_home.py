@@ -77,6 +77,24 @@ def test_who_fetched_nothing_keeps_nothing(own_platform: Path, kepts: Kepts, tmp
         home.run(first_stage(own_platform), options(home, "--pack", str(tmp_path / "home.tar.gz")))
 
 
+def test_who_could_not_fetch_what_was_found_keeps_nothing(own_platform: Path, kepts: Kepts, tmp_path: Path) -> None:
+    dev, kepts.found = first_stage(own_platform), Kept("7", "", "70")
+    home.run(dev, options(home, "--find"))
+    with pytest.raises(ConfigError, match="fetch the state before a job's steps"):
+        home.run(dev, options(home, "--pack", str(tmp_path / "home.tar.gz")))
+
+
+def test_what_was_unpacked_is_gone_on_from_and_kept_anew(
+    own_platform: Path, kepts: Kepts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev, file = first_stage(own_platform), tmp_path / "home.tar.gz"
+    home.run(dev, options(home, "--find"))
+    home.run(dev, options(home, "--pack", str(file)))
+    kepts.found = Kept("7", "", "70")
+    qa = on_a_new_machine(own_platform, file, monkeypatch)
+    assert home.run(qa, options(home, "--pack", str(file))) == 0
+
+
 def test_a_state_is_unpacked_over_no_other_and_a_damaged_one_not_at_all(
     own_platform: Path, kepts: Kepts, tmp_path: Path
 ) -> None:
