@@ -109,6 +109,12 @@ def test_the_comment_can_be_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "comment.md").read_text(encoding="utf-8").startswith("## Infrastructure")
 
 
+def test_a_comment_is_shown_on_the_page_of_a_pipelines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    assert cost("--plan", PLANS / "terraform.json", "--out", tmp_path / "comment.md", "--show")[0] == 0
+    assert (tmp_path / "summary.md").read_text("utf-8") == (tmp_path / "comment.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize("name, other", [("terraform.json", "bicep"), ("what-if.json", "terraform")])
 def test_a_plan_of_the_other_language_is_refused(name: str, other: str) -> None:
     with pytest.raises(ConfigError, match=f"no plan of {other}"):
