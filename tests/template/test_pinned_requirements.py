@@ -40,6 +40,8 @@ HOSTS = re.compile(
     r"|download\.pytorch\.org|conda\.anaconda|proxy\.golang|index[-]url|find[-]links|trusted[-]host",
     re.IGNORECASE,
 )
+# A firewall has to name what it lets out.
+FIREWALL = "infra/egress.yaml"
 
 Pins = dict[str, str]
 
@@ -118,8 +120,8 @@ def test_torch_is_one_release_everywhere_and_torchvision_nowhere() -> None:
     assert not any("torchvision" in pins for pins in everywhere)
 
 
-def test_no_registry_is_named() -> None:
-    assert list(named_hosts(texts())) == []
+def test_no_registry_is_named_but_by_the_firewall() -> None:
+    assert [found for found in named_hosts(texts()) if not found.startswith(f"{FIREWALL}:")] == []
 
 
 @pytest.mark.parametrize("line", ["numpy", "numpy>=2.0", "numpy==2.*", "-r other.txt", "numpy @ file.whl", "a==1; b"])
