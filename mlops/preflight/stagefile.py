@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from mlops.config import Stage
 from mlops.places import Cluster
 from mlops.ports import CheckLine
-from mlops.preflight.line import failure, ok
+from mlops.preflight.line import failure, ok, warning
 
 CHECK = "stage file"
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+COUNTED_SECONDS = 300  # within which Azure Monitor has counted an endpoint's requests
 PLACES = ("subscription", "resource_group", "workspace")
 
 
@@ -19,6 +20,10 @@ def lines(stage: Stage) -> Iterator[CheckLine]:
     """Yield what is wrong in the stage file, or that nothing is."""
     problems = [*_places(stage), *_nodes(stage), *_report(stage)]
     yield from (failure(CHECK, f"mlops/stages/{stage.name}.yaml: {problem}") for problem in problems)
+    bake = stage.release.verify.bake_seconds
+    if stage.target == "azureml-online" and len(stage.release.traffic_steps) > 1 and bake < COUNTED_SECONDS:
+        late = "Azure Monitor counts live requests minutes late, so probes alone would judge a canary"
+        yield warning(CHECK, f"release.verify.bake_seconds is {bake:g}: {late}: write {COUNTED_SECONDS} or more")
     if not problems:
         yield ok(CHECK, f"mlops/stages/{stage.name}.yaml is complete: platform {stage.platform}, target {stage.target}")
 

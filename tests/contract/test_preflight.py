@@ -634,6 +634,18 @@ def test_packages_are_compared_with_their_pins(installed: dict[str, str], state:
     assert line.state == state and (state == "ok" or "pip install -r r.txt" in line.text)
 
 
+def test_a_canary_that_is_judged_before_azure_has_counted_is_a_warning() -> None:
+    def said(target: str, seconds: float) -> list[str]:
+        release = {"traffic_steps": [10, 100], "verify": {"bake_seconds": seconds}}
+        return [
+            line.text for line in stagefile.lines(azure_stage(target=target, release=release)) if line.state != "ok"
+        ]
+
+    (text,) = said("azureml-online", 60)
+    assert text.startswith("release.verify.bake_seconds is 60: Azure Monitor counts") and text.endswith("300 or more")
+    assert said("azureml-online", 300) == said("azureml-batch", 60) == []
+
+
 def test_the_template_as_cloned_is_complete() -> None:
     assert [line.state for name in ("dev", "qa", "production") for line in stagefile.lines(load_stage(name))] == [
         "ok"
