@@ -77,8 +77,9 @@ def _open_doors(workflow: Mapping[Any, Any]) -> Iterator[str]:
     for name, job in workflow["jobs"].items():
         if not {"permissions", "timeout-minutes"} <= job.keys():
             yield f"job {name}: needs `permissions` and `timeout-minutes`"
-        if job.get("runs-on") != "ubuntu-latest":
-            yield f"job {name}: runs on {job.get('runs-on')}: a machine of ours is for no pull request"
+        # With an environment it runs for nobody whom that environment, or the job's own condition, does not trust.
+        if "pull_request" in events and "environment" not in job and job.get("runs-on") != "ubuntu-latest":
+            yield f"job {name}: runs on {job.get('runs-on')}: a machine of ours is for no stranger's pull request"
 
 
 def _shas(texts: list[str]) -> dict[str, set[str]]:
