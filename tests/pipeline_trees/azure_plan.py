@@ -12,7 +12,7 @@ from pipeline_trees.azure_templates import expand
 from pipeline_trees.expressions import Unknown, evaluate
 from pipeline_trees.files import AZURE, KEPT, Files
 from pipeline_trees.plan import Input, Job, Step, Triggers, compared_steps, own_variables
-from pipeline_trees.scenes import MOMENTS, WORKSPACE, Moment, Scene, endings
+from pipeline_trees.scenes import MOMENTS, WORKSPACE, Scene, endings
 
 RESULTS = {"success": "Succeeded", "failure": "Failed", "cancelled": "Canceled", "skipped": "Skipped"}
 LISTED = {"branches", "tags", "paths", "autoCancel"}
@@ -33,7 +33,7 @@ class _Known:
 
 def triggers(content: dict[str, Any]) -> Triggers:
     """Return what starts a pipeline. Raises Unknown on what these tests do not know."""
-    push, pull = _trigger(content["trigger"]), _trigger(content["pr"])
+    push, pull = _trigger(content.get("trigger"), "trigger"), _trigger(content.get("pr"), "pr")
     return Triggers(
         branches=_included(push, "branches"),
         tags=_included(push, "tags"),
@@ -102,12 +102,13 @@ def _job(unit: dict[str, Any], job: dict[str, Any], around: _Known) -> Job:
         for key, value in {**known, **job_variables(job, names)}.items():
             own.setdefault(key, []).append(value)
     first = {key: values[0] for key, values in own.items()}
-    steps = compared_steps([_step(step, first) for step in steps_of(job)])
+    seen = [{"variables": variables(first, moment.output)} for moment in MOMENTS]
+    steps = compared_steps([_step(step, seen) for step in steps_of(job)])
     told = {key: tuple(values) for key, values in own.items()}
     asked = own_variables(steps, job.get("variables") or {})
     environment = job.get("environment", "") if "deployment" in job else ""
     needed = tuple(sorted(set(shown.values()) - set(around.never)))
-    return Job(_shown(job), needed, tuple(when), environment, job["timeoutInMinutes"], told, asked, steps)
+    return Job(_shown(job), needed, tuple(when), environment, job.get("timeoutInMinutes", 0), told, asked, steps)
 
 
 def _shown(job: dict[str, Any]) -> str:
@@ -117,6 +118,8 @@ def _shown(job: dict[str, Any]) -> str:
 
 def _needs(unit: dict[str, Any], before: str | None) -> tuple[str, ...]:
     asked = unit.get("dependsOn", [before] if before else [])
+    if asked is None:
+        raise Unknown("dependsOn: is nothing: write [] where nothing is waited for")
     return (asked,) if isinstance(asked, str) else tuple(asked)
 
 
@@ -157,7 +160,9 @@ def _outputs(job: dict[str, Any]) -> Callable[[str], str]:
 
 
 def _holds(condition: str | None, names: Mapping[str, Any], status: str) -> bool:
-    return is_true(evaluate(condition or "succeeded()", azure_rules(names, states(status))))
+    if condition in (None, "succeeded()"):
+        return status == "success"
+    return is_true(evaluate(condition or "", azure_rules(names, states(status))))
 
 
 def states(status: str) -> dict[str, bool]:
@@ -178,13 +183,9 @@ def _runtime(value: str, names: Mapping[str, Any]) -> str:
     return str(found).lower() if isinstance(found, bool) else str(found or "")
 
 
-def _step(step: dict[str, Any], known: Mapping[str, str]) -> Step:
-    when = tuple(_runs(step, known, moment) for moment in MOMENTS)
-    return Step(_what(step), when, step.get("name", ""))
-
-
-def _runs(step: dict[str, Any], known: Mapping[str, str], moment: Moment) -> bool:
-    return _holds(step.get("condition"), {"variables": variables(known, moment.output)}, moment.status)
+def _step(step: dict[str, Any], seen: list[dict[str, Any]]) -> Step:
+    when = (_holds(step.get("condition"), names, moment.status) for names, moment in zip(seen, MOMENTS, strict=True))
+    return Step(_what(step), tuple(when), step.get("name", ""))
 
 
 def _what(step: dict[str, Any]) -> str:
@@ -223,9 +224,11 @@ TASKS: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-def _trigger(found: Any) -> dict[str, Any]:
+def _trigger(found: Any, key: str) -> dict[str, Any]:
     if found == "none":
         return {}
+    if found is None:
+        raise Unknown(f"{key}: is missing: without it each push starts the pipeline")
     if strange := sorted(set(found) - LISTED):
         raise Unknown(f"trigger: {strange[0]} is not known")
     return dict(found)
@@ -239,7 +242,7 @@ def _included(found: dict[str, Any], key: str) -> frozenset[str]:
 
 
 def _cron(one: dict[str, Any]) -> str:
-    if one["branches"] != {"include": ["main"]} or one.get("always") is not True:
+    if one.get("branches") != {"include": ["main"]} or one.get("always") is not True:
         raise Unknown(f"schedule {one['cron']}: should be main's, and start whether anything changed or not")
     return str(one["cron"])
 

@@ -151,3 +151,23 @@ def _operator(sign: str, left: tuple[Any, ...], right: tuple[Any, ...], rules: R
     if sign in ("&&", "||"):
         return value if rules.is_true(value) == (sign == "||") else _value(right, rules)
     return rules.equal(value, _value(right, rules)) == (sign == "==")
+
+
+def written(tree: tuple[Any, ...]) -> str:
+    """Return an expression's text, as both systems read it."""
+    kind = tree[0]
+    if kind == "value":
+        return _literal(tree[1])
+    if kind == "index":
+        return f"{written(tree[1])}[{written(tree[2])}]"
+    if kind == "call":
+        return f"{tree[1]}({', '.join(map(written, tree[2]))})"
+    if kind == "operator":
+        return f"!({written(tree[2])})" if tree[1] == "!" else f"({written(tree[2])} {tree[1]} {written(tree[3])})"
+    return str(tree[1])
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return {None: "null", True: "true", False: "false"}[value] if not isinstance(value, float) else f"{value:g}"

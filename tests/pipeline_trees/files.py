@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 GITHUB, AZURE = ".github", ".azure-pipelines"
 WORKFLOWS = f"{GITHUB}/workflows/"
 
+SETTINGS = f"{AZURE}/settings.yml"
 KEPT = 4096  # plans, for trees that are read more than once
 
 
@@ -37,10 +38,5 @@ def changed(files: Files, path: str, content: Any) -> Files:
 def names(github: Files, azure: Files) -> list[str]:
     """Return the pipelines' names, of either system."""
     here = [path.removeprefix(WORKFLOWS) for path in github if path.startswith(WORKFLOWS)]
-    there = [path.removeprefix(f"{AZURE}/") for path in azure if is_pipeline(azure[path])]
+    there = [path.removeprefix(f"{AZURE}/") for path in azure if path.count("/") == 1 and path != SETTINGS]
     return sorted({name.removesuffix(".yml") for name in (*here, *there)})
-
-
-def is_pipeline(content: Any) -> bool:
-    """Tell a pipeline of Azure's from its templates: it says when it starts."""
-    return isinstance(content, dict) and "trigger" in content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pipeline_trees.plan import IDENTITY_ONLY, Input, Job, Step, Triggers, compa
 from pipeline_trees.scenes import MAIN, MOMENTS, PULL, REFS, WORKSPACE, Moment, Scene, endings
 
 STAGE_SUFFIX = re.compile(rf"-({'|'.join(STAGES)})$")
+PLANS: dict[tuple[str, str, Scene], tuple[Job, ...]] = {}
+UNPLANNED = ("permissions", "concurrency", "continue-on-error")
 EVENTS = {"push", "pull_request", "schedule", "workflow_dispatch"}
 # The variables that a repository and its environments hold, and nothing else may be read.
 SETTINGS = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID")
@@ -75,9 +78,25 @@ def events(found: Triggers) -> dict[str, tuple[str, ...]]:
     return {event: refs for event, refs in known.items() if refs}
 
 
-@lru_cache(maxsize=KEPT)
 def plan(files: Files, name: str, scene: Scene) -> tuple[Job, ...]:
     """Return the jobs of a workflow in a scene. Raises Unknown, with the place, on what these tests do not know."""
+    key = _digest(files, name), name, scene
+    if key not in PLANS:
+        PLANS[key] = _plan(files, name, scene)
+    return PLANS[key]
+
+
+@lru_cache(maxsize=KEPT)
+def _digest(files: Files, name: str) -> str:
+    """Return all of the files that a plan comes from: trees that differ elsewhere share their plans."""
+    content = files[f"{WORKFLOWS}{name}.yml"]
+    jobs = {job: {key: one[key] for key in one if key not in UNPLANNED} for job, one in content["jobs"].items()}
+    return json.dumps(
+        [content.get("env"), content[True], jobs, [files[path] for path in files if "/actions/" in path]], default=str
+    )
+
+
+def _plan(files: Files, name: str, scene: Scene) -> tuple[Job, ...]:
     content = files[f"{WORKFLOWS}{name}.yml"]
     jobs = {job: found for job, one in content["jobs"].items() for found in [list(_laid_out(job, one))]}
     result: list[Job] = []
@@ -126,7 +145,7 @@ def _job(files: Files, content: dict[Any, Any], called: _Called, scene: Scene) -
     told = {key: tuple(values) for key, values in variables.items()}
     own = own_variables(steps, one.get("env") or {})
     waits_for = "" if environment == IDENTITY_ONLY else environment
-    return Job(called.name, called.needed, tuple(when), waits_for, one["timeout-minutes"], told, own, steps)
+    return Job(called.name, called.needed, tuple(when), waits_for, one.get("timeout-minutes", 0), told, own, steps)
 
 
 def _worst(ends: Mapping[str, str]) -> str:
@@ -215,8 +234,8 @@ def _steps(step: dict[str, Any], place: Place, among: list[dict[str, Any]], mome
 
 def _holds(step: dict[str, Any], place: Place, among: list[dict[str, Any]], moment: Moment) -> bool:
     """Tell whether a step runs; one of its neighbours that never does puts nothing out."""
-    if moment.status == "skipped":
-        return False
+    if moment.status == "skipped" or "if" not in step:
+        return moment.status == "success"
     outputs: dict[str, Any] = {}
     names = {**place.names, "steps": members(outputs, "steps")}
     for one in among[: among.index(step)]:
@@ -264,7 +283,12 @@ def _depth(number: int) -> str:
 
 def _labelless(pull: Any) -> dict[str, Any]:
     """Return a trigger on pull requests; a label's is GitHub's alone, and policy looks at it."""
-    return {} if not pull or pull.get("types") == ["labeled"] else dict(pull)
+    return {} if is_labelled(pull) else dict(pull or {})
+
+
+def is_labelled(pull: Any) -> bool:
+    """Tell whether a trigger on pull requests is that of a label."""
+    return bool(pull) and pull.get("types") == ["labeled"]
 
 
 def _asked(on: dict[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,5 @@ def own_variables(steps: tuple[Step, ...], given: Iterable[str]) -> frozenset[st
 
 
 def compared_steps(steps: list[Step]) -> tuple[Step, ...]:
-    """Return the steps that ever run; without the checkout where no command of the repository follows it."""
-    running = [step for step in steps if any(step.when) and step.what]
-    needs_files = any(word in step.what for step in running for word in ("python -m mlops", "make "))
-    return tuple(step for step in running if needs_files or not step.what.startswith("check out"))
+    """Return the steps that ever run and do something."""
+    return tuple(step for step in steps if any(step.when) and step.what)

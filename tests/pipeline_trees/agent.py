@@ -1,0 +1,335 @@
+"""Runs this repository's Azure pipelines on this machine: expanded as Azure does, job by job and step by step.
+
+An `AzureRepository` is a `CodeRepository` whose pipelines are Azure's: the same copy, events, settings and questions
+afterwards. Each job begins with what is checked out, and nothing of the job before but what the pipeline carries. Tasks
+of others are stood in for, each as far as it is used here; any other is refused.
+
+What it cannot show: locks, and who may use a service connection. Of an environment in `rejected` people say no.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from code_hosts import AzureDevOpsHost, Call, Reply
+from pipeline_trees.azure_plan import RESULTS, expanded, job_variables, states, steps_of
+from pipeline_trees.azure_rules import azure_rules, is_true, variables
+from pipeline_trees.expressions import Unknown, evaluate
+from pipeline_trees.files import AZURE, SETTINGS, read_tree
+from pipeline_trees.scenes import Scene
+from workflow_runs import DEADLINE_SECONDS, EVENTS, CodeRepository, Ended
+
+from mlops.adapters.local.stop import stop_endpoints
+
+MACRO = re.compile(r"\$\(([\w.]+)\)")
+COMMAND = re.compile(r"##vso\[(?P<name>[\w.]+)(?: (?P<properties>[^]]*))?\](?P<value>.*)")
+ESCAPES = {"%3B": ";", "%5D": "]", "%0D": "\r", "%0A": "\n", "%AZP25": "%"}
+PROJECT = "/org/edge cameras/_apis"
+
+
+class AzureOfRuns(AzureDevOpsHost):
+    """The code host, with what runs kept: folders below `artifacts`, by run and name, and the builds' tags."""
+
+    def __init__(self, artifacts: Path) -> None:
+        super().__init__()
+        self.artifacts = artifacts
+        self.branches: dict[str, str] = {}
+        self.build_tags: dict[str, set[str]] = {}
+        self.routes = [
+            ("GET", rf"{PROJECT}/build/builds", self.list_builds),
+            ("GET", rf"{PROJECT}/build/builds/(?P<run>\d+)/artifacts", self.list_artifacts),
+            ("PUT", rf"{PROJECT}/build/builds/(?P<run>\d+)/tags/(?P<tag>[\w.-]+)", self.tag_build),
+            *self.routes,
+        ]
+
+    def list_builds(self, call: Call) -> Reply:
+        """Answer the builds that bear a tag."""
+        wanted = call.query["tagFilters"]
+        return self._page([self._build(run) for run, tags in self.build_tags.items() if wanted in tags])
+
+    def list_artifacts(self, call: Call, run: str) -> Reply:
+        """Answer the artifacts of a build."""
+        return self._page([{"name": path.name} for path in (self.artifacts / run).glob("*")])
+
+    def tag_build(self, call: Call, run: str, tag: str) -> Reply:
+        """Add a tag to a build."""
+        self.build_tags.setdefault(run, set()).add(tag)
+        return self._page(sorted(self.build_tags[run]))
+
+    def _build(self, run: str) -> dict[str, Any]:
+        branch = self.branches[run]
+        head = "refs/tags/" if "/" in branch else "refs/heads/"
+        told = {"id": int(run), "sourceBranch": head + branch, "tags": sorted(self.build_tags[run])}
+        return {**told, "definition": {"id": 1}}
+
+
+@dataclass
+class AzureRepository(CodeRepository):
+    """A repository with Azure pipelines. `rejected` are the environments whose approval is not given."""
+
+    rejected: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Copy this repository, and Azure's pipelines with it."""
+        super().__post_init__()
+        self.host.close()
+        self.add(AZURE)
+        self.host: AzureOfRuns = AzureOfRuns(self.root / "artifacts")  # type: ignore[assignment]
+
+    def keep(self, run: str, name: str, branch: str) -> Path:
+        """Return the folder of a new artifact, of a build that is tagged as if it had kept it."""
+        self.host.build_tags[run] = {name, f"{name}-20260101000000"}
+        return super().keep(run, name, branch)
+
+    def run(self, workflow: str, event: str, run: str, job: str | None = None) -> Ended:
+        """Run a pipeline to its end, on an event of tests/events; `job`: only that one."""
+        told = json.loads((EVENTS / f"{event}.json").read_text(encoding="utf-8"))
+        ref = told.get("ref", "refs/pull/12/merge")
+        self.host.branches[run] = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+        files = read_tree(AZURE, self.checkout)
+        asked = _typed(files[f"{AZURE}/{workflow}.yml"].get("parameters", ()), told.get("inputs", {}))
+        settings = {**files[SETTINGS]["variables"], **self.variables}
+        scene = Scene(event.partition(".")[0], ref, tuple(settings.items()), tuple(asked.items()))
+        return _Run(self, run, scene, expanded(files, workflow, scene)).to_its_end(job)
+
+
+@dataclass
+class _Run:
+    """One run of a pipeline: what is known so far."""
+
+    repository: AzureRepository
+    number: str
+    scene: Scene
+    content: dict[str, Any]
+    results: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def to_its_end(self, only: str | None) -> Ended:
+        """Run job after job. Each name stands for the job and its stage, which has no other."""
+        units = [(one, one) for one in self.content.get("jobs", ())]
+        units += [(stage, stage["jobs"][0]) for stage in self.content.get("stages", ())]
+        shown = {}
+        for unit, job in units:
+            name = unit.get("stage") or unit["job"]
+            self.results[name] = self._result(unit, job) if only in (None, job["displayName"]) else "skipped"
+            shown[job["displayName"]] = self.results[name]
+        return Ended(shown, "\n".join(self.said))
+
+    def _result(self, unit: dict[str, Any], job: dict[str, Any]) -> str:
+        needs = [unit["dependsOn"]] if isinstance(unit.get("dependsOn"), str) else unit.get("dependsOn") or []
+        ends = [self.results[need] for need in needs]
+        status = next((end for end in ends if end != "success"), "success")
+        known = {**self.predefined, **self.content["variables"]}
+        before = self._before(set(needs), "stage" in unit)
+        names = {"variables": variables(known), **before}
+        if not _holds(unit.get("condition"), names, status):
+            return "skipped"
+        if job.get("environment") in self.repository.rejected:
+            return "skipped"  # a stage whose approval is rejected, or not given in time, does not run
+        return _Job(self, job, {**known, **job_variables(job, names)}).result()
+
+    @property
+    def predefined(self) -> dict[str, str]:
+        """Return the variables that Azure Pipelines sets."""
+        return {
+            **self.scene.system,
+            "Build.BuildId": self.number,
+            "Build.Repository.ID": "repo-id",
+            "Build.Repository.Provider": "TfsGit",
+            "Build.SourcesDirectory": str(self.repository.checkout),
+            "Build.SourceVersion": "c0ffee",
+            "System.CollectionUri": f"{self.repository.host.url}/org/",
+            "System.TeamProject": "edge cameras",
+            "System.TeamProjectId": "project-id",
+            "TF_BUILD": "True",
+        }
+
+    def _before(self, needs: set[str], has_stages: bool) -> dict[str, Any]:
+        def told(name: str) -> dict[str, Any]:
+            if name not in needs:
+                raise Unknown(f"'{name}' is asked and is not in dependsOn")
+            return {"result": RESULTS[self.results[name]], "outputs": self.outputs.get(name, {})}
+
+        return {"stageDependencies": lambda stage: lambda job: told(stage)} if has_stages else {"dependencies": told}
+
+
+@dataclass
+class _Job:
+    """One job on a machine of its own."""
+
+    run: _Run
+    job: dict[str, Any]
+    variables: dict[str, str]
+    status: str = "success"
+    path: str = ""
+
+    def result(self) -> str:
+        """Run the steps whose condition holds; what fails makes the job fail."""
+        self.path = os.environ["PATH"]
+        for step in steps_of(self.job):
+            names = {"variables": variables(self.variables, self.variables.get("", ""))}
+            if _holds(step.get("condition"), names, self.status) and not self._do(step):
+                self.status = "failure"
+        return self.status
+
+    @property
+    def checkout(self) -> Path:
+        """Return the folder that the steps run in."""
+        return self.run.repository.checkout
+
+    def _do(self, step: dict[str, Any]) -> bool:
+        self._say(f"== {step.get('displayName') or next(iter(step.items()))}")
+        if step.get("download") == "none" or step.get("checkout") == "none":
+            return True
+        if "checkout" in step:
+            return self._check_out()
+        if "bash" in step:
+            return self._bash(step["bash"], step)
+        task, inputs = step["task"], {key: self._filled(str(one)) for key, one in step["inputs"].items()}
+        if task not in TASKS:
+            raise Unknown(f"the task {task} is not known: write what stands in for it")
+        return TASKS[task](self, inputs, step)
+
+    def _check_out(self) -> bool:
+        """Make the machine new: the commit that was pushed, and nothing that a job before has left."""
+        stop_endpoints(self.run.repository.home)
+        origin = f"file://{self.run.repository.root / 'origin.git'}"
+        ref = self.run.scene.ref if not self.run.scene.ref.startswith("refs/pull/") else "refs/heads/main"
+        for command in (
+            ["fetch", "--quiet", "--force", "--depth=1", origin, ref],
+            ["checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"],
+            ["clean", "-ffdxq"],
+        ):
+            subprocess.run(["git", *command], cwd=self.checkout, check=True)
+        return True
+
+    def _bash(self, script: str, step: dict[str, Any], more: Mapping[str, str] | None = None) -> bool:
+        own = {key: self._filled(str(value)) for key, value in (step.get("env") or {}).items()}
+        environment = {**self._machine(), **_as_environment(self.variables), **(more or {}), **own, "PATH": self.path}
+        command = ["bash", "--noprofile", "--norc", "-c", self._filled(script)]
+        ended = subprocess.run(
+            command,
+            cwd=self.checkout,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+        )
+        for line in ended.stdout.splitlines():
+            self._say(line)
+            if told := COMMAND.match(line):
+                self._obey(told, step.get("name"))
+        return ended.returncode == 0
+
+    def _machine(self) -> dict[str, str]:
+        """Return what a machine has by itself; the first Python on its PATH wants to know the rest."""
+        repository = self.run.repository
+        told = {"PYTHON": sys.executable, "MACHINE": str(repository.root / "machine"), "OMP_NUM_THREADS": "1"}
+        where = {"CODE_HOST": repository.host.url, "GITHUB_WORKSPACE": str(self.checkout)}
+        return {"HOME": str(repository.root), "LANG": "C.UTF-8", **told, **where, **repository.environment}
+
+    def _obey(self, told: re.Match[str], step: str | None) -> None:
+        properties = dict(pair.split("=", 1) for pair in (told["properties"] or "").split(";") if pair)
+        value = _unescaped(told["value"])
+        if told["name"] == "task.setvariable":
+            self._set(properties, value, step)
+        elif told["name"] == "build.addbuildtag":
+            self.run.repository.host.build_tags.setdefault(self.run.number, set()).add(value)
+        elif told["name"] != "task.uploadsummary" or not Path(value).is_file():
+            raise Unknown(f"{told.group()}: is not known, or names a file that is not there")
+
+    def _set(self, properties: Mapping[str, str], value: str, step: str | None) -> None:
+        name = _unescaped(properties["variable"])
+        if properties.get("isOutput") != "true":
+            self.variables[name] = value
+        elif step is not None:  # an output of a step without a name is nobody's
+            self.variables[f"{step}.{name}"] = value
+            whole = self.job.get("deployment")
+            key = f"{whole}.{step}.{name}" if whole else f"{step}.{name}"
+            self.run.outputs.setdefault(whole or self.job["job"], {})[key] = value
+
+    def _filled(self, text: str) -> str:
+        known = {name.lower(): value for name, value in self.variables.items()}
+        known["system.accesstoken"] = "entra-token"
+
+        def value(found: re.Match[str]) -> str:
+            if found[1].lower() not in known:
+                raise Unknown(f"$({found[1]}): nobody has set it")
+            return known[found[1].lower()]
+
+        return MACRO.sub(value, text)
+
+    def _say(self, line: str) -> None:
+        self.run.said.append(f"{self.job['displayName']}: {line}")
+
+
+def _use_python(job: _Job, inputs: dict[str, str], step: dict[str, Any]) -> bool:
+    machine = job.run.repository.root / "machine"
+    job.path = f"{machine}:{job.path}"
+    shutil.copytree(machine, job.checkout / ".venv" / "bin", symlinks=True)
+    for stamp in (".runtime", ".tests"):
+        (job.checkout / ".venv" / stamp).touch()
+    return sys.version_info >= tuple(map(int, inputs["versionSpec"].split(".")))
+
+
+def _publish(job: _Job, inputs: dict[str, str], step: dict[str, Any]) -> bool:
+    source = job.checkout / inputs["PathtoPublish"]
+    if not source.is_dir():
+        job._say(f"{source}: not found")
+        return False
+    shutil.copytree(source, job.run.repository.kept(job.run.number, inputs["ArtifactName"]), dirs_exist_ok=True)
+    return True
+
+
+def _download(job: _Job, inputs: dict[str, str], step: dict[str, Any]) -> bool:
+    number = inputs["buildId"] if inputs["buildType"] == "specific" else job.run.number
+    source = job.run.repository.kept(number, inputs["artifactName"])
+    if not source.is_dir():
+        job._say(f"artifact {inputs['artifactName']} not found for build {number}")
+        return False
+    shutil.copytree(source, Path(inputs["downloadPath"]) / inputs["artifactName"], dirs_exist_ok=True)
+    return True
+
+
+def _with_az(job: _Job, inputs: dict[str, str], step: dict[str, Any]) -> bool:
+    names = ("CLIENT_ID", "TENANT_ID", "SERVICE_CONNECTION_ID")
+    return job._bash(inputs["inlineScript"], step, {f"AZURESUBSCRIPTION_{name}": name.lower() for name in names})
+
+
+TASKS: dict[str, Callable[[_Job, dict[str, str], dict[str, Any]], bool]] = {
+    "UsePythonVersion@0": _use_python,
+    "PublishBuildArtifacts@1": _publish,
+    "DownloadBuildArtifacts@1": _download,
+    "AzureCLI@2": _with_az,
+}
+
+
+def _holds(condition: str | None, names: Mapping[str, Any], status: str) -> bool:
+    return is_true(evaluate(condition or "succeeded()", azure_rules(names, states(status))))
+
+
+def _typed(declared: Any, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a person has typed in, as the parameters want it."""
+    kinds = {one["name"]: one["type"] for one in declared}
+    return {name: value == "true" if kinds.get(name) == "boolean" else value for name, value in given.items()}
+
+
+def _as_environment(known: Mapping[str, str]) -> dict[str, str]:
+    return {re.sub(r"\W", "_", name).upper(): value for name, value in known.items()}
+
+
+def _unescaped(text: str) -> str:
+    for escape, sign in ESCAPES.items():
+        text = text.replace(escape, sign)
+    return text

@@ -1,0 +1,196 @@
+"""What each system's pipelines must keep to by themselves, whatever the other says: gates, rights, locks.
+
+Sources: docs.github.com, "Secure use reference", "Concurrency"; learn.microsoft.com:
+"Define approvals and checks" (exclusive lock), "Secure Azure Pipelines".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+from pipeline_trees import azure_plan, github_plan
+from pipeline_trees.files import AZURE, WORKFLOWS, Files
+from pipeline_trees.github_rules import holds
+from pipeline_trees.parity import scenes_of
+from pipeline_trees.plan import Job
+from pipeline_trees.scenes import Scene
+
+# These let others decide by their result: a branch's rule, or who starts the next release.
+GATED = ("build-validation", "release")
+TEST = 'test "${PASSED,,}" = true'
+# What changes a stage, or what it serves; the job must wait for the people of that stage.
+CHANGING = ("mlops promote --stage", "mlops deploy ", "mlops rollback ", "mlops package ", "make infra-apply ")
+TRYING = ("--judge", "--drill")
+# What must not be done twice at once.
+LOCKED = ("mlops home --pack", "make infra-apply ", "mlops score ", "mlops monitor ")
+# What of a job's steps needs which right of the token, and nothing else gets any.
+RIGHTS = (
+    ("check out ", "contents", "read"),
+    ("mlops home --find", "actions", "read"),
+    ("mlops preflight ", "actions", "read"),
+    ("log in to Azure", "id-token", "write"),
+    ("mlops notify ", "checks", "write"),
+    ("mlops monitor ", "issues", "write"),
+    ("mlops monitor ", "checks", "write"),
+)
+TRUSTED = ("OWNER", "MEMBER", "COLLABORATOR")
+Plan = Callable[[Files, str, Scene], tuple[Job, ...]]
+
+
+def github_problems(files: Files, name: str) -> list[str]:
+    """Return what is wrong with a workflow on GitHub, each as a line with its place."""
+    path = f"{WORKFLOWS}{name}.yml"
+    content = files[path]
+    found = github_plan.triggers(content)
+    told = [*_files_problems(files, path, "continue-on-error"), *_workflow_problems(content)]
+    seen = list(scenes_of(found))
+    told += _plan_problems(files, name, github_plan.plan, seen)
+    told += _right_problems(files, name, seen)
+    if github_plan.is_labelled(content[True].get("pull_request")):
+        told += _label_problems(content)
+    return [f"{path}: {line}" for line in dict.fromkeys(told)]
+
+
+def azure_problems(files: Files, name: str) -> list[str]:
+    """Return what is wrong with a pipeline on Azure DevOps, each as a line with its place."""
+    path = f"{AZURE}/{name}.yml"
+    content = files[path]
+    told = _files_problems(files, path, "continueOnError")
+    seen = list(scenes_of(azure_plan.triggers(content)))
+    for scene in seen:
+        told += _azure_scene_problems(azure_plan.expanded(files, name, scene), scene)
+    told += _plan_problems(files, name, azure_plan.plan, seen)
+    return [f"{path}: {line}" for line in dict.fromkeys(told)]
+
+
+def _files_problems(files: Files, path: str, forbidden: str) -> list[str]:
+    """Return where a failure would be passed over: in the pipeline, or in what pipelines share."""
+    shared = [one for one in files if "/templates/" in one or "/actions/" in one]
+    return [f"{one}: {forbidden}: a failure is no success" for one in (path, *shared) if _has(files[one], forbidden)]
+
+
+def _has(node: Any, key: str) -> bool:
+    if isinstance(node, dict):
+        return key in node or any(_has(value, key) for value in node.values())
+    return isinstance(node, list) and any(_has(value, key) for value in node)
+
+
+def _workflow_problems(content: dict[Any, Any]) -> list[str]:
+    told = [] if content.get("permissions") == {} else ["permissions: should be {}: each job says what it needs"]
+    for name, job in content["jobs"].items():
+        if job["runs-on"] != "ubuntu-latest":
+            told.append(f"jobs.{name}: runs on {job['runs-on']}: a machine of ours must not run anybody's code")
+        for step in job["steps"]:
+            is_checkout = step.get("uses", "").startswith("actions/checkout@")
+            if is_checkout and (step.get("with") or {}).get("persist-credentials") is not False:
+                told.append(f"jobs.{name}: the checkout leaves its token behind")
+    return told
+
+
+def _right_problems(files: Files, name: str, seen: list[Scene]) -> list[str]:
+    """Return which jobs hold other rights than their steps need, or no lock where they change the shared state."""
+    content, needed, locked = files[f"{WORKFLOWS}{name}.yml"], {}, set()
+    for scene in seen:
+        for job in github_plan.plan(files, name, scene):
+            rights = needed.setdefault(job.name, {})
+            rights |= {right: level for step in job.steps for word, right, level in RIGHTS if word in step.what}
+            locked |= {job.name for step in job.steps for word in LOCKED if word in step.what}
+    told = []
+    for job_id, one in content["jobs"].items():
+        names = [called for called in needed if called == job_id or called.startswith(f"{job_id}-")]
+        wanted = needed[names[0]] if names else {}
+        if one.get("permissions") != wanted:
+            told.append(f"jobs.{job_id}: permissions are {one.get('permissions')}, and its steps need {wanted}")
+        lock = one.get("concurrency") or content.get("concurrency") or {}
+        if locked & set(names) and (not lock.get("group") or lock.get("cancel-in-progress") is not False):
+            told.append(f"jobs.{job_id}: changes what others change, and holds no lock (concurrency)")
+    return told
+
+
+def _label_problems(content: dict[Any, Any]) -> Iterator[str]:
+    """Yield whose labelled pull request would start the workflow though it should not, or not though it should."""
+    if content[True]["pull_request"].get("branches") != content[True]["push"].get("branches"):
+        yield "pull_request: branches are others than those of a push"
+    first = next(job for job in content["jobs"].values() if "needs" not in job)
+    whole = "octo/camera"
+    for label, author, repository in product(("train", "bug"), (*TRUSTED, "CONTRIBUTOR"), (whole, "stranger/camera")):
+        pull = {"number": 7, "author_association": author, "head": {"repo": {"full_name": repository}}}
+        told = {"event_name": "pull_request", "ref_name": "7/merge", "repository": whole}
+        event = {"label": {"name": label}, "pull_request": pull}
+        names = {"github": {**told, "event": event}, "vars": {"VISIONLINE_BRANCHES": "branches"}}
+        is_trusted = label == "train" and author in TRUSTED and repository == whole
+        if holds(first.get("if"), names) != is_trusted:
+            yield f"a pull request of {repository} by a {author} with the label {label} is taken the wrong way"
+
+
+def _azure_scene_problems(content: dict[str, Any], scene: Scene) -> list[str]:
+    units = [(one, one) for one in content.get("jobs", ())]
+    units += [(stage, job) for stage in content.get("stages", ()) for job in stage["jobs"]]
+    told = []
+    for _, job in units:
+        where = job["displayName"]
+        if job.get("pool") != {"vmImage": "ubuntu-latest"}:
+            told.append(f"{where}: runs on {job.get('pool')}: a machine of ours must not run anybody's code")
+        if "deployment" in job and content.get("lockBehavior") != "sequential":
+            told.append(f"{where}: lockBehavior: should be sequential: else a run that waits is dropped by the next")
+        for step in azure_plan.steps_of(job):
+            if step.get("checkout") == "self" and step.get("persistCredentials") is not False:
+                told.append(f"{where}: the checkout leaves its token behind")
+            if scene.is_fork and _knows_who(step) and "stage" not in units[0][0]:
+                told.append(f"{where}: gives a token to anybody's code")
+    return told
+
+
+def _knows_who(step: dict[str, Any]) -> bool:
+    return "SYSTEM_ACCESSTOKEN" in (step.get("env") or {}) or "azureSubscription" in (step.get("inputs") or {})
+
+
+def _plan_problems(files: Files, name: str, plan: Plan, seen: list[Scene]) -> list[str]:
+    told = [] if seen else ["nothing starts it"]
+    for scene in seen:
+        jobs = [job for job in plan(files, name, scene) if any(job.when)]
+        told += [*_gate_problems(name, jobs), *_stage_problems(jobs), *_fork_problems(jobs, scene)]
+        told += [f"job {job.name}: has no time limit" for job in jobs if not job.minutes]
+    return told
+
+
+def _gate_problems(name: str, jobs: list[Job]) -> Iterator[str]:
+    """Yield what lets a pipeline pass though one of its jobs did not."""
+    if name not in GATED or not jobs:
+        return
+    gate = next((job for job in jobs if job.name == "gate"), None)
+    if gate is None or TEST not in [step.what for step in gate.steps]:
+        yield "has no gate that tests what all jobs came to"
+        return
+    if set(gate.needs) != {job.name for job in jobs} - {"gate"}:
+        yield f"job gate: waits for {', '.join(gate.needs)}, and not for all others"
+    if not all(gate.when):
+        yield "job gate: does not run after each end of the others: what is skipped counts as passed"
+    passed = gate.variables.get("PASSED", ())
+    if list(passed) != ["true", *["false"] * (len(passed) - 1)] or len(passed) == 0:
+        yield "job gate: PASSED is not true where all have succeeded, and false otherwise"
+
+
+def _stage_problems(jobs: list[Job]) -> Iterator[str]:
+    """Yield what changes a stage without having waited for its people, or after something before has failed."""
+    for job in jobs:
+        changes = [step for step in job.steps if _changes(step.what)]
+        stages = set(job.variables.get("STAGE", ()))
+        if changes and {job.environment} != stages:
+            yield f"job {job.name}: changes {', '.join(stages)} and waits for the people of '{job.environment}'"
+        if changes and any(job.when[1:]):
+            yield f"job {job.name}: changes a stage though a job that it needs has not succeeded"
+
+
+def _changes(command: str) -> bool:
+    return any(word in command for word in CHANGING) and not any(word in command for word in TRYING)
+
+
+def _fork_problems(jobs: list[Job], scene: Scene) -> Iterator[str]:
+    """Yield what a stranger's pull request would be given."""
+    if scene.is_fork:
+        for job in jobs:
+            if job.environment or any(step.what.startswith("log in") for step in job.steps):
+                yield f"job {job.name}: gives an identity to a fork's pull request"

@@ -1,0 +1,72 @@
+"""Each gate of the pipelines is missed where it is taken away: by the comparison of both systems, or by policy."""
+
+from __future__ import annotations
+
+import pytest
+from pipeline_trees.expressions import Unknown
+from pipeline_trees.files import AZURE, GITHUB, Files, changed, names, read_tree
+from pipeline_trees.mutants import AZURE_GATES, GITHUB_GATES, Mutant, mutants
+from pipeline_trees.parity import differences
+from pipeline_trees.policy import azure_problems, github_problems
+
+OURS, THEIRS = read_tree(GITHUB), read_tree(AZURE)
+NAMES = names(OURS, THEIRS)
+pytestmark = pytest.mark.skipif(not (OURS and THEIRS), reason=f"{GITHUB} or {AZURE} was deleted")
+# What changes nothing where it is taken away: the place, how its condition begins then, and why.
+SAME = [
+    ("home/action.yml:runs.steps.1.if", "as (steps['newest']", "newest runs only where something is fetched"),
+    ("home/action.yml:runs.steps.2.if", "as (steps['newest']", "newest runs only where something is fetched"),
+    ("setup/action.yml:runs.steps.2.if", "as (env[", "each job on Azure ML installs ci"),
+    ("setup/action.yml:runs.steps.6.if", "as ", "each job on Azure ML installs something and has an identity"),
+    (
+        "train.yml:jobs.preflight.if",
+        "as ((((github['event_name'] == 'schedule')",
+        "a pull request's ref is no branch's",
+    ),
+    ("infra.yml:stages", "as ne(variables['System", "it waits for no stage whose failure could stop it"),
+    ("release.yml:stages.2.parameters.condition", "as or(eq(", "without a status function all ends are taken"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_pipelines_keep_to_policy(name: str) -> None:
+    assert github_problems(OURS, name) + azure_problems(THEIRS, name) == []
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_a_missing_gate_on_github_is_found(path: str) -> None:
+    assert survivors(path, OURS, GITHUB_GATES) == []
+
+
+@pytest.mark.parametrize("path", THEIRS)
+def test_a_missing_gate_on_azure_devops_is_found(path: str) -> None:
+    assert survivors(path, THEIRS, AZURE_GATES) == []
+
+
+def survivors(path: str, tree: Files, gates: set[str]) -> list[str]:
+    """Return the mutants of a file that nothing tells from the file."""
+    only = Files({path: tree[path]})
+    found = ((one, changed(tree, path, one.files[path])) for one in mutants(only, gates))
+    return [str(one) for one, files in found if not is_found(path, files, tree) and not is_same(one)]
+
+
+def is_found(path: str, files: Files, tree: Files) -> bool:
+    """Tell whether a check refuses a changed tree; what pipelines share is seen in the first that uses it."""
+    own = path.rpartition("/")[2].removesuffix(".yml")
+    return any(is_refused(name, files, tree) for name in ([own] if own in NAMES else NAMES))
+
+
+def is_refused(name: str, files: Files, tree: Files) -> bool:
+    """Tell whether policy or the comparison refuses a pipeline of a changed tree."""
+    try:
+        if tree is OURS:
+            return bool(differences(files, THEIRS, name) or github_problems(files, name))
+        return bool(differences(OURS, files, name) or azure_problems(files, name))
+    except Unknown:
+        return True
+
+
+def is_same(one: Mutant) -> bool:
+    """Tell whether a mutant is known to do the same as before."""
+    place = f"{one.path}:{'.'.join(map(str, one.way))}"
+    return any(where in place and one.what.startswith(what) for where, what, _ in SAME)
