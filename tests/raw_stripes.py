@@ -1,4 +1,4 @@
-"""Makes a small data set for tests, in Fashion-MNIST's files: ten classes of stripes, which a network learns at once."""
+"""Makes a small data set for tests in Fashion-MNIST's files: ten classes of stripes, which a network learns at once."""
 
 from __future__ import annotations
 

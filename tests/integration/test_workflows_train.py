@@ -5,16 +5,13 @@ Of the repository's copy only the data differs, as a user would change it: src/v
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from raw_stripes import write_raw
-from workflow_runs import WORKFLOWS, CodeRepository
+from workflow_runs import WORKFLOWS, CodeRepository, bring_stripes
 
 from mlops.records import RegisterRecord, read_record, stage_tag
 
@@ -33,22 +30,10 @@ SKIPPED = {name: "skipped" for name in TRAINED}
 def repository(own_platform: Path) -> Iterator[CodeRepository]:
     """A repository that trains on stripes and tells GitHub the verdict."""
     made = CodeRepository(own_platform / "github")
-    raw = write_raw(own_platform / "raw")
-    bring_data(made.checkout / "src" / "vision" / "data.py", raw)
-    data = {"name": "stripes", "folder": str(raw), "debian": False, "url": None}
-    made.set_stage("base", data=data, train=SMALL, report="github")
+    bring_stripes(made)
+    made.set_stage("base", train=SMALL, report="github")
     yield made
     made.host.close()
-
-
-def bring_data(module: Path, raw: Path) -> None:
-    """Name other files by their digests, as the module's docstring tells whoever brings data."""
-    text = module.read_text()
-    for path in raw.iterdir():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        text, count = re.subn(f'"{path.name}": "[0-9a-f]{{64}}"', f'"{path.name}": "{digest}"', text)
-        assert count == 1, path.name
-    module.write_text(text)
 
 
 @pytest.mark.parametrize("event", ["push.main", "pull_request.labeled"])
