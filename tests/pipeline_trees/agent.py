@@ -91,7 +91,7 @@ class AzureRepository(CodeRepository):
         return super().keep(run, name, branch)
 
     def run(self, workflow: str, event: str, run: str, job: str | None = None) -> Ended:
-        """Run a pipeline to its end, on an event of tests/events; `job`: only that one."""
+        """Run a pipeline to its end, on an event of tests/events; `job`: of those that wait for none, only that."""
         told = json.loads((EVENTS / f"{event}.json").read_text(encoding="utf-8"))
         ref = told.get("ref", "refs/pull/12/merge")
         self.host.branches[run] = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
@@ -121,7 +121,8 @@ class _Run:
         shown = {}
         for unit, job in units:
             name = unit.get("stage") or unit["job"]
-            self.results[name] = self._result(unit, job) if only in (None, job["displayName"]) else "skipped"
+            is_left_out = only is not None and not unit.get("dependsOn") and job["displayName"] != only
+            self.results[name] = "skipped" if is_left_out else self._result(unit, job)
             shown[job["displayName"]] = self.results[name]
         return Ended(shown, "\n".join(self.said))
 
@@ -204,9 +205,8 @@ class _Job:
         """Make the machine new: the commit that was pushed, and nothing that a job before has left."""
         stop_endpoints(self.run.repository.home)
         origin = f"file://{self.run.repository.root / 'origin.git'}"
-        ref = self.run.scene.ref if not self.run.scene.ref.startswith("refs/pull/") else "refs/heads/main"
         for command in (
-            ["fetch", "--quiet", "--force", "--depth=1", origin, ref],
+            ["fetch", "--quiet", "--force", "--depth=1", origin, self.run.scene.ref],
             ["checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"],
             ["clean", "-ffdxq"],
         ):

@@ -54,9 +54,9 @@ def expand(
     """
     content = dict(_content(files, file))
     own = bind(content.pop("parameters", []), given, file)
-    scope = Scope(files, file, {"parameters": own, "variables": _Members(system)})
+    scope = Scope(files, file, {"parameters": _Declared(own), "variables": _Members(system)})
     settings = _settings(content.get("variables", []), scope, system, chosen)
-    scope = replace(scope, names={"parameters": own, "variables": _Members({**system, **settings})})
+    scope = replace(scope, names={"parameters": _Declared(own), "variables": _Members({**system, **settings})})
     content["variables"] = settings
     return dict(_expanded(content, scope))
 
@@ -87,6 +87,15 @@ def _check_type(value: Any, kind: str, place: str) -> None:
     is_right = isinstance(value, TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
     if not is_right:
         raise Unknown(f"{place}: '{value}' is no {kind}")
+
+
+class _Declared(dict[str, Any]):
+    """Parameters, of which none may be named that is not declared: Azure would take it for null."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            raise Unknown(f"there is no parameter '{name}'")
+        return self[name]
 
 
 class _Members(dict[str, str]):
@@ -219,7 +228,7 @@ def _template(item: dict[str, Any], kind: str, scope: Scope) -> list[Any]:
     own = bind(content.pop("parameters", []), item.get("parameters") or {}, f"{scope.file}: {path}")
     if set(content) != {kind}:
         raise Unknown(f"{scope.file}: {path} holds {sorted(content)} where {kind} are wanted")
-    names = {"parameters": own, "variables": scope.names["variables"]}
+    names = {"parameters": _Declared(own), "variables": scope.names["variables"]}
     return list(_mapping(content, Scope(scope.files, path, names, scope.depth + 1))[kind])
 
 
