@@ -54,6 +54,14 @@ PINNED = re.compile(r"uses: (?P<action>[\w-]+/[\w-]+)(?P<inner>/\S+)?@(?P<ref>\w
 HERE = {"name": "a developer", "email": "developer@example.com"}
 
 
+class Indented(yaml.SafeDumper):
+    """Writes YAML as this repository's rules want it: a list stands to the right of its key."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Begin an inner part."""
+        super().increase_indent(flow, False)
+
+
 @dataclass(frozen=True)
 class Ended:
     """A run that ended: the result of each job in the workflow's order, and all that was said."""
@@ -126,7 +134,7 @@ class CodeRepository:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         for key, value in changes.items():
             content[key] = {**content.get(key, {}), **value} if isinstance(value, dict) else value
-        path.write_text(yaml.safe_dump(content, default_flow_style=None, width=110), encoding="utf-8")
+        path.write_text(yaml.dump(content, Dumper=Indented), encoding="utf-8")
 
     def push(self, *refs: str) -> None:
         """Commit all and push it to refs, as refs/heads/qa."""
@@ -160,14 +168,15 @@ class CodeRepository:
             unpack(self.kept(run, "home") / "home.tar.gz", folder)
         return dict(LocalRegistry(folder).versions(load_stage("dev").model))
 
-    def run(self, workflow: str, event: str, run: str, job: str | None = None) -> Ended:
-        """Run a workflow to its end, on an event of tests/events; `job`: only that one and those that it needs."""
-        path = EVENTS / f"{event}.json"
-        ref = json.loads(path.read_text(encoding="utf-8")).get("ref", "")
-        self.host.branches[run] = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+    def run(self, workflow: str, event: str, run: str, **inputs: str) -> Ended:
+        """Run a workflow to its end on an event of tests/events; `inputs` are laid over what a person gave there."""
+        payload = json.loads((EVENTS / f"{event}.json").read_text(encoding="utf-8"))
+        self.host.branches[run] = payload.get("ref", "").removeprefix("refs/heads/").removeprefix("refs/tags/")
+        path = self.root / f"{event}.{run}.json"
+        path.write_text(json.dumps({**payload, "inputs": {**payload.get("inputs", {}), **inputs}}), encoding="utf-8")
         source = self.checkout / ".github" / "workflows" / f"{workflow}.yml"
         jobs = list(yaml.safe_load(source.read_text(encoding="utf-8"))["jobs"])
-        command = [*self._command(event.partition(".")[0], source, path, run), *(["--job", job] if job else [])]
+        command = self._command(event.partition(".")[0], source, path, run)
         settings = {"HOME": str(self.root), "XDG_CACHE_HOME": str(self.root / "cache"), "PATH": os.environ["PATH"]}
         ended = subprocess.run(
             command, cwd=self.checkout, env=settings, capture_output=True, text=True, timeout=DEADLINE_SECONDS

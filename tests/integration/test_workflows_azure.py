@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from workflow_runs import WORKFLOWS, CodeRepository, bring_stripes
 
 from mlops.config import load_stage
 from mlops.context import Context
-from mlops.records import stage_tag
+from mlops.records import RegisterRecord, SubmittedRecord, read_record, stage_tag
 from mlops.steps.register import register
 
 pytestmark = [
@@ -70,11 +71,31 @@ def test_a_version_of_dev_gets_into_qa_and_from_there_into_production(cloud: Clo
         assert not cloud.repository.kept(run, "home").exists()
 
 
+@contextmanager
+def nodes(cloud: Cloud, folder: Path) -> Iterator[None]:
+    """Let the training job come to its registration while the block runs, and do that as its nodes do."""
+    worker = threading.Thread(target=work_on, args=(cloud.azure, 1, folder))
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.join()
+
+
 def test_a_training_is_submitted_waited_for_and_registered_in_dev(cloud: Cloud, own_platform: Path) -> None:
     plan(cloud.azure).held = "register"
-    worker = threading.Thread(target=work_on, args=(cloud.azure, 1, own_platform))
-    worker.start()
-    ended = cloud.repository.run("train", "push.dev", "101")
-    worker.join()
+    with nodes(cloud, own_platform):
+        ended = cloud.repository.run("train", "push.dev", "101")
     assert set(ended.results.values()) == {"success"}, ended.said
     assert cloud.tags("dev") == {1: "approved"}
+
+
+def test_a_training_that_nobody_waits_for_is_registered_by_a_later_run(cloud: Cloud, own_platform: Path) -> None:
+    plan(cloud.azure).held = "register"
+    ended = cloud.repository.run("train", "workflow_dispatch.train", "101")
+    assert ended.results["submit"] == "success" and ended.results["verdict"] == "skipped", ended.said
+    submitted = read_record(cloud.repository.kept("101", "runs") / "101", "submitted", SubmittedRecord)
+    with nodes(cloud, own_platform):
+        ended = cloud.repository.run("register", "workflow_dispatch.register", "102", job=submitted.job)
+    assert set(ended.results.values()) == {"success"}, ended.said
+    assert read_record(cloud.repository.kept("102", "runs") / "102", "register", RegisterRecord).version == 1

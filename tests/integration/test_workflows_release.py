@@ -179,3 +179,15 @@ def test_a_drill_changes_nothing(repository: CodeRepository) -> None:
     assert set(ended.results.values()) == {"success"}, ended.said
     assert tags(repository, "101", "production") == {1: "approved", 2: "approved"}
     assert repository.at("production").target.status().traffic == {2: 100}
+
+
+@thorough
+def test_by_one_branch_a_push_to_another_releases_nothing_and_a_tag_does(repository: CodeRepository) -> None:
+    repository.variables["VISIONLINE_BRANCHES"] = "single"
+    register(repository, right=81)
+    keep(repository)
+    skipped = {"candidate": "skipped", "release": "skipped", "gate": "skipped"}
+    assert repository.run("release", "push.qa", run="101").results == skipped
+    ended = repository.run("release", "push.tag", run="102")
+    assert ended.results == {"candidate": "failure", "release": "skipped", "gate": "failure"}, ended.said
+    assert read_record(repository.kept("102", "runs") / "102", "promote.qa", PromoteRecord).stage == "qa"
