@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from code_hosts import AzureDevOpsHost, Call, Reply
 from pipeline_trees.azure_plan import RESULTS, expanded, job_variables, states, steps_of
 from pipeline_trees.azure_rules import azure_rules, is_true, variables
+from pipeline_trees.build_host import AzureOfRuns
 from pipeline_trees.expressions import Unknown, evaluate
 from pipeline_trees.files import AZURE, SETTINGS, read_tree
 from pipeline_trees.scenes import Scene
@@ -33,43 +33,6 @@ from mlops.adapters.local.stop import stop_endpoints
 MACRO = re.compile(r"\$\(([\w.]+)\)")
 COMMAND = re.compile(r"##vso\[(?P<name>[\w.]+)(?: (?P<properties>[^]]*))?\](?P<value>.*)")
 ESCAPES = {"%3B": ";", "%5D": "]", "%0D": "\r", "%0A": "\n", "%AZP25": "%"}
-PROJECT = "/org/edge cameras/_apis"
-
-
-class AzureOfRuns(AzureDevOpsHost):
-    """The code host, with what runs kept: folders below `artifacts`, by run and name, and the builds' tags."""
-
-    def __init__(self, artifacts: Path) -> None:
-        super().__init__()
-        self.artifacts = artifacts
-        self.branches: dict[str, str] = {}
-        self.build_tags: dict[str, set[str]] = {}
-        self.routes = [
-            ("GET", rf"{PROJECT}/build/builds", self.list_builds),
-            ("GET", rf"{PROJECT}/build/builds/(?P<run>\d+)/artifacts", self.list_artifacts),
-            ("PUT", rf"{PROJECT}/build/builds/(?P<run>\d+)/tags/(?P<tag>[\w.-]+)", self.tag_build),
-            *self.routes,
-        ]
-
-    def list_builds(self, call: Call) -> Reply:
-        """Answer the builds that bear a tag."""
-        wanted = call.query["tagFilters"]
-        return self._page([self._build(run) for run, tags in self.build_tags.items() if wanted in tags])
-
-    def list_artifacts(self, call: Call, run: str) -> Reply:
-        """Answer the artifacts of a build."""
-        return self._page([{"name": path.name} for path in (self.artifacts / run).glob("*")])
-
-    def tag_build(self, call: Call, run: str, tag: str) -> Reply:
-        """Add a tag to a build."""
-        self.build_tags.setdefault(run, set()).add(tag)
-        return self._page(sorted(self.build_tags[run]))
-
-    def _build(self, run: str) -> dict[str, Any]:
-        branch = self.branches[run]
-        head = "refs/tags/" if "/" in branch else "refs/heads/"
-        told = {"id": int(run), "sourceBranch": head + branch, "tags": sorted(self.build_tags[run])}
-        return {**told, "definition": {"id": 1}}
 
 
 @dataclass
@@ -90,16 +53,16 @@ class AzureRepository(CodeRepository):
         self.host.build_tags[run] = {name, f"{name}-20260101000000"}
         return super().keep(run, name, branch)
 
-    def run(self, workflow: str, event: str, run: str, job: str | None = None) -> Ended:
-        """Run a pipeline to its end, on an event of tests/events; `job`: of those that wait for none, only that."""
+    def run(self, workflow: str, event: str, run: str, **inputs: str) -> Ended:
+        """Run a pipeline to its end on an event of tests/events; `inputs` are laid over what a person gave there."""
         told = json.loads((EVENTS / f"{event}.json").read_text(encoding="utf-8"))
         ref = told.get("ref", "refs/pull/12/merge")
         self.host.branches[run] = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
         files = read_tree(AZURE, self.checkout)
-        asked = _typed(files[f"{AZURE}/{workflow}.yml"].get("parameters", ()), told.get("inputs", {}))
+        asked = _typed(files[f"{AZURE}/{workflow}.yml"].get("parameters", ()), {**told.get("inputs", {}), **inputs})
         settings = {**files[SETTINGS]["variables"], **self.variables}
         scene = Scene(event.partition(".")[0], ref, tuple(settings.items()), tuple(asked.items()))
-        return _Run(self, run, scene, expanded(files, workflow, scene)).to_its_end(job)
+        return _Run(self, run, scene, expanded(files, workflow, scene)).to_its_end()
 
 
 @dataclass
@@ -114,16 +77,14 @@ class _Run:
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
-    def to_its_end(self, only: str | None) -> Ended:
+    def to_its_end(self) -> Ended:
         """Run job after job. Each name stands for the job and its stage, which has no other."""
         units = [(one, one) for one in self.content.get("jobs", ())]
         units += [(stage, stage["jobs"][0]) for stage in self.content.get("stages", ())]
         shown = {}
         for unit, job in units:
             name = unit.get("stage") or unit["job"]
-            is_left_out = only is not None and not unit.get("dependsOn") and job["displayName"] != only
-            self.results[name] = "skipped" if is_left_out else self._result(unit, job)
-            shown[job["displayName"]] = self.results[name]
+            shown[job["displayName"]] = self.results[name] = self._result(unit, job)
         return Ended(shown, "\n".join(self.said))
 
     def _result(self, unit: dict[str, Any], job: dict[str, Any]) -> str:
@@ -177,6 +138,7 @@ class _Job:
     def result(self) -> str:
         """Run the steps whose condition holds; what fails makes the job fail."""
         self.path = os.environ["PATH"]
+        self.variables = {name: self._filled(value) for name, value in self.variables.items()}
         for step in steps_of(self.job):
             names = {"variables": variables(self.variables, self.variables.get("", ""))}
             if _holds(step.get("condition"), names, self.status) and not self._do(step):

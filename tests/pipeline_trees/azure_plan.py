@@ -100,7 +100,7 @@ def _job(unit: dict[str, Any], job: dict[str, Any], around: _Known) -> Job:
         names = {"variables": variables(known), **_before(results, called, "stage" in unit)}
         when.append(_holds(unit.get("condition"), names, _all(results)))
         for key, value in {**known, **job_variables(job, names)}.items():
-            own.setdefault(key, []).append(value)
+            own.setdefault(key, []).append(value.replace("$(Build.SourcesDirectory)", WORKSPACE))
     first = {key: values[0] for key, values in own.items()}
     seen = [{"variables": variables(first, moment.output)} for moment in MOMENTS]
     steps = compared_steps([_step(step, seen) for step in steps_of(job)])
@@ -178,7 +178,7 @@ def states(status: str) -> dict[str, bool]:
 def _runtime(value: str, names: Mapping[str, Any]) -> str:
     text = value.strip()
     if not text.startswith("$["):
-        return value.replace("$(Build.SourcesDirectory)", WORKSPACE)
+        return value
     found = evaluate(text.removeprefix("$[").removesuffix("]"), azure_rules(names))
     return str(found).lower() if isinstance(found, bool) else str(found or "")
 

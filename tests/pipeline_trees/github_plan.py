@@ -13,14 +13,14 @@ from mlops.names import STAGES
 
 from pipeline_trees.expressions import Unknown
 from pipeline_trees.files import KEPT, WORKFLOWS, Files
+from pipeline_trees.github_triggers import asked
 from pipeline_trees.github_rules import as_text, filled, holds, members
-from pipeline_trees.plan import IDENTITY_ONLY, Input, Job, Step, Triggers, compared_steps, own_variables
-from pipeline_trees.scenes import MAIN, MOMENTS, PULL, REFS, WORKSPACE, Moment, Scene, endings
+from pipeline_trees.plan import IDENTITY_ONLY, Job, Step, compared_steps, own_variables
+from pipeline_trees.scenes import MOMENTS, WORKSPACE, Moment, Scene, endings
 
 STAGE_SUFFIX = re.compile(rf"-({'|'.join(STAGES)})$")
 PLANS: dict[tuple[str, str, Scene], tuple[Job, ...]] = {}
 UNPLANNED = ("permissions", "concurrency", "continue-on-error")
-EVENTS = {"push", "pull_request", "schedule", "workflow_dispatch"}
 # The variables that a repository and its environments hold, and nothing else may be read.
 SETTINGS = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID")
 
@@ -48,34 +48,6 @@ class _Called:
     def needed(self) -> tuple[str, ...]:
         """Return those needed jobs that can run."""
         return tuple(sorted(set(self.needs) - set(self.never)))
-
-
-def triggers(content: dict[Any, Any]) -> Triggers:
-    """Return what starts a workflow. Raises Unknown on an event that these tests do not know."""
-    on = content[True]  # YAML 1.1 takes the word `on` for true
-    if strange := sorted(set(on) - EVENTS):
-        raise Unknown(f"on: {strange[0]}: is not known")
-    push, pull = on.get("push") or {}, _labelless(on.get("pull_request"))
-    cancels = bool((content.get("concurrency") or {}).get("cancel-in-progress"))
-    return Triggers(
-        branches=frozenset(push.get("branches", ())),
-        tags=_patterns(push.get("tags", ())),
-        paths=_patterns(push.get("paths", ())),
-        pulls=frozenset(pull.get("branches", ())),
-        pull_paths=_patterns(pull.get("paths", ())),
-        cancels_pulls=bool(pull) and cancels,
-        crons=tuple(one["cron"] for one in on.get("schedule", ())),
-        is_by_hand="workflow_dispatch" in on,
-        inputs={name: _input(one) for name, one in _asked(on).items()},
-    )
-
-
-def events(found: Triggers) -> dict[str, tuple[str, ...]]:
-    """Return the events that start a pipeline, each with the refs on which they do."""
-    pushed = tuple(ref for ref in REFS if _is_pushed(ref, found))
-    known = {"push": pushed, "pull_request": (PULL,) if found.pulls else (), "schedule": (MAIN,) if found.crons else ()}
-    known["workflow_dispatch"] = (MAIN,) if found.is_by_hand else ()
-    return {event: refs for event, refs in known.items() if refs}
 
 
 def plan(files: Files, name: str, scene: Scene) -> tuple[Job, ...]:
@@ -154,7 +126,7 @@ def _worst(ends: Mapping[str, str]) -> str:
 
 def _base(content: dict[Any, Any], scene: Scene) -> dict[str, Any]:
     """Return the contexts that do not change within a scene."""
-    asked = {name: dict(scene.inputs).get(name) for name in _asked(content[True])}
+    given = {name: dict(scene.inputs).get(name) for name in asked(content[True])}
     owner = {name: "" if dict(scene.settings)["VISIONLINE_PLATFORM"] == "local" else "one" for name in SETTINGS}
     short = scene.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
     kind = "tag" if scene.ref.startswith("refs/tags/") else "branch"
@@ -175,7 +147,7 @@ def _base(content: dict[Any, Any], scene: Scene) -> dict[str, Any]:
     settings = {**owner, "VISIONLINE_DRIFT": "", "VISIONLINE_INFRA": "", **dict(scene.settings)}
     return {
         "github": members(told, "github"),
-        "inputs": members(asked, "inputs"),
+        "inputs": members(given, "inputs"),
         "vars": members(settings, "vars"),
     }
 
@@ -279,35 +251,6 @@ ACTIONS = {
 
 def _depth(number: int) -> str:
     return "all commits" if int(number) == 0 else f"{number} commit"
-
-
-def _labelless(pull: Any) -> dict[str, Any]:
-    """Return a trigger on pull requests; a label's is GitHub's alone, and policy looks at it."""
-    return {} if is_labelled(pull) else dict(pull or {})
-
-
-def is_labelled(pull: Any) -> bool:
-    """Tell whether a trigger on pull requests is that of a label."""
-    return bool(pull) and pull.get("types") == ["labeled"]
-
-
-def _asked(on: dict[str, Any]) -> dict[str, Any]:
-    return (on.get("workflow_dispatch") or {}).get("inputs") or {}
-
-
-def _input(one: dict[str, Any]) -> Input:
-    kind = "string" if one["type"] == "choice" else one["type"]
-    return Input(kind, tuple(one.get("options", ())), one.get("default"))
-
-
-def _patterns(found: Any) -> frozenset[str]:
-    return frozenset(one.removesuffix("/**").removesuffix("/*") for one in found)
-
-
-def _is_pushed(ref: str, found: Triggers) -> bool:
-    if ref.startswith("refs/tags/"):
-        return ref.removeprefix("refs/tags/").partition("/")[0] in found.tags
-    return ref.removeprefix("refs/heads/") in found.branches
 
 
 def _list(value: Any) -> list[str]:

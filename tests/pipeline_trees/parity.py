@@ -7,7 +7,7 @@ from dataclasses import fields
 from itertools import zip_longest
 from typing import Any
 
-from pipeline_trees import azure_plan, github_plan
+from pipeline_trees import azure_plan, github_plan, github_triggers
 from pipeline_trees.files import AZURE, WORKFLOWS, Files
 from pipeline_trees.plan import Input, Job, Step, Triggers
 from pipeline_trees.scenes import Scene, scenes
@@ -24,7 +24,7 @@ def differences(github: Files, azure: Files, name: str) -> list[str]:
     ours, theirs = f"{WORKFLOWS}{name}.yml", f"{AZURE}/{name}.yml"
     if missing := [path for path, files in ((ours, github), (theirs, azure)) if path not in files]:
         return [f"{missing[0]}: is missing: the other system has the pipeline {name}"]
-    triggered = github_plan.triggers(github[ours]), azure_plan.triggers(azure[theirs])
+    triggered = github_triggers.triggers(github[ours]), azure_plan.triggers(azure[theirs])
     found = list(_trigger_differences(*triggered))
     if not found:
         for scene in scenes_of(triggered[0]):
@@ -38,7 +38,7 @@ def differences(github: Files, azure: Files, name: str) -> list[str]:
 def scenes_of(found: Triggers) -> Iterator[Scene]:
     """Yield the scenes in which a pipeline starts."""
     choices = {name: _choices(one) for name, one in found.inputs.items()}
-    return scenes(github_plan.events(found), choices)
+    return scenes(github_triggers.events(found), choices)
 
 
 def _choices(one: Input) -> tuple[Any, ...]:

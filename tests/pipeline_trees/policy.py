@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
-from pipeline_trees import azure_plan, github_plan
+from pipeline_trees import azure_plan, github_plan, github_triggers
 from pipeline_trees.files import AZURE, WORKFLOWS, Files
 from pipeline_trees.github_rules import holds
 from pipeline_trees.parity import scenes_of
@@ -43,12 +43,12 @@ def github_problems(files: Files, name: str) -> list[str]:
     """Return what is wrong with a workflow on GitHub, each as a line with its place."""
     path = f"{WORKFLOWS}{name}.yml"
     content = files[path]
-    found = github_plan.triggers(content)
+    found = github_triggers.triggers(content)
     told = [*_files_problems(files, path, "continue-on-error"), *_workflow_problems(content)]
     seen = list(scenes_of(found))
     told += _plan_problems(files, name, github_plan.plan, seen)
     told += _right_problems(files, name, seen)
-    if github_plan.is_labelled(content[True].get("pull_request")):
+    if github_triggers.is_labelled(content[True].get("pull_request")):
         told += _label_problems(content)
     return [f"{path}: {line}" for line in dict.fromkeys(told)]
 
@@ -91,7 +91,9 @@ def _workflow_problems(content: dict[Any, Any]) -> list[str]:
 
 def _right_problems(files: Files, name: str, seen: list[Scene]) -> list[str]:
     """Return which jobs hold other rights than their steps need, or no lock where they change the shared state."""
-    content, needed, locked = files[f"{WORKFLOWS}{name}.yml"], {}, set()
+    content = files[f"{WORKFLOWS}{name}.yml"]
+    needed: dict[str, dict[str, str]] = {}
+    locked: set[str] = set()
     for scene in seen:
         for job in github_plan.plan(files, name, scene):
             rights = needed.setdefault(job.name, {})

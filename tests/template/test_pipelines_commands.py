@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_trees import azure_plan, github_plan
+from pipeline_trees import azure_plan, github_plan, github_triggers
 from pipeline_trees.files import AZURE, GITHUB, ROOT, WORKFLOWS, Files, names, read_tree
 from pipeline_trees.parity import scenes_of
 from pipeline_trees.policy import TEST
@@ -78,7 +78,7 @@ def test_what_is_no_pipeline_and_what_a_task_does_not_take_is_refused(step: dict
 def commands_of(system: str, name: str) -> Iterator[str]:
     """Yield what a pipeline's steps say to a shell, in any scene."""
     if system == GITHUB:
-        found = github_plan.triggers(OURS[f"{WORKFLOWS}{name}.yml"])
+        found = github_triggers.triggers(OURS[f"{WORKFLOWS}{name}.yml"])
         plans = (github_plan.plan(OURS, name, scene) for scene in scenes_of(found))
     else:
         plans = (
