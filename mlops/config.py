@@ -24,6 +24,7 @@ TRAFFICS = ("gateway", "replicas")
 AUTOSCALINGS = ("none", "hpa", "keda")
 POLICIES = ("push", "pull-request")
 HOSTS = ("github", "azure-devops")
+MOST_MIRRORED = 50  # percent, by Azure ML's own limit
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ def load_stage(name: str, folder: Path | None = None) -> Stage:
     )
     stage = build(Stage, {"name": name, **merged}, str(path))
     _check_choices(stage, path)
+    _check_mirror(stage, path)
     return stage
 
 
@@ -173,6 +175,17 @@ def _check_choices(stage: Stage, path: Path) -> None:
     ):
         if value not in known:
             raise ConfigError(f"{path}: {key}: '{value}' is unknown: use one of {', '.join(known)}")
+
+
+def _check_mirror(stage: Stage, path: Path) -> None:
+    online = stage.azureml.online
+    if not 0 <= online.mirror_percent <= MOST_MIRRORED:
+        wrong = f"is {online.mirror_percent}: write 0 to {MOST_MIRRORED}, Azure ML copies no more"
+    elif online.mirror_percent and online.compute:
+        wrong = f"is {online.mirror_percent}, but Azure ML copies no requests on Kubernetes ({online.compute}): write 0"
+    else:
+        return
+    raise ConfigError(f"{path}: azureml.online.mirror_percent: {wrong}")
 
 
 def _merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:

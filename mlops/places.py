@@ -51,7 +51,8 @@ class Online:
     """An Azure ML online endpoint; `endpoint` null: named after model and stage. `compute` null: managed by Azure.
 
     `compute` names an attached Kubernetes cluster (AKS or Arc); `instance_type` is a VM size, there an instance type.
-    `auth` is key, aad_token or aml_token.
+    `auth` is key, aad_token or aml_token. `mirror_percent` of the live requests are copied to a new version before it
+    has traffic of its own: 50 at most, 0 none; Azure does so on its own machines only.
     """
 
     endpoint: str | None
@@ -59,6 +60,7 @@ class Online:
     compute: str | None
     instance_type: str
     instances: int
+    mirror_percent: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Deploy is a reconcile: desired is the stage's highest approved version, actual is what the target serves.
 
-Start the new deployment beside the old, verify it, move traffic by the stage's steps, verify at each, remove the old. A
-version that fails gives the traffic back, is revoked, and is removed, in this order: so whoever is killed in between
-leaves an endpoint that serves, and a rerun that ends the work. One that could not be judged, as where the connection
-to it was lost, goes the same way but is not revoked: a rerun tries it again. The caller holds the target's lock.
+Start the new deployment beside the old, verify it, where the stage wants it on copies of live requests too, move traffic
+by the stage's steps, verify at each, remove the old. A version that fails gives the traffic back, is revoked, and is
+removed, in this order: so whoever is killed in between leaves an endpoint that serves, and a rerun that ends the work.
+One that could not be judged, as where the connection to it was lost, goes the same way but is not revoked: a rerun
+tries it again. The caller holds the target's lock.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from mlops.context import Context
 from mlops.errors import DeployError, RegistryError, TargetError
 from mlops.goldenfiles import best_only, predict_files
+from mlops.mirroring import Mirror
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
 from mlops.ports import DECLARED, UNSEEN, Deployment, EndpointStatus
 from mlops.probe import predict, probe_in_turn, read_golden
@@ -120,8 +122,9 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
     status = context.target.status()
     if not status.deployments[version].is_online:
         return _move_at_once(context, version, verdict, events)
-    traffic = status.traffic
-    for percent in steps_to(version, traffic, move.before_is_approved, stage.release.traffic_steps):
+    if verdict.outcome == "promote" and move.before_is_approved and not status.traffic.get(version):
+        verdict = _mirrored(context, move, status) or verdict
+    for percent in steps_to(version, status.traffic, move.before_is_approved, stage.release.traffic_steps):
         if verdict.outcome != "promote":
             return verdict
         live_from = _live_counts(context.target.status(), version)
@@ -130,6 +133,18 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
             _bake(context, version, live_from)
         verdict = inspect(context, move.desired, move.before, live_from)
     return verdict
+
+
+def _mirrored(context: Context, move: Move, status: EndpointStatus) -> Verdict | None:
+    """Judge a version as a canary is, on copies of live requests; None where the target or the stage has none."""
+    version = move.desired.version
+    percent = context.target.mirror(version) if isinstance(context.target, Mirror) else 0
+    if not percent:
+        return None
+    context.report(f"{context.stage.name}: copies of {percent} % of the live requests to version {version}")
+    live_from = _live_counts(status, version)
+    _bake(context, version, live_from)
+    return inspect(context, move.desired, move.before, live_from)
 
 
 def _move_at_once(context: Context, version: int, verdict: Verdict, events: list[TrafficEvent]) -> Verdict:

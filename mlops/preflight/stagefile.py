@@ -21,7 +21,8 @@ def lines(stage: Stage) -> Iterator[CheckLine]:
     problems = [*_places(stage), *_nodes(stage), *_report(stage)]
     yield from (failure(CHECK, f"mlops/stages/{stage.name}.yaml: {problem}") for problem in problems)
     bake = stage.release.verify.bake_seconds
-    if stage.target == "azureml-online" and len(stage.release.traffic_steps) > 1 and bake < COUNTED_SECONDS:
+    is_watched = len(stage.release.traffic_steps) > 1 or stage.azureml.online.mirror_percent > 0
+    if stage.target == "azureml-online" and is_watched and bake < COUNTED_SECONDS:
         late = "Azure Monitor counts live requests minutes late, so probes alone would judge a canary"
         yield warning(CHECK, f"release.verify.bake_seconds is {bake:g}: {late}: write {COUNTED_SECONDS} or more")
     if not problems:

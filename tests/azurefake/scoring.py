@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DOMAIN = "westeurope.inference.ml.azure.com"
 METRICS = WS + "/onlineEndpoints/{endpoint}/providers/Microsoft.Insights/metrics"
 ENTRA = ("https://ml.azure.com",)
+TRAFFICS = ("traffic", "mirrorTraffic")
 STRIDE = 37  # prime to 100: each hundred requests are split exactly, and each ten about
 
 
@@ -57,7 +58,7 @@ def break_down(azure: Azure, deployment: str, every: int = 1, status: int = 500)
 
 
 def break_down_at_traffic(azure: Azure, deployment: str) -> None:
-    """Have a deployment's container fail each second request from the moment that the deployment has traffic."""
+    """Have a deployment's container fail each second request once the deployment has traffic, live or mirrored."""
     scoring(azure).spoiled.add(deployment)
 
 
@@ -201,7 +202,7 @@ def _scored(azure: Azure, endpoint: dict[str, Any], name: str, request: Request)
     state, id = scoring(azure), f"{endpoint['id']}/deployments/{name}".lower()
     headers = {key: value for key, value in request.headers.items() if key != "authorization"}
     question = Question("POST", "/score", "", headers, request.body, time.monotonic())
-    if name in state.spoiled and endpoint["properties"].get("traffic", {}).get(name):
+    if name in state.spoiled and any(endpoint["properties"].get(key, {}).get(name) for key in TRAFFICS):
         break_down(azure, name, every=2)
     every, status = state.broken.get(name, (0, 0))
     state.answered[name] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from model_packages import make_package
 from online_endpoints import ID, NAME, Served, changing, registered
 
 from mlops.adapters.azureml import onlinereach, onlinewait
+from mlops.adapters.azureml.online import open_target
 from mlops.adapters.azureml.onlinereach import expect_reachable
 from mlops.client import JsonClient
 from mlops.errors import DeployError, TargetError
@@ -233,6 +235,26 @@ def test_mirrored_traffic_stays_while_it_is_valid(served: Served) -> None:
     assert target.status().deployments[2].requests == 1 + SMOKE
     target.set_traffic({1: 90, 2: 10})
     assert served.resource()["properties"]["mirrorTraffic"] == {}
+
+
+def test_a_mirror_is_the_stage_files_percent_and_set_once_and_nothing_else_is_changed(served: Served) -> None:
+    served.serve(1, 2)
+    assert open_target(served.stage).mirror(2) == 0
+    served.azure.requests.clear()
+    azureml = served.stage.azureml
+    stage = replace(served.stage, azureml=replace(azureml, online=replace(azureml.online, mirror_percent=20)))
+    assert (open_target(stage).mirror(2), open_target(stage).mirror(2)) == (20, 20)
+    (one,) = changing(served.azure)
+    assert (one.json["properties"]["traffic"], one.json["properties"]["mirrorTraffic"]) == ({"v01": 100}, {"v02": 20})
+
+
+def test_a_mirror_of_a_version_that_is_not_deployed_is_refused_in_one_line(served: Served) -> None:
+    served.serve(1)
+    azureml = served.stage.azureml
+    stage = replace(served.stage, azureml=replace(azureml, online=replace(azureml.online, mirror_percent=20)))
+    with pytest.raises(TargetError, match=r"^fashion-classifier-production: traffic.*v02") as caught:
+        open_target(stage).mirror(2)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_mirrored_deployment_loses_its_mirror_before_it_is_removed(served: Served) -> None:

@@ -27,7 +27,13 @@ from mlops.adapters.azureml.registry import open_registry
 from mlops.client import JsonClient
 
 QUICK = {"requests": 2, "bake_seconds": 0, "max_latency_ratio": 1000.0}
+BAKED = {**QUICK, "bake_seconds": 1}
 CHANGES: dict[str, Any] = {"target": "azureml-online", "release": {"traffic_steps": [10, 50, 100], "verify": QUICK}}
+MIRRORED: dict[str, Any] = {
+    "target": "azureml-online",
+    "release": {"traffic_steps": [50, 100], "verify": BAKED},
+    "azureml": {"online": {"mirror_percent": 20}},
+}
 FRAMES = {"inputs": [{"name": "frames", "shape": [1, 1, 1, 3], "datatype": "UINT8", "data": [9, 0, 0]}]}
 
 
@@ -74,8 +80,12 @@ class Release:
 
     def traffics(self) -> list[dict[str, int]]:
         """Return the traffic of each request that changed it, in order."""
+        return self.shares("traffic")
+
+    def shares(self, kind: str) -> list[dict[str, int]]:
+        """Return the traffic, or the mirrorTraffic, of each request that changed either, in order."""
         bodies = (one.json for one in changing(self.azure) if one.method == "PUT" and one.path.endswith(NAME))
-        return [body["properties"]["traffic"] for body in bodies]
+        return [body["properties"][kind] for body in bodies]
 
 
 @pytest.fixture
@@ -151,6 +161,45 @@ def test_a_canary_that_fails_before_it_has_traffic_never_gets_any(release: Relea
     done = release.step("deploy")
     assert (done.returncode, release.traffics()) == (2, [])
     assert (release.state(), release.tag(2)) == (({1: 100}, [1]), "revoked")
+
+
+def test_a_shadow_scores_copies_for_a_bake_and_its_mirror_ends_with_the_first_step(release: Release) -> None:
+    release.serve(1)
+    release.approve(2)
+    release.write(MIRRORED)
+    with live_traffic(release) as statuses:
+        done = release.step("deploy")
+    assert done.returncode == 0, done.stderr
+    assert "production: copies of 20 % of the live requests to version 2" in done.stdout
+    assert set(statuses) == {200}, "no request is lost"
+    assert release.served.changes() == ["PUT /deployments/v02", "PUT /", "PUT /", "PUT /", "DELETE /deployments/v01"]
+    assert release.traffics() == [{"v01": 100}, {"v01": 50, "v02": 50}, {"v02": 100}]
+    assert release.shares("mirrorTraffic") == [{"v02": 20}, {}, {}]
+    assert release.state() == ({2: 100}, [2])
+
+
+def test_a_shadow_that_fails_on_copies_is_revoked_and_costs_no_client_an_answer(release: Release) -> None:
+    release.serve(1)
+    release.approve(2)
+    release.write(MIRRORED)
+    scoring.break_down_at_traffic(release.azure, "v02")
+    with live_traffic(release) as statuses:
+        done = release.step("deploy")
+    assert done.returncode == 2 and "live requests failed" in done.stdout, done.stderr
+    assert release.served.changes() == ["PUT /deployments/v02", "PUT /", "PUT /", "DELETE /deployments/v02"]
+    assert release.traffics() == [{"v01": 100}, {"v01": 100}]
+    assert release.shares("mirrorTraffic") == [{"v02": 20}, {}]
+    assert set(statuses) == {200}
+    assert (release.state(), release.tag(2)) == (({1: 100}, [1]), "revoked")
+
+
+def test_where_nothing_serves_and_in_a_rollback_nothing_is_mirrored(release: Release) -> None:
+    release.write(MIRRORED)
+    assert release.step("deploy", run="first").returncode == 0
+    release.approve(2)
+    release.serve(2)
+    assert release.step("rollback", "--reason", "it mistakes boots for bags").returncode == 0
+    assert not any(release.shares("mirrorTraffic")) and release.state() == ({1: 100}, [1])
 
 
 def test_a_version_whose_container_crashes_is_rejected_with_its_log(release: Release) -> None:

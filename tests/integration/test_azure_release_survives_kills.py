@@ -52,11 +52,13 @@ class Play:
     after: int
     revoked: tuple[int, ...]
     act: Callable[[Context], object]
+    mirror_percent: int = 0
 
 
 PLAYS = (
     Play("first release", (1,), None, 1, (), deploy),
     Play("release", (1, 2), 1, 2, (), deploy),
+    Play("release by a shadow", (1, 2), 1, 2, (), deploy, 20),
     Play("failed canary", (1, 3), 1, 1, (3,), deploy),
     Play("rollback", (1, 2), 2, 1, (2,), lambda context: rollback(context, "a test")),
 )
@@ -167,6 +169,13 @@ def check_end(served: Served, play: Play) -> None:
     assert not side_of(served.azure, (ACCOUNT, "azureml-blobstore", LOCK)).lease
 
 
+def mirroring(served: Served, percent: int) -> Served:
+    """Return the stage with such a mirror."""
+    azureml = served.stage.azureml
+    changed = replace(azureml, online=replace(azureml.online, mirror_percent=percent))
+    return replace(served, stage=replace(served.stage, azureml=changed))
+
+
 @pytest.fixture
 def served(azure: Azure, tmp_path: Path) -> Served:
     """Three versions, the third with golden predictions that it does not make."""
@@ -180,6 +189,7 @@ def test_a_kill_after_any_change_and_a_rerun_converge(play: Play, served: Served
         registry.set_tag(served.stage.model, version, "production", "approved")
     if play.before:
         served.serve(play.before)
+    served = mirroring(served, play.mirror_percent)
     start = keep(served.azure)
     code, changes = act(served, play, tmp_path / "0", 0)
     assert code == 0 and changes >= 5

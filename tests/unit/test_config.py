@@ -56,6 +56,12 @@ def test_a_list_is_replaced_whole(stages: Path) -> None:
         ("gates: {min_accuracy: high}", "gates: min_accuracy: should be float, is 'high'"),
         ("gates: {max_regression: null}", "gates: max_regression: should be a mapping"),
         ("canary: true", "unknown key 'canary'"),
+        ("azureml: {online: {mirror_percent: 51}}", "azureml.online.mirror_percent: is 51: write 0 to 50, Azure ML"),
+        ("azureml: {online: {mirror_percent: -1}}", "azureml.online.mirror_percent: is -1: write 0 to 50, Azure ML"),
+        (
+            "azureml: {online: {mirror_percent: 20, compute: edge}}",
+            r"azureml.online.mirror_percent: is 20, but Azure ML copies no requests on Kubernetes \(edge\): write 0",
+        ),
         ("gates: [", "is not YAML"),
         ("", "should be a mapping of keys"),
         ("- gates", "should be a mapping of keys"),

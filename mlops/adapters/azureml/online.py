@@ -109,6 +109,16 @@ class OnlineTarget:
         if seen != wanted:
             raise TargetError(f"{self.name}: traffic is {seen}, should be {wanted}: run the step again")
 
+    def mirror(self, version: int) -> int:
+        """Copy the stage file's percent of the live requests to a version; Azure discards what it answers.
+
+        Returns that percent; where it is 0 nothing is asked of Azure. Raises TargetError where Azure refuses.
+        """
+        percent = self.stage.azureml.online.mirror_percent
+        if percent:
+            converged(lambda: self._mirror({deployment_name(version): percent}))
+        return percent
+
     def remove(self, version: int) -> None:
         """Take a deployment away. Raises TargetError where it still has traffic."""
         converged(lambda: self._remove(version))
@@ -129,6 +139,10 @@ class OnlineTarget:
         endpoint = self._settled_endpoint()
         mirror = mirrored(endpoint.mirror_traffic or {}, wanted, set(self._deployments()))
         self._change_traffic(endpoint, wanted, mirror)
+
+    def _mirror(self, wanted: Mapping[str, int]) -> None:
+        endpoint = self._settled_endpoint()
+        self._change_traffic(endpoint, shares(endpoint.traffic), wanted)
 
     def _remove(self, version: int) -> None:
         name = deployment_name(version)
