@@ -23,7 +23,7 @@ def lines(stage: Stage) -> Iterator[CheckLine]:
     bake = stage.release.verify.bake_seconds
     is_watched = len(stage.release.traffic_steps) > 1 or stage.azureml.online.mirror_percent > 0
     if stage.target == "azureml-online" and is_watched and bake < COUNTED_SECONDS:
-        late = "Azure Monitor counts live requests minutes late, so probes alone would judge a canary"
+        late = "Azure Monitor counts live requests minutes late, so probes alone would judge a new version"
         yield warning(CHECK, f"release.verify.bake_seconds is {bake:g}: {late}: write {COUNTED_SECONDS} or more")
     if not problems:
         yield ok(CHECK, f"mlops/stages/{stage.name}.yaml is complete: platform {stage.platform}, target {stage.target}")

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from azurefake import quota as fake
 from azurefake.computes import PRINCIPAL
+from azurefake.datastores import use_entra
 from azurefake.faults import FORBIDDEN
 from azurefake.message import Answer
 from azurefake.registries import add_registry
@@ -504,6 +505,33 @@ def test_what_ended_is_a_failure_and_what_ends_soon_a_warning() -> None:
     assert [line.state for line in soon] == ["warning"] and "2028-11-15" in soon[0].text
 
 
+def test_a_base_that_an_argument_names_is_the_arguments_default() -> None:
+    text = "ARG BASE=docker.io/library/python:3.10-slim\nFROM --platform=$BUILDPLATFORM ${BASE} AS one\nFROM $OTHER\n"
+    assert list(retired.bases({"D": text}).values()) == ["docker.io/library/python:3.10-slim", "$OTHER"]
+    assert [line.state for line in retired.lines(load_stage("dev"), {"D": text}, TODAY)] == ["failure"]
+
+
+def test_what_ended_is_told_of_a_stage_without_azure_too(tmp_path: Path) -> None:
+    (line,) = [one for one in preflight.lines(Context(load_stage("dev"), tmp_path)) if one.check == "retirement"]
+    assert line.state == "ok"
+
+
+def test_without_a_key_of_the_datastore_blobs_need_a_role_of_both_identities(ready: Azure, tmp_path: Path) -> None:
+    assert of(looked(tmp_path), "roles: storage") == [("ok", "the default datastore is opened by its own key")]
+    use_entra(ready)
+    lines = looked(tmp_path)
+    ((state, text),) = of(lines, "roles: storage")
+    assert state == "failure" and "data, train, promote write: not allowed: read, write, add/action" in text
+    assert "Storage Blob Data Contributor" in text
+    assert [one for one in of(lines, "job identity") if "may not write blobs of fakestore" in one[1]]
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/*"
+    fake.of(ready).permissions = [{"actions": ["*"]}, {"dataActions": [blobs]}]
+    account = f"{WS.partition('Microsoft.MachineLearning')[0]}Microsoft.Storage/storageAccounts/fakestore"
+    fake.of(ready).roles.append((account, PRINCIPAL, "ba92f5b4-2d11-453d-a403-e96b0029c9fe"))
+    found = states(looked(tmp_path))
+    assert found["roles: storage"] == found["job identity"] == {"ok"}
+
+
 def test_what_this_repository_uses_has_not_ended() -> None:
     files = {str(path): path.read_text() for path in (REPOSITORY / "environments").glob("*/Dockerfile")}
     assert len(retired.bases(files)) >= 3
@@ -635,14 +663,15 @@ def test_packages_are_compared_with_their_pins(installed: dict[str, str], state:
 
 
 def test_a_canary_that_is_judged_before_azure_has_counted_is_a_warning() -> None:
-    def said(target: str, seconds: float) -> list[str]:
-        release = {"traffic_steps": [10, 100], "verify": {"bake_seconds": seconds}}
-        return [
-            line.text for line in stagefile.lines(azure_stage(target=target, release=release)) if line.state != "ok"
-        ]
+    def said(target: str, seconds: float, mirror: int = 0) -> list[str]:
+        steps = [100] if mirror else [10, 100]
+        release = {"traffic_steps": steps, "verify": {"bake_seconds": seconds}}
+        stage = azure_stage(target=target, release=release, azureml={"online": {"mirror_percent": mirror}})
+        return [line.text for line in stagefile.lines(stage) if line.state != "ok"]
 
     (text,) = said("azureml-online", 60)
     assert text.startswith("release.verify.bake_seconds is 60: Azure Monitor counts") and text.endswith("300 or more")
+    assert said("azureml-online", 60, mirror=20) == [text], "a shadow is judged so, too"
     assert said("azureml-online", 300) == said("azureml-batch", 60) == []
 
 
