@@ -1,10 +1,10 @@
 """Deploy is a reconcile: desired is the stage's highest approved version, actual is what the target serves.
 
 Start the new deployment beside the old, verify it, where the stage wants it on copies of live requests too, move
-traffic by the stage's steps, verify at each, remove the old. A version that fails gives the traffic back, is revoked, and is
-removed, in this order: so whoever is killed in between leaves an endpoint that serves, and a rerun that ends the work.
-One that could not be judged, as where the connection to it was lost, goes the same way but is not revoked: a rerun
-tries it again. The caller holds the target's lock.
+traffic by the stage's steps, verify at each, remove the old. A version that fails gives the traffic back, is revoked,
+and is removed, in this order: so whoever is killed in between leaves an endpoint that serves, and a rerun that ends the
+work. One that could not be judged, as where the connection to it was lost, goes the same way but is not revoked: a
+rerun tries it again. The caller holds the target's lock.
 """
 
 from __future__ import annotations
