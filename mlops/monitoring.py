@@ -21,7 +21,10 @@ PREFLIGHT, HEALTH, DRIFT, TRAININGS = AREAS = ("preflight", "health", "drift", "
 RETIREMENT = "retirement"  # the one check whose warnings rot, too: it says what ends within half a year
 # What preflight says of the machine that looks, and of what its identity may do, is no news of the stage: a monitor
 # trains and deploys nothing, and has an identity that reads. Each training asks for these before it begins.
-OF_WHO_LOOKS = ("home", "disk", "port", "packages", "roles: registry", *(f"roles: {step}" for step in STEPS))
+OF_WHO_LOOKS = (
+    *("home", "disk", "port", "packages", "image login", "roles: registry", "roles: storage"),
+    *(f"roles: {step}" for step in STEPS),
+)
 SUFFIX = "_psi"
 LONGEST_PART = 60
 LONGEST_TITLE = 140

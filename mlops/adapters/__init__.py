@@ -71,6 +71,7 @@ ADAPTERS = {
         "local": "mlops.adapters.local.preflight:open_preflight",
         "azureml": "mlops.adapters.azureml.preflight:open_preflight",
         "kubernetes": "mlops.adapters.kubernetes.preflight:open_preflight",
+        "images": "mlops.adapters.images.preflight:open_preflight",
     },
     "approvals": {
         "github": "mlops.adapters.github.approvals:open_approvals",

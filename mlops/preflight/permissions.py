@@ -60,6 +60,14 @@ WRITERS = {
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
 }
+# Without a key of the datastore's, whoever writes a blob needs these of the storage account.
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+BLOB_ACTIONS = (f"{BLOBS}/read", f"{BLOBS}/write", f"{BLOBS}/add/action")
+BLOB_ROLE = "Storage Blob Data Contributor"
+BLOB_WRITERS = {
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": BLOB_ROLE,
+    "b7e6dc6d-f1e8-4753-8033-0fc2ddd25a18": "Storage Blob Data Owner",
+}
 SECRET_READERS = {
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
@@ -67,12 +75,10 @@ SECRET_READERS = {
 }
 
 
-def allows(permissions: Iterable[Mapping[str, Any]], action: str) -> bool:
-    """Tell whether one of the permissions allows an action."""
-    return any(
-        _named(action, one.get("actions") or ()) and not _named(action, one.get("notActions") or ())
-        for one in permissions
-    )
+def allows(permissions: Iterable[Mapping[str, Any]], action: str, is_on_data: bool = False) -> bool:
+    """Tell whether one of the permissions allows an action; what is done to data, not its account, stands apart."""
+    given, taken = ("dataActions", "notDataActions") if is_on_data else ("actions", "notActions")
+    return any(_named(action, one.get(given) or ()) and not _named(action, one.get(taken) or ()) for one in permissions)
 
 
 def step_lines(stage: Stage, permissions: list[Mapping[str, Any]]) -> Iterator[CheckLine]:
@@ -96,6 +102,17 @@ def steps_of(stage: Stage) -> dict[str, tuple[str, ...]]:
     if not (retraining.cron or retraining.on_new_data):
         needs.pop("schedule", None)
     return {step: actions for step, actions in needs.items() if actions}
+
+
+def storage_line(stage: Stage, account: str, permissions: list[Mapping[str, Any]]) -> CheckLine:
+    """Return whether the stage's steps may write blobs of an account that is opened by identities alone."""
+    missing = [action for action in BLOB_ACTIONS if not allows(permissions, action, is_on_data=True)]
+    steps = ", ".join(step for step in steps_of(stage) if step != "schedule")
+    if missing:
+        names = ", ".join(action.removeprefix(f"{BLOBS}/") for action in missing)
+        text = f"blobs of {account}, which {steps} write: not allowed: {names}: give the role {BLOB_ROLE} there"
+        return failure("roles: storage", text)
+    return ok("roles: storage", f"blobs of {account}, which {steps} write, may be read and written")
 
 
 def shared_lines(registry: str, permissions: list[Mapping[str, Any]]) -> Iterator[CheckLine]:

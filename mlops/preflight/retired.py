@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from mlops.config import Stage
+from mlops.config import REPOSITORY, Stage
 from mlops.ports import CheckLine
 from mlops.preflight.line import failure, ok, warning
 from mlops.preflight.quota import demands_of
@@ -23,6 +23,7 @@ from mlops.preflight.quota import demands_of
 TABLE = Path(__file__).with_name("retirements.yaml")
 SOON = timedelta(days=180)
 FROM = re.compile(r"^FROM\s+(?:--\S+\s+)*(\S+)", re.MULTILINE | re.IGNORECASE)
+ARGUMENT = re.compile(r"^ARG\s+(\w+)=(\S+)", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,16 @@ def ends(kind: str) -> list[End]:
 
 
 def bases(dockerfiles: Mapping[str, str]) -> dict[str, str]:
-    """Return the images that Dockerfiles build on, by `file: image`."""
-    return {f"{name}: {image}": image for name, text in dockerfiles.items() for image in FROM.findall(text)}
+    """Return the images that Dockerfiles build on, by `file: image`; one that an ARG names is the ARG's default."""
+    found = ((name, image) for name, text in dockerfiles.items() for image in _images(text))
+    return {f"{name}: {image}": image for name, image in found}
+
+
+def own_lines(stage: Stage) -> Iterator[CheckLine]:
+    """Yield what of the stage's sizes and of this repository's images has ended, or will soon, as of today."""
+    files = (REPOSITORY / "environments").glob("*/Dockerfile")
+    texts = {path.relative_to(REPOSITORY).as_posix(): path.read_text(encoding="utf-8") for path in sorted(files)}
+    yield from lines(stage, texts, date.today())
 
 
 def lines(stage: Stage, dockerfiles: Mapping[str, str], today: date) -> Iterator[CheckLine]:
@@ -72,6 +81,12 @@ def api_lines(resource_types: Iterable[Mapping[str, Any]]) -> Iterator[CheckLine
         yield failure("API versions", f"no longer offered: {', '.join(gone)}: upgrade azure-ai-ml in environments/ci")
     else:
         yield ok("API versions", "those that we send are offered")
+
+
+def _images(dockerfile: str) -> Iterator[str]:
+    defaults = dict(ARGUMENT.findall(dockerfile))
+    for image in FROM.findall(dockerfile):
+        yield re.sub(r"\$\{?(\w+)\}?", lambda named: defaults.get(named[1], named[0]), image)
 
 
 def _ending(names: Mapping[str, str], known: list[End], today: date) -> Iterator[CheckLine]:

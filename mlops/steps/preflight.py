@@ -15,7 +15,7 @@ from pathlib import Path
 from mlops.context import Context
 from mlops.origin import here
 from mlops.ports import CheckLine
-from mlops.preflight import approvals, kubeconfig, stagefile
+from mlops.preflight import approvals, kubeconfig, retired, stagefile
 from mlops.preflight.line import failed, guarded, warning
 from mlops.records import Outcome
 
@@ -43,6 +43,9 @@ def lines(context: Context) -> Iterator[CheckLine]:
     stage, of_file = context.stage, list(stagefile.lines(context.stage))
     yield from of_file
     yield from context.preflight("local").lines()
+    yield from retired.own_lines(stage)
+    if stage.images.registry:
+        yield from context.preflight("images").lines()
     if stagefile.uses_azure(stage):
         yield from _azure(context, is_complete=not failed(of_file))
     if stage.target in kubeconfig.TARGETS:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from typing import Any
 
 from mlops.adapters.azureml.arm import MANAGEMENT, Arm, workspace_path
 from mlops.adapters.azureml.credentials import credential, place
 from mlops.adapters.azureml.failures import explained
-from mlops.config import REPOSITORY, Stage, load_stage
+from mlops.config import Stage, load_stage
 from mlops.errors import ConfigError, StepError
 from mlops.names import stage_before
 from mlops.ports import CheckLine
@@ -40,7 +39,6 @@ class AzurePreflight:
     def lines(self) -> Iterator[CheckLine]:
         """Yield a line per check. Where the login or the workspace fails, the rest is not looked at."""
         login, workspace = guarded("login", self._login(), True), guarded("workspace", self._workspace(), True)
-        yield from self._retired()
         for part in (login, workspace):
             found = list(part)
             yield from found
@@ -49,17 +47,13 @@ class AzurePreflight:
                 return
         yield from guarded("provider", self._provider())
         yield from guarded("roles", self._roles())
+        yield from guarded("roles: storage", self._storage())
         yield from guarded("cluster", self._clusters())
         yield from guarded("quota", self._quota())
         yield from guarded("container registry", self._images())
         yield from guarded("registry", self._shared(), True)
         yield from guarded("registry", self._source())
         yield from guarded("kubernetes", self._kubernetes(), True)
-
-    def _retired(self) -> Iterator[CheckLine]:
-        files = (REPOSITORY / "environments").glob("*/Dockerfile")
-        texts = {path.relative_to(REPOSITORY).as_posix(): path.read_text(encoding="utf-8") for path in sorted(files)}
-        yield from retired.lines(self.stage, texts, date.today())
 
     def _login(self) -> Iterator[CheckLine]:
         yield azure.login_line(place(os.environ), azure.who(_token()))
@@ -74,6 +68,14 @@ class AzurePreflight:
 
     def _roles(self) -> Iterator[CheckLine]:
         yield from permissions.step_lines(self.stage, self._allowed)
+
+    def _storage(self) -> Iterator[CheckLine]:
+        """Yield whether blobs may be written where the default datastore has no key of its own."""
+        if self._has_key:
+            yield ok("roles: storage", "the default datastore is opened by its own key")
+        else:
+            id = self._found["properties"]["storageAccount"]
+            yield permissions.storage_line(self.stage, id.rpartition("/")[2], _permissions(id))
 
     def _clusters(self) -> Iterator[CheckLine]:
         may_make = permissions.allows(self._allowed, permissions.MAKES_CLUSTERS)
@@ -93,8 +95,18 @@ class AzurePreflight:
         else:
             text = f"that of {cluster} ({principal}) has no known role on the workspace: give it {permissions.ROLE}"
             yield failure("job identity", text)
+        if not self._has_key:
+            yield self._blobs(cluster, principal)
         if self.stage.report_secret:
             yield self._vault(cluster, principal)
+
+    def _blobs(self, cluster: str, principal: str) -> CheckLine:
+        id = self._found["properties"]["storageAccount"]
+        account = id.rpartition("/")[2]
+        if permissions.held(self._assigned(id, principal), permissions.BLOB_WRITERS):
+            return ok("job identity", f"that of {cluster} may write blobs of {account}")
+        what = f"that of {cluster} ({principal}) may not write blobs of {account}, where a job's outputs go"
+        return failure("job identity", f"{what}: give it {permissions.BLOB_ROLE} there")
 
     def _vault(self, cluster: str, principal: str) -> CheckLine:
         id = self._found["properties"]["keyVault"]
@@ -158,6 +170,12 @@ class AzurePreflight:
     @cached_property
     def _found(self) -> Any:
         return Arm().get(self._path, WORKSPACE_API)
+
+    @cached_property
+    def _has_key(self) -> bool:
+        """Tell whether the default datastore has a key; where not, identities alone are let in."""
+        stores = Arm().get(f"{self._path}/datastores", WORKSPACE_API, isDefault="true").get("value") or ()
+        return all((one["properties"].get("credentials") or {}).get("credentialsType") != "None" for one in stores)
 
     @cached_property
     def _allowed(self) -> list[Any]:
