@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +15,16 @@ from azurefake.fixture import OTHERS, complaints, forget_clients, running_azure
 from azurefake.registries import add_registry
 from azurefake.state import Azure
 from azurefake.workspaces import add_workspace
+from cluster_stages import images_of_digest
 from evaluations import DATA_VERSION
+from kubefake.cluster import Cluster, new_cluster, write_kubeconfig
+from kubefake.runtimes import Runtimes
 
 from mlops.adapters.azureml import registry as azure_registry
 from mlops.cli import main
 from mlops.config import REPOSITORY, load_stage
 from mlops.context import Context, run_folder
-from mlops.names import STAGES
+from mlops.names import STAGES, image_tag
 from mlops.records import stage_tag
 
 WAYS = REPOSITORY / "docs" / "ways"
@@ -63,14 +67,19 @@ def make_places(azure: Azure, way: Path, stages: Path) -> None:
             )
 
 
+def register(folder: Path) -> None:
+    """Let version 1 into dev, as the job's node does."""
+    made = exported(folder / "model1", 1, Context(load_stage("dev"), run_folder("way")))
+    given = ("--package", str(made.package), "--evaluation", str(made.evaluation), "--data-version", DATA_VERSION)
+    assert main(["register", "--stage", "dev", "--run", "way", *given]) == 0
+
+
 @pytest.mark.parametrize("way", ["azure-ml", "bought-model"])
 def test_a_version_goes_from_dev_to_production_by_the_stage_files_to_copy(
     azure: Azure, tmp_path: Path, way: str
 ) -> None:
     make_places(azure, WAYS / way, tmp_path / "stages")
-    made = exported(tmp_path / "model1", 1, Context(load_stage("dev"), run_folder("way")))
-    given = ("--package", str(made.package), "--evaluation", str(made.evaluation), "--data-version", DATA_VERSION)
-    assert main(["register", "--stage", "dev", "--run", "way", *given]) == 0
+    register(tmp_path)
     for stage, steps in (("dev", ["deploy"]), ("qa", ["promote", "deploy"]), ("production", ["promote", "deploy"])):
         assert [main([step, "--stage", stage, "--run", "way"]) for step in steps] == [0] * len(steps), stage
         context = Context(load_stage(stage), run_folder("way"))
@@ -78,3 +87,42 @@ def test_a_version_goes_from_dev_to_production_by_the_stage_files_to_copy(
         assert context.target.status().traffic == {1: 100}
     shared = azure.sent("POST", "/import")
     assert len(shared) == (1 if way == "azure-ml" else 0), "by the registry that stages share, or by a copy"
+
+
+@pytest.fixture
+def clusters(
+    azure: Azure, runtimes: Runtimes, kubectl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Cluster]]:
+    """Serve the clusters that the stage files' contexts lead to."""
+    with new_cluster(runtimes).running() as qa, new_cluster(runtimes).running() as production:
+        made = {"qa": qa, "production": production}
+        monkeypatch.setenv("PATH", f"{kubectl.parent}{os.pathsep}{os.environ['PATH']}")
+        contexts = {f"vision-{name}": cluster for name, cluster in made.items()}
+        monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", contexts)))
+        yield made
+        assert [(one.errors, one.kubelet.problems) for one in made.values()] == [([], [])] * 2
+
+
+def package(stage: str, cluster: Cluster) -> None:
+    """Leave behind what packaging does: images that the cluster can pull, named by the version's tags."""
+    context = Context(load_stage(stage), run_folder("way"))
+    images = images_of_digest(context.registry.versions(MODEL)[1].digest)
+    for kind, image in images.items():
+        context.registry.set_tag(MODEL, 1, image_tag(kind), image)
+    cluster.package(images["model"], context.package(1))
+
+
+def test_a_version_of_a_shared_registry_serves_in_clusters_of_our_own(
+    azure: Azure, clusters: dict[str, Cluster], tmp_path: Path
+) -> None:
+    make_places(azure, WAYS / "azure-ml-kubernetes", tmp_path / "stages")
+    register(tmp_path)
+    for stage, cluster in clusters.items():
+        assert main(["promote", "--stage", stage, "--run", "way"]) == 0
+        package(stage, cluster)
+        assert main(["deploy", "--stage", stage, "--run", "way"]) == 0, stage
+        context = Context(load_stage(stage), run_folder("way"))
+        assert stage_tag(context.registry.versions(MODEL)[1], stage) == "approved"
+        assert context.target.status().traffic == {1: 100}
+    assert len(azure.sent("POST", "/import")) == 1, "the registry's version serves in both"
+    assert not azure.sent("PUT", "/onlineEndpoints/")
