@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from azurefake.tokens import SECRET
 from code_hosts import Call, CodeHost, Reply
 
 from mlops.config import load_stage
@@ -16,8 +17,6 @@ from mlops.context import Context
 from mlops.ports import CheckLine
 from mlops.preflight import pushing
 from mlops.steps import preflight
-
-PASSWORD = "s3cr3tMarkerThatMustNotLeak00000"
 
 
 class ImageRegistry(CodeHost):
@@ -47,7 +46,7 @@ class ImageRegistry(CodeHost):
     def token(self, call: Call) -> Reply:
         """Give a token to who has the password."""
         if call.headers.get("authorization") != basic():
-            return Reply(401, {"message": PASSWORD})
+            return Reply(401, {"message": SECRET})
         if self.allowed is None:
             return Reply(200, {"token": "opaque"})
         name = call.query["scope"].split(":")[1]
@@ -56,7 +55,7 @@ class ImageRegistry(CodeHost):
         return Reply(200, {"token": f"head.{part}.sign"})
 
 
-def basic(password: str = PASSWORD) -> str:
+def basic(password: str = SECRET) -> str:
     return "Basic " + base64.b64encode(f"robot:{password}".encode()).decode()
 
 
@@ -76,7 +75,7 @@ def logins(registry: ImageRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return path
 
 
-def log_in(path: Path, registry: ImageRegistry, password: str = PASSWORD, below: str = "") -> None:
+def log_in(path: Path, registry: ImageRegistry, password: str = SECRET, below: str = "") -> None:
     host = registry.place.partition("/")[0]
     path.write_text(json.dumps({"auths": {host + below: {"auth": basic(password).partition(" ")[2]}}}))
 
@@ -114,10 +113,10 @@ def test_a_login_that_may_only_pull_is_a_failure_with_the_role_to_give(
 def test_a_password_that_is_not_taken_is_a_failure_and_never_shown(
     registry: ImageRegistry, logins: Path, tmp_path: Path
 ) -> None:
-    log_in(logins, registry, password="old-" + PASSWORD)
+    log_in(logins, registry, password="old-" + SECRET)
     lines = looked(registry, tmp_path)
     assert {line.state for line in lines[1:]} == {"failure"} and "answers 401 to robot: log in again" in lines[1].text
-    assert PASSWORD not in "".join(line.text for line in lines)
+    assert SECRET not in "".join(line.text for line in lines)
 
 
 def test_a_token_that_does_not_say_what_it_allows_is_a_warning(
