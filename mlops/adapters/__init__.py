@@ -71,6 +71,7 @@ ADAPTERS = {
         "local": "mlops.adapters.local.preflight:open_preflight",
         "azureml": "mlops.adapters.azureml.preflight:open_preflight",
         "kubernetes": "mlops.adapters.kubernetes.preflight:open_preflight",
+        "flux": "mlops.adapters.flux.preflight:open_preflight",
         "images": "mlops.adapters.images.preflight:open_preflight",
     },
     "approvals": {

@@ -117,8 +117,9 @@ def _deployment(stage: Stage, declared: Declared, served: Served) -> Object:
     labels = {LABEL_TRAFFIC: lane(declared, served.version), LABEL_VERSION: str(served.version)}
     runtime = {"name": "runtime", "startupProbe": ready, "readinessProbe": ready}
     template = {"metadata": {"annotations": told, "labels": labels}, "spec": {"containers": [runtime]}}
-    # What scales a Deployment owns its replicas: a number here would set them back at each deploy.
-    is_fixed = stage.kubernetes.autoscaling == "none"
+    # What scales a Deployment owns its replicas: a number here would set them back at each deploy. Flagger, too,
+    # scales it, to none where nothing is analysed: docs.flagger.app/faq.
+    is_fixed = stage.kubernetes.autoscaling == "none" and not stage.flux.flagger
     count = {"replicas": replicas(stage, declared)[served.version]} if is_fixed else {}
     return {
         "apiVersion": "apps/v1",

@@ -12,6 +12,7 @@ from mlops.preflight.line import failure, ok, warning
 
 IMAGE_VOLUMES = (1, 35)  # before, only where the feature gate ImageVolume is switched on
 GATEWAY, KEDA = "gateway.networking.k8s.io", "keda.sh"
+MONITORING = "monitoring.coreos.com"
 METRICS = "custom.metrics.k8s.io"
 
 
@@ -42,6 +43,13 @@ def api_lines(stage: Stage, groups: Collection[str]) -> Iterator[CheckLine]:
         yield _api("KEDA", KEDA, groups, "install it, or set kubernetes.autoscaling: hpa or none")
     if kubernetes.autoscaling == "hpa":
         yield _api("metrics API", METRICS, groups, "install prometheus-adapter, or set kubernetes.autoscaling: none")
+
+
+def monitoring_lines(parts: Collection[str], groups: Collection[str]) -> Iterator[CheckLine]:
+    """Yield whether the cluster has Prometheus Operator's kinds, where a part of the overlay is of them."""
+    if any("/components/monitoring/" in part for part in parts):
+        advice = "install Prometheus Operator, or leave components/monitoring out of the overlay"
+        yield _api("monitoring", MONITORING, groups, advice)
 
 
 def rights_line(namespace: str, missing: Sequence[str], asked: int) -> CheckLine:

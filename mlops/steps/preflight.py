@@ -48,8 +48,10 @@ def lines(context: Context) -> Iterator[CheckLine]:
         yield from context.preflight("images").lines()
     if stagefile.uses_azure(stage):
         yield from _azure(context, is_complete=not failed(of_file))
-    if stage.target in kubeconfig.TARGETS:
+    if stage.target == "kubernetes" or (stage.target == "flux" and stage.flux.wait):
         yield from _cluster(context)
+    if stage.target == "flux":
+        yield from context.preflight("flux").lines()
     yield from guarded(approvals.CHECK, _approvals(context))
 
 

@@ -14,6 +14,7 @@ from flux_controllers import Flux
 from flux_stages import be_quick, flux_stage
 from gitserver import GitServer, running_git_server
 from kubefake.cluster import Cluster
+from kubefake.faults import Fault
 from model_packages import MODEL, make_package
 
 from mlops.adapters.flux.target import open_target
@@ -21,6 +22,7 @@ from mlops.adapters.local.registry import open_registry
 from mlops.config import Release, Stage
 from mlops.context import Context
 from mlops.delivery import namespace_of
+from mlops.errors import TargetError
 from mlops.records import stage_tag
 from mlops.steps.deploy import deploy
 from mlops.steps.rollback import rollback
@@ -98,3 +100,22 @@ def test_a_version_that_flagger_fails_is_revoked_in_its_words_and_leaves_the_rep
     assert stage_tag(open_registry(stage).versions(MODEL)[2], "production") == "revoked"
     assert served(stage) == ({1: 100}, [1])
     assert not [path for path in server.files() if "versions/v2/" in path]
+
+
+def test_an_outage_of_the_api_is_waited_out_and_one_that_does_not_end_is_told(
+    flagger: Flagger, stage: Stage, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(approve(stage, 1, tmp_path))
+    outage = Fault(lambda call: call.resource == "canaries.flagger.app" and is_analysing(flagger), 3, 403)
+    cluster.faults.append(outage)
+    assert deploy(approve(stage, 2, tmp_path)).outcome == "served"
+    assert outage.times == 0
+    short = replace(stage, kubernetes=replace(stage.kubernetes, rollout_seconds=0.5))
+    cluster.faults.append(Fault(lambda call: call.resource == "canaries.flagger.app", 10**6, 403))
+    with pytest.raises(TargetError, match="production: waited in vain for Flagger: .*made to fail"):
+        open_target(short).set_traffic({2: 100})
+
+
+def is_analysing(flagger: Flagger) -> bool:
+    """Tell whether Flagger has left its last verdict behind."""
+    return flagger.seen[-1][0] in ("Progressing", "Promoting")

@@ -112,6 +112,60 @@ def test_a_source_that_fetches_nothing_is_told() -> None:
     assert (source_trouble(source()), source_trouble(None)) == ("", "")
 
 
+def artifact(commit: str = OURS, digest: str = "1", **changes: Any) -> dict[str, Any]:
+    """Return an OCIRepository: which commit its artifact says it is of, and its digest."""
+    told = {
+        "org.opencontainers.image.revision": f"main@sha1:{commit}",
+        "org.opencontainers.image.source": changes.get("url", URL),
+    }
+    made = {"revision": f"production@sha256:{digest * 64}", "metadata": told if commit else {}}
+    return {**source(), "kind": "OCIRepository", "spec": {"url": "oci://x"}, "status": {"artifact": made}}
+
+
+def pulled(applied: str = "1", origin: str = "", attempted: str = "") -> dict[str, Any]:
+    """Return a Kustomization that applies an artifact: the digest that it is at, and the commit of it, if it says it."""
+    made = kustomization()
+    made["spec"]["sourceRef"]["kind"] = "OCIRepository"
+    told = {"lastAppliedOriginRevision": f"main@sha1:{origin}"} if origin else {}
+    revisions = {"lastAppliedRevision": f"production@sha256:{applied * 64}"}
+    revisions["lastAttemptedRevision"] = f"production@sha256:{(attempted or applied) * 64}"
+    return {**made, "status": {**made["status"], **revisions, **told}}
+
+
+@pytest.mark.parametrize(
+    "given, there, state, told",
+    [
+        (pulled(), artifact(), "applied", "ReconciliationSucceeded"),
+        (pulled(origin=OURS), artifact(OLD, "2"), "applied", "Succeeded"),
+        (pulled(), artifact(OLD), "waiting", "at production@sha256:1"),
+        (pulled(), artifact(OURS, "2"), "waiting", "at production@sha256:1"),
+        (pulled(origin=OLD, attempted="2"), artifact(OURS, "2"), "working", "at production@sha256:1"),
+        (
+            pulled(),
+            artifact(""),
+            "failed",
+            "flux-system/clusters: its artifact does not say of which commit it is: push",
+        ),
+        (pulled(), artifact("main"), "failed", "--revision main@sha1:COMMIT`, or set flux.wait: false"),
+        (pulled(), {**artifact(), "status": {}}, "waiting", "at production@sha256:1"),
+    ],
+)
+def test_an_artifact_is_of_the_commit_that_it_says(
+    given: dict[str, Any], there: dict[str, Any], state: str, told: str
+) -> None:
+    seen = progress(given, lambda commit: commit == OURS, there)
+    assert seen.state == state and told in seen.text and "\n" not in seen.text
+
+
+def test_a_kustomization_is_found_by_the_repository_that_its_artifact_is_from() -> None:
+    ours, git = pulled(), kustomization(path="./bootstrap")
+    assert own([ours, git], [artifact(), source()], URL, "clusters/production") is ours
+    assert source_of(ours, [source(), artifact()]) == artifact(), "of the same name, by its kind"
+    assert own([ours], [source(), artifact("")], URL, "clusters/production") is ours
+    with pytest.raises(TargetError, match="no Kustomization applies"):
+        own([ours], [source(), artifact(url="https://git.example.com/x/y")], URL, "clusters/production")
+
+
 @pytest.mark.parametrize(
     "phase, weight, state, percent",
     [

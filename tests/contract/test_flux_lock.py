@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -68,9 +68,40 @@ def test_a_holder_that_was_killed_locks_nobody_out_for_longer_than_its_lease(
         claim(git, "next").take()
     later = time.time() + lock.LEASE_SECONDS + 1
     monkeypatch.setattr(lock.time, "time", lambda: later)
-    taken = claim(git, "next").take()
-    assert server.head(REF) == taken
-    assert server.messages(REF)[0].endswith("nonce: next"), "and who was there before stays in the ref's history"
+    waited = watch(monkeypatch)
+    with held(git, "production") as lease:
+        assert waited == [lock.LOOK_SECONDS] * 12, "nobody changed it for a lease"
+        assert server.messages(REF)[1].endswith("nonce: killed"), "who was there before stays in the ref's history"
+        lease.check()
+
+
+@pytest.mark.parametrize("wrong", [3600.0, -3600.0])
+def test_a_clock_that_is_wrong_takes_no_lock_from_a_holder_that_lives(
+    wrong: float, server: GitServer, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = claim(git, "alive")
+    renewed = [alive.take()]
+    now = time.time() + wrong
+    monkeypatch.setattr(lock.time, "time", lambda: now)
+    waited = watch(monkeypatch, lambda: len(waited) == 3 and renewed.append(alive.renew(renewed[-1])))
+    with pytest.raises(BusyError, match="is releasing to it since 2026-01-01T00:00:00Z"), held(git, "production"):
+        raise AssertionError("two hold it")
+    assert len(waited) == 3 and server.head(REF) == renewed[-1]
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object] = lambda: None) -> list[float]:
+    """Let the lock's waits take no time but that of its clock, and return them; `meanwhile` is called in each."""
+    waited: list[float] = []
+    monotonic = time.monotonic
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        meanwhile()
+
+    monkeypatch.setattr(lock, "sleep", sleep)
+    began = monotonic()
+    monkeypatch.setattr(lock, "monotonic", lambda: began + sum(waited))
+    return waited
 
 
 def test_of_two_that_see_it_free_one_gets_it(server: GitServer, git: Git) -> None:

@@ -13,6 +13,7 @@ from cluster_stages import cluster_stage, deployment, packaged, register
 from kubefake.cluster import Cluster
 from kubefake.faults import Call
 from kubefake.kinds import KINDS
+from kubefake.kubelet import DEPLOYMENT
 from model_packages import MODEL, make_package
 from running_endpoint import wait_for
 
@@ -21,6 +22,7 @@ from mlops.adapters.kubernetes.rights import needed
 from mlops.adapters.kubernetes.target import open_target
 from mlops.config import Stage
 from mlops.context import Context
+from mlops.delivery import namespace_of
 from mlops.errors import BusyError, TargetError
 from mlops.ports import EndpointStatus
 from mlops.records import DeployRecord, stage_tag
@@ -263,3 +265,35 @@ def test_a_site_that_sleeps_is_awake_for_a_release_and_sleeps_again(serving: Ser
     assert asleep.deploy().outcome == "served", "its probes and those of the version before it were answered"
     wait_for(lambda: asleep.cluster.names("Pod") == [])
     assert (asleep.status().traffic, list(asleep.status().deployments)) == ({2: 100}, [2])
+
+
+def test_a_switch_to_an_autoscaler_takes_no_pod_from_what_serves(serving: Serving) -> None:
+    three = replace(serving.stage, kubernetes=replace(serving.stage.kubernetes, replicas=3))
+    assert replace(serving, stage=three).deploy().outcome == "served"
+    counts: list[int] = []
+
+    def note(call: Call) -> None:
+        if call.resource == "deployments.apps" and call.name == V1 and V1 in serving.cluster.names("Deployment"):
+            counts.append(serving.cluster.find("Deployment", V1)["spec"]["replicas"])
+
+    serving.cluster.after_change = note
+    serving.approve(2)
+    scaled = replace(serving, stage=replace(three, kubernetes=replace(three.kubernetes, autoscaling="hpa")))
+    assert scaled.deploy().outcome == "served"
+    scaled.expect(2)
+    assert set(counts) == {3}
+    assert V2 in serving.cluster.names("HorizontalPodAutoscaler")
+    serving.cluster.edit("Deployment", V2, ("spec", "replicas"), 5, "kube-controller-manager")
+    with scaled.context.target.lock():  # the next release applies it again
+        scaled.context.target.set_traffic({2: 100})
+    assert serving.cluster.find("Deployment", V2)["spec"]["replicas"] == 5, "the autoscaler has it alone"
+
+
+def test_the_fake_defaults_a_field_that_no_manager_owns_any_more(serving: Serving) -> None:
+    kind, space = DEPLOYMENT, namespace_of(serving.stage)
+    given = serving.cluster.find("Deployment", V1)
+    spec = {**given["spec"], "replicas": 4}
+    body = {"metadata": {"name": "one"}, "spec": spec}
+    serving.cluster.store.apply(kind, space, body, "a", False)
+    without = {**body, "spec": {key: value for key, value in spec.items() if key != "replicas"}}
+    assert serving.cluster.store.apply(kind, space, without, "a", False)["spec"]["replicas"] == 1

@@ -7,7 +7,8 @@ Source: kubernetes.io, "Server-Side Apply".
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 Path = tuple[str, ...]
@@ -42,6 +43,18 @@ def shown(path: Path) -> str:
     return "".join(part if part.startswith("[") else f".{part}" for part in path)
 
 
+def fields_v1(paths: Iterable[Path]) -> dict[str, Any]:
+    """Return fields as managedFields names them: {"f:spec": {"f:replicas": {}}}."""
+    found: dict[str, Any] = {}
+    for path in paths:
+        place = found
+        for part in path:
+            key, _, value = part.strip("[]").partition("=")
+            name = f"k:{json.dumps({key: json.loads(value)})}" if part.startswith("[") else f"f:{part}"
+            place = place.setdefault(name, {})
+    return found
+
+
 def merged(live: Any, applied: Any, field: str = "") -> Any:
     """Return the live value with what was applied laid over it."""
     if isinstance(live, dict) and isinstance(applied, dict):
@@ -53,6 +66,11 @@ def merged(live: Any, applied: Any, field: str = "") -> Any:
         kept = [merged(item, wanted.pop(item[key])) if item[key] in wanted else item for item in live]
         return kept + list(wanted.values())
     return copy.deepcopy(applied)
+
+
+def in_removal_order(paths: Iterable[Path]) -> list[Path]:
+    """Return fields so that what an item of a list is found by goes after all else of it."""
+    return sorted(paths, key=lambda path: (path[-1] in KEYS.values(), -len(path), path))
 
 
 def without(value: Any, path: Path) -> Any:

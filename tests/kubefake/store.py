@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from kubefake.fields import Owners, Path, leaves, merged, shown, without
+from kubefake.fields import Owners, Path, fields_v1, in_removal_order, leaves, merged, shown, without
 from kubefake.kinds import Kind
 
 Object = dict[str, Any]
 Key = tuple[str, str, str]  # resource, namespace, name
+SCALABLE = ("Deployment", "StatefulSet")
 REASONS = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired", 422: "Invalid"}
 
 
@@ -123,7 +124,7 @@ class Store:
             owners = {who: paths - {path for one, path in lost if one == who} for who, paths in owners.items()}
             result = merged(live, given)
             others = set().union(*(paths for who, paths in owners.items() if who != manager))
-            for path in owners.get(manager, set()) - set(wanted) - others:
+            for path in in_removal_order(owners.get(manager, set()) - set(wanted) - others):
                 result = without(result, path)
             return self._write(kind, namespace, result, {**owners, manager: set(wanted)})
 
@@ -162,13 +163,13 @@ class Store:
         live = self.objects.get(key)
         made = {"uid": str(uuid.uuid4()), "creationTimestamp": now(), "generation": 1}
         kept = {name: live["metadata"][name] for name in made} if live else made
-        if live and live.get("spec") != given.get("spec"):
+        if live and live.get("spec") != _defaulted(kind, given).get("spec"):
             kept["generation"] += 1
         place = {"namespace": namespace} if kind.is_namespaced else {}
         metadata = {**given["metadata"], **kept, **place, "managedFields": _managed(kind, owners)}
         if live and "deletionTimestamp" in live["metadata"]:
             metadata["deletionTimestamp"] = live["metadata"]["deletionTimestamp"]
-        body = {**given, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+        body = {**_defaulted(kind, given), "apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
         if live and "status" in live:
             body["status"] = live["status"]
         self.owners[key] = {who: paths for who, paths in owners.items() if paths}
@@ -194,6 +195,16 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _defaulted(kind: Kind, given: Object) -> Object:
+    """Return an object with what the API sets where nobody says it, and what it sets again where nobody does any more.
+
+    Source: kubernetes.io, "Server-Side Apply" (Managers share fields; Transferring ownership).
+    """
+    if kind.kind not in SCALABLE:
+        return given
+    return {**given, "spec": {"replicas": 1, **given["spec"]}}
+
+
 def _plain(body: Object) -> Object:
     hidden = ("managedFields", "resourceVersion")
     return {**body, "metadata": {key: value for key, value in body["metadata"].items() if key not in hidden}}
@@ -201,7 +212,13 @@ def _plain(body: Object) -> Object:
 
 def _managed(kind: Kind, owners: Owners) -> list[Object]:
     return [
-        {"manager": who, "operation": "Apply", "apiVersion": kind.api_version, "fieldsType": "FieldsV1", "fieldsV1": {}}
+        {
+            "manager": who,
+            "operation": "Apply",
+            "apiVersion": kind.api_version,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": fields_v1(paths),
+        }
         for who, paths in sorted(owners.items())
         if paths
     ]

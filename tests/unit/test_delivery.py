@@ -254,8 +254,10 @@ def test_a_cluster_gives_up_when_the_stage_does(stage: Stage, seconds: float, de
 
 
 def test_what_is_scaled_says_no_replicas(stage: Stage) -> None:
-    files = tree(on(stage, autoscaling="hpa"), declared({7: 100}))
-    assert "replicas" not in yaml.safe_load(files["versions/v7/deployment.yaml"])["spec"]
+    flaggers = replace(stage, flux=replace(stage.flux, flagger=True))
+    for scaled in (on(stage, autoscaling="hpa"), flaggers):
+        files = tree(scaled, declared({7: 100}))
+        assert "replicas" not in yaml.safe_load(files["versions/v7/deployment.yaml"])["spec"]
 
 
 def test_only_a_version_with_all_the_traffic_may_sleep(stage: Stage) -> None:

@@ -17,9 +17,9 @@ from typing import Any
 
 from mlops.adapters.flux import flow
 from mlops.adapters.flux.flow import Object, Progress
-from mlops.adapters.kubernetes.applying import APPLY
 from mlops.adapters.kubernetes.cluster import Cluster as Api
 from mlops.adapters.kubernetes.cluster import connect
+from mlops.adapters.kubernetes.handover import APPLY
 from mlops.adapters.kubernetes.kinds import Kinds
 from mlops.adapters.kubernetes.live import ROUTES
 from mlops.adapters.kubernetes.pods import Pods
@@ -34,7 +34,7 @@ from mlops.ports import EndpointStatus
 
 ASKED = "reconcile.fluxcd.io/requestedAt"
 KUSTOMIZATIONS = (flow.GROUP, flow.VERSION, "kustomizations")
-SOURCES = (flow.SOURCE_GROUP, flow.SOURCE_VERSION, "gitrepositories")
+SOURCES = {flow.GIT: "gitrepositories", flow.OCI: "ocirepositories"}
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,25 @@ class Cluster:
 
     def progress(self, folder: str, is_reached: Callable[[str], bool]) -> Progress:
         """Return how far Flux is with a commit of our folder; see mlops.adapters.flux.flow."""
-        sources = self._listed(*SOURCES)
-        found = flow.own(self._listed(*KUSTOMIZATIONS), sources, self.stage.flux.repository, folder)
-        seen = flow.progress(found, is_reached)
-        trouble = flow.source_trouble(flow.source_of(found, sources)) if seen.state == flow.WAITING else ""
+        found, source = self.flow_of(folder)
+        seen = flow.progress(found, is_reached, source)
+        trouble = flow.source_trouble(source) if seen.state == flow.WAITING else ""
         return Progress(seen.state, seen.reason, f"{seen.text}; {trouble}") if trouble else seen
 
     def hurry(self, folder: str) -> None:
-        """Ask Flux to look at the repository now."""
-        sources = self._listed(*SOURCES)
-        found = flow.own(self._listed(*KUSTOMIZATIONS), sources, self.stage.flux.repository, folder)
-        source = flow.source_of(found, sources)
+        """Ask Flux to look at the repository, or at the registry, now."""
+        _, source = self.flow_of(folder)
         # The Kustomization follows its source by itself.
         with suppress(Refused):
-            self._ask(*SOURCES, "GitRepository", source or {})
+            self._ask(source)
+
+    def flow_of(self, folder: str) -> tuple[Object, Object | None]:
+        """Return the Kustomization that applies our folder, and its source. Raises TargetError where not one does."""
+        listed = self._listed(*KUSTOMIZATIONS)
+        kinds = [kind for kind in SOURCES if kind == flow.GIT or flow.is_fed_by(listed, folder, kind)]
+        sources = [{**one, "kind": kind} for kind in kinds for one in self._listed(*_sources(kind))]
+        found = flow.own(listed, sources, self.stage.flux.repository, folder)
+        return found, flow.source_of(found, sources)
 
     def rolled_out(self, version: int) -> None:
         """Return once a version is ready. Raises DeployError where the version is to blame that it is not."""
@@ -99,12 +104,16 @@ class Cluster:
             raise TargetError(f"the cluster has no {plural}.{group}: install Flux there, or set flux.wait: false")
         return list(found["items"])
 
-    def _ask(self, group: str, version: str, plural: str, kind: str, one: Object) -> None:
-        if not one:
+    def _ask(self, source: Object | None) -> None:
+        if source is None:
             return
-        name, namespace = one["metadata"]["name"], one["metadata"]["namespace"]
-        asked = {ASKED: f"{time.time():.3f}"}
-        body: dict[str, Any] = {"apiVersion": f"{group}/{version}", "kind": kind}
-        body["metadata"] = {"name": name, "namespace": namespace, "annotations": asked}
-        path = f"/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}"
+        group, version, plural = _sources(source["kind"])
+        place = {key: source["metadata"][key] for key in ("name", "namespace")}
+        body: dict[str, Any] = {"apiVersion": f"{group}/{version}", "kind": source["kind"]}
+        body["metadata"] = {**place, "annotations": {ASKED: f"{time.time():.3f}"}}
+        path = f"/apis/{group}/{version}/namespaces/{place['namespace']}/{plural}/{place['name']}"
         self._api.request("PATCH", path, body, {"fieldManager": "visionline-flux", "force": "true"}, APPLY)
+
+
+def _sources(kind: str) -> tuple[str, str, str]:
+    return flow.SOURCE_GROUP, flow.SOURCE_VERSION, SOURCES[kind]

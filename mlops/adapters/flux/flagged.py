@@ -109,15 +109,27 @@ class FlaggedTarget:
             self.flux.follow(self.flux.cluster, head, lambda: version not in sight.status().deployments)
 
     def _wait(self, version: int, is_so: Callable[[EndpointStatus], bool]) -> None:
+        """Return when it is so. An outage of the API is waited out, as long as a rollout may take.
+
+        Raises DeployError where Flagger fails the version, TargetError where it is waited for in vain.
+        """
         assert self.sight is not None
-        deadline = monotonic() + FLAGGER_SECONDS
+        begun = seen_at = monotonic()
         while True:
-            seen = self.sight.status()
-            one = seen.deployments.get(version)
-            if one is not None and one.state == "failed":
-                raise DeployError(f"version {version} fails on {self.flux.stage.name}: {one.reason}")
-            if one is not None and is_so(seen):
-                return
-            if monotonic() > deadline:
-                raise TargetError(f"{self.flux.stage.name}: waited in vain for Flagger: {self.sight.said()}")
+            try:
+                if self._is_there(self.sight, version, is_so):
+                    return
+                seen_at, text = monotonic(), self.sight.said()
+            except TargetError as error:
+                text = str(error)  # as while the API server restarts
+            is_lost = monotonic() - seen_at > self.flux.stage.kubernetes.rollout_seconds
+            if is_lost or monotonic() - begun > FLAGGER_SECONDS:
+                raise TargetError(f"{self.flux.stage.name}: waited in vain for Flagger: {text}")
             sleep(commits.POLL_SECONDS)
+
+    def _is_there(self, sight: Sight, version: int, is_so: Callable[[EndpointStatus], bool]) -> bool:
+        seen = sight.status()
+        one = seen.deployments.get(version)
+        if one is not None and one.state == "failed":
+            raise DeployError(f"version {version} fails on {self.flux.stage.name}: {one.reason}")
+        return one is not None and is_so(seen)

@@ -102,13 +102,13 @@ class Git:
         self._expect("fast-import", "--quiet", "--force", "--done", given=b"".join([*stream, b"done\n"]))
         return self.resolve(f"{WORK}/made")
 
-    def push(self, commit: str, ref: str) -> None:
-        """Move a ref of the remote forward to a commit, or make it there.
+    def push(self, commit: str, ref: str, is_dry: bool = False) -> None:
+        """Move a ref of the remote forward to a commit, or make it there; a dry run only asks whether it is let in.
 
         Raises Overtaken where the ref has moved since, TargetError with the remote's words where it is refused, and
         Unavailable where nobody knows whether it was done.
         """
-        self._push(f"{commit}:{ref}")
+        self._push(*(["--dry-run"] if is_dry else []), f"{commit}:{ref}")
 
     def delete(self, ref: str, expected: str) -> None:
         """Take a ref of the remote away, if it still is where it is expected to be. Raises as `push` does."""

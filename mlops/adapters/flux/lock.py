@@ -3,7 +3,12 @@
 The ref is made, renewed and taken over by pushes that only move it forward from where it was seen, so of two that try
 one is refused. Its commit says who holds it and until when; a release that was killed holds it for LEASE_SECONDS.
 
-Source: git-scm.com/docs/git-push: what is no fast-forward is refused.
+No machine's clock decides who holds it. What a commit says of its end only tells whether to wait at all: a lock that
+seems to have run out is taken over once its commit was seen unchanged for LEASE_SECONDS, by this process's own
+monotonic clock, in which time a holder that lives renews it.
+
+Sources: git-scm.com/docs/git-push: what is no fast-forward is refused; pkg.go.dev/k8s.io/client-go/tools/leaderelection
+(clock skew: a lease is expired when it was not seen to change for its time).
 """
 
 from __future__ import annotations
@@ -15,7 +20,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 
 from mlops.adapters.flux.git import Git, Overtaken
 from mlops.errors import BusyError, TargetError
@@ -24,12 +31,22 @@ from mlops.rest import persistently
 
 LEASE_SECONDS = 180.0
 RENEW_SECONDS = 45.0
+LOOK_SECONDS = 15.0  # between two looks at a lock that seems to have run out
 TAKES = 3
 
 
 def lock_ref(stage: str) -> str:
     """Return the name of the ref that is a stage's lock."""
     return f"refs/visionline/locks/{stage}"
+
+
+class RunOut(Exception):
+    """Another's lock seems to have run out, by a clock that may not be ours. `commit`: where the lock is."""
+
+    def __init__(self, commit: str) -> None:
+        """Keep the commit."""
+        super().__init__(commit)
+        self.commit = commit
 
 
 @dataclass(frozen=True)
@@ -46,16 +63,29 @@ class Claim:
         """Return the lock's ref."""
         return lock_ref(self.stage)
 
-    def take(self) -> str:
-        """Return the commit that the lock is at since it is ours. Raises BusyError where it is another's."""
+    def take(self, dead: str | None = None) -> str:
+        """Return the commit that the lock is at since it is ours; `dead` is a holder's last one, which may go.
+
+        Raises BusyError where it is another's, and RunOut where that one seems to have run out.
+        """
         there = self.git.fetch(self.ref)
         said = self.git.message(there) if there else ""
         if there and _said(said, "nonce") == self.nonce:
             return there  # the answer to our push got lost
-        if _until(said) > time.time():
-            who, since = _said(said, "holder"), _said(said, "since")
-            raise BusyError(f"{self.stage}: {who} is releasing to it since {since}: run again when that has ended")
+        if there and there != dead and _until(said):
+            # One that ends later than a lease can was written by another clock: only its renewals tell.
+            raise self._busy(said) if 0.0 < _until(said) - time.time() <= LEASE_SECONDS else RunOut(there)
         return self._push(there)
+
+    def watched(self, there: str) -> str:
+        """Return a commit of the lock that did not change for a lease. Raises BusyError where somebody renewed it."""
+        deadline = monotonic() + LEASE_SECONDS
+        while (left := deadline - monotonic()) > 0:
+            sleep(min(LOOK_SECONDS, left))
+            now = self.git.fetch(self.ref)
+            if now not in (None, there):
+                raise self._busy(self.git.message(str(now)))
+        return there
 
     def renew(self, commit: str) -> str:
         """Move the lock's end on and return its commit. Raises Overtaken where it is another's by now."""
@@ -67,6 +97,10 @@ class Claim:
     def give_back(self) -> None:
         """Take the ref away. Raises Overtaken where it is another's by now."""
         self.git.delete(self.ref, self._ours())
+
+    def _busy(self, said: str) -> BusyError:
+        who, since = _said(said, "holder"), _said(said, "since")
+        return BusyError(f"{self.stage}: {who} is releasing to it since {since}: run again when that has ended")
 
     def _ours(self) -> str:
         there = self.git.fetch(self.ref)
@@ -90,15 +124,15 @@ class Lease:
 
     def __init__(self, claim: Claim) -> None:
         """Take the lock, and renew it from now on. Raises BusyError naming the holder, where it is held already."""
-        self._claim, self._renewed = claim, time.monotonic()
-        self._commit = _taken(claim)
+        self._claim = claim
+        self._commit, self._renewed = _taken(claim)
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lock of {claim.stage}", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
         """Raise TargetError where the lock may be another's by now: nothing may be changed any more."""
-        if time.monotonic() - self._renewed > LEASE_SECONDS:
+        if monotonic() - self._renewed > LEASE_SECONDS:
             raise TargetError(f"{self._claim.stage}: the lock was lost, for it was not renewed: run the step again")
 
     def release(self) -> None:
@@ -110,7 +144,7 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._is_over.wait(RENEW_SECONDS):
-            started = time.monotonic()
+            started = monotonic()
             try:
                 self._commit = self._claim.renew(self._commit)
                 self._renewed = started
@@ -135,10 +169,17 @@ def held(git: Git, stage: str) -> Iterator[Lease]:
             lease.release()
 
 
-def _taken(claim: Claim) -> str:
+def _taken(claim: Claim) -> tuple[str, float]:
+    """Return the commit by which the lock is ours, and when, by the monotonic clock, that was begun."""
+    dead: list[str] = []
     for _ in range(TAKES):
-        with suppress(Overtaken):
-            return persistently(claim.take)
+        started = monotonic()
+        try:
+            return persistently(partial(claim.take, *dead)), started
+        except RunOut as found:
+            dead = [persistently(partial(claim.watched, found.commit))]
+        except Overtaken:
+            continue
     raise BusyError(f"{claim.stage}: others take the lock, too: run again in a while")
 
 

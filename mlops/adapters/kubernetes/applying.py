@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from mlops.adapters.kubernetes.handover import APPLY, keep_replicas
 from mlops.adapters.kubernetes.kinds import Kinds, Object
 from mlops.adapters.kubernetes.refusals import Refused
 from mlops.errors import TargetError
 
 MANAGER = "visionline"
-APPLY = "application/apply-patch+yaml"
 HANDS = ("kubectl", "visionline")
 OWNER = re.compile(r'conflict with "([^"]*)"')
 
@@ -25,6 +25,7 @@ OWNER = re.compile(r'conflict with "([^"]*)"')
 def apply(kinds: Kinds, one: Object) -> Object:
     """Apply an object and return it as it is then. Raises TargetError, naming manager and field, on a conflict."""
     path = kinds.path(one)
+    keep_replicas(kinds, one, MANAGER)
     try:
         return _sent(kinds, path, one, is_forced=False)
     except Refused as error:

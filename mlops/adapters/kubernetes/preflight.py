@@ -10,7 +10,7 @@ from mlops.adapters.kubernetes.cluster import Cluster, connect
 from mlops.adapters.kubernetes.rendering import PROGRAM
 from mlops.adapters.kubernetes.rights import is_allowed, needed
 from mlops.config import Stage
-from mlops.delivery import namespace_of
+from mlops.delivery import manifests, namespace_of
 from mlops.ports import CheckLine
 from mlops.preflight import cluster as checks
 from mlops.preflight.line import guarded
@@ -34,6 +34,7 @@ class KubernetesPreflight:
         yield checks.version_line(cluster.server, cluster.request("GET", "/version"))
         groups = {one["name"] for one in cluster.request("GET", "/apis")["groups"]}
         yield from checks.api_lines(self.stage, groups)
+        yield from checks.monitoring_lines(manifests(self.stage), groups)
         yield from guarded("rights", self._rights(cluster, groups))
 
     def _rights(self, cluster: Cluster, groups: Collection[str]) -> Iterator[CheckLine]:
