@@ -70,7 +70,7 @@ def merged(live: Any, applied: Any, field: str = "") -> Any:
 
 def in_removal_order(paths: Iterable[Path]) -> list[Path]:
     """Return fields so that what an item of a list is found by goes after all else of it."""
-    return sorted(paths, key=lambda path: (path[-1] in KEYS.values(), -len(path), path))
+    return sorted(paths, key=lambda path: (_is_key(path), -len(path), path))
 
 
 def without(value: Any, path: Path) -> Any:
@@ -106,3 +106,7 @@ def _parts(value: Any, path: Path) -> Iterator[tuple[str, Any]]:
     if key and isinstance(value, list) and all(isinstance(item, dict) and key in item for item in value):
         for item in value:
             yield f'[{key}="{item[key]}"]', item
+
+
+def _is_key(path: Path) -> bool:
+    return len(path) > 2 and path[-2].startswith("[") and KEYS.get(path[-3]) == path[-1]
