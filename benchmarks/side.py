@@ -39,7 +39,7 @@ Decode = Callable[[bytes], Pixels]
 
 @dataclass(frozen=True)
 class Figure:
-    """One way of decoding: share of right labels, share of labels as of the whole decoding, and its time (ms)."""
+    """One way of decoding: share of right labels, share of labels as of the whole decoding, processor time (ms)."""
 
     side: int
     decoded: int
@@ -133,7 +133,7 @@ def _scaled_to(side: int) -> Decode:
 
 @dataclass(frozen=True)
 class Answer:
-    """The label's index, the side of the decoded frame, and seconds for its decoding."""
+    """The label's index, the side of the decoded frame, and the processor's seconds for its decoding."""
 
     label: int
     decoded: int
@@ -141,9 +141,9 @@ class Answer:
 
 
 def _answer(decode: Decode, content: bytes, resize: onnxruntime.InferenceSession, model: Model) -> Answer:
-    started = time.perf_counter()
+    started = time.process_time()
     frame = decode(content)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     small = resize.run(None, {"frames": frame[None]})[0]
     return Answer(int(model.predict(small).logits.argmax()), frame.shape[0], seconds)
 

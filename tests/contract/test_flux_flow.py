@@ -123,7 +123,7 @@ def artifact(commit: str = OURS, digest: str = "1", **changes: Any) -> dict[str,
 
 
 def pulled(applied: str = "1", origin: str = "", attempted: str = "") -> dict[str, Any]:
-    """Return a Kustomization that applies an artifact: the digest that it is at, and the commit of it, if it says it."""
+    """Return a Kustomization that applies an artifact: the digest that it is at, and the commit, if it says it."""
     made = kustomization()
     made["spec"]["sourceRef"]["kind"] = "OCIRepository"
     told = {"lastAppliedOriginRevision": f"main@sha1:{origin}"} if origin else {}
