@@ -49,6 +49,17 @@ def show_page(page: Path, variables: Mapping[str, str], say: Callable[[str], Non
             say(line)
 
 
+def has_pages(variables: Mapping[str, str]) -> bool:
+    """Tell whether the CI system shows a page that a step gives it."""
+    return bool(variables.get("GITHUB_STEP_SUMMARY") or variables.get("TF_BUILD"))
+
+
+def tag_build(tag: str, variables: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Put a tag on the run where builds have tags: on Azure Pipelines."""
+    if variables.get("TF_BUILD"):
+        say(f"##vso[build.addbuildtag]{_value(tag)}")
+
+
 def _append(path: Path, text: str) -> None:
     try:
         with path.open("a", encoding="utf-8") as file:

@@ -6,12 +6,12 @@ resource_group and resourceGroup are one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mlops.errors import ConfigError
+from mlops.infra.told import read_told
 
 # Where a stage file has the value. Without those that are needed, a workspace can't be found.
 STAGE_KEYS = {
@@ -61,12 +61,7 @@ def unknown(outputs: Mapping[str, str]) -> list[str]:
 
 
 def _outputs(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): {WAY_OUT}") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON ({error}): {WAY_OUT}") from None
+    content = read_told(path, WAY_OUT)
     if isinstance(content, dict) and isinstance(content.get("properties"), dict):
         content = content["properties"].get("outputs") or {}
     if not isinstance(content, dict) or not all(_is_output(one) for one in content.values()):

@@ -6,7 +6,6 @@ learn.microsoft.com/rest/api/resources/deployments/what-if (az leaves out the ou
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from mlops.errors import ConfigError
 from mlops.infra.change import CREATE, DELETE, KEEP, REPLACE, UNCLEAR, UPDATE, Change
 from mlops.infra.kinds import azure_kind
+from mlops.infra.told import read_told
 
 TERRAFORM, BICEP = "terraform", "bicep"
 WAY_OUT = "give `terraform show -json PLAN` or `az deployment sub what-if --no-pretty-print`"
@@ -55,12 +55,7 @@ def read_plan(path: Path, language: str | None = None) -> list[Change]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): {WAY_OUT}") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON ({error}): {WAY_OUT}") from None
+    content = read_told(path, WAY_OUT)
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no plan: {WAY_OUT}")
     failure = content.get("error")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mlops.branches import is_stages_own
 from mlops.carrying import fetched_mark, note_found, pack, unpack
-from mlops.ci import set_outputs
+from mlops.ci import set_outputs, tag_build
 from mlops.context import Context
 from mlops.errors import BusyError, ConfigError
 from mlops.kept import Kept
@@ -63,6 +63,5 @@ def _pack(context: Context, file: Path) -> None:
         raise BusyError(f"{NAME}: run {now.run if now else '-'} kept another state meanwhile: run this job again")
     pack(context.stage.home, file)
     context.report(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
-    if os.environ.get("TF_BUILD"):
-        for tag in (NAME, time.strftime(f"{NAME}-%Y%m%d%H%M%S", time.gmtime())):
-            context.report(f"##vso[build.addbuildtag]{tag}")
+    for tag in (NAME, time.strftime(f"{NAME}-%Y%m%d%H%M%S", time.gmtime())):
+        tag_build(tag, os.environ, context.report)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from mlops.ci import show_page
+from mlops.ci import has_pages, show_page
 from mlops.context import Context
 from mlops.loading import write_text
 from mlops.markdown import table
@@ -61,5 +61,5 @@ def _show(context: Context, watch: Watch) -> None:
     context.report(f"{context.stage.name}: {len(watch.findings)} findings; looked at whole: {', '.join(watch.areas)}")
     page = context.run / f"{stage_record('monitor', context.stage.name)}.md"
     write_text(page, page_of(context.stage.name, watch))
-    if os.environ.get("GITHUB_STEP_SUMMARY") or os.environ.get("TF_BUILD"):
+    if has_pages(os.environ):
         show_page(page, os.environ, context.report)

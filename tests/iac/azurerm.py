@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from iac.expressions import Node
+from iac.expressions import Node, inner
 from iac.files import Block
 
 META = ("count", "for_each", "provider", "depends_on", "lifecycle", "timeouts", "provisioner")
@@ -56,7 +56,7 @@ def _asked(node: Node, schema: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
         if parts[2] not in (*known["attributes"], *known["blocks"], "id"):
             yield node.line, f"{parts[0]} has no attribute '{parts[2]}'"
         return
-    for part in _inner(node.parts):
+    for part in inner(node.parts):
         yield from _asked(part, schema)
 
 
@@ -68,14 +68,6 @@ def _reference(node: Node) -> tuple[str, ...]:
     if node.kind in ("index", "splat") and (first := _reference(node.parts[0])):
         return (*first, *(node.parts[1] if node.kind == "splat" else ()))
     return ()
-
-
-def _inner(parts: object) -> Iterator[Node]:
-    if isinstance(parts, Node):
-        yield parts
-    elif isinstance(parts, tuple):
-        for part in parts:
-            yield from _inner(part)
 
 
 def _expressions(block: Block) -> Iterator[Node]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,15 @@ class Node:
     kind: str
     parts: tuple[Any, ...]
     line: int
+
+
+def inner(parts: object) -> Iterator[Node]:
+    """Yield the nodes that stand in a node's parts, those of inner lists among them."""
+    if isinstance(parts, Node):
+        yield parts
+    elif isinstance(parts, tuple):
+        for part in parts:
+            yield from inner(part)
 
 
 class Reader:

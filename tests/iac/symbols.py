@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from iac import functions
-from iac.expressions import Node
+from iac.expressions import Node, inner
 from iac.files import Declaration, read_bicep
 
 # Bicep's namespaces, which may stand before a function.
@@ -103,16 +103,8 @@ def _nodes(one: Declaration) -> Iterator[Node]:
 
 def _walk(node: Node) -> Iterator[Node]:
     yield node
-    for part in _inner(node.parts):
+    for part in inner(node.parts):
         yield from _walk(part)
-
-
-def _inner(parts: object) -> Iterator[Node]:
-    if isinstance(parts, Node):
-        yield parts
-    elif isinstance(parts, tuple):
-        for part in parts:
-            yield from _inner(part)
 
 
 def _undefined(node: Node, bound: set[str]) -> Iterator[tuple[int, str]]:
@@ -123,7 +115,7 @@ def _undefined(node: Node, bound: set[str]) -> Iterator[tuple[int, str]]:
     if node.kind == "for":
         yield from _undefined(node.parts[1], bound)
         bound, node = {*bound, *node.parts[0]}, Node("list", tuple(part for part in node.parts[2:] if part), node.line)
-    for part in _inner(node.parts):
+    for part in inner(node.parts):
         yield from _undefined(part, bound)
 
 
