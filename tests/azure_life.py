@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,16 @@ from azurefake.scoring import break_down
 from azurefake.stages import write_stages
 from azurefake.state import Azure
 from azurefake.workspaces import add_workspace
-from evaluations import DATA_VERSION, LABELS, evaluation, model
 from image_batches import publish_batch
-from model_packages import make_unsealed
 from running_endpoint import wait_for
+from trainings import trained
 
 from mlops.cli import main
 from mlops.config import load_stage
 from mlops.context import Context, run_folder
 from mlops.demo.acts import Act, life
-from mlops.evaluation import Evaluation
-from mlops.loading import read_json, write_json
 from mlops.records import write_record
-from mlops.registration import Submission
 from mlops.steps.register import register
-from modelpackage import digest_file
 
 MODEL = "fashion-classifier"
 QUICK = {"verify": {"requests": 4, "bake_seconds": 0, "max_latency_ratio": 1e6}}
@@ -76,28 +71,12 @@ def write_places(azure: Azure, root: Path) -> None:
         write_stages(root / folder, **{name: {**changes, "azureml": one} for name, one in places.items()})
 
 
-def exported(folder: Path, number: int, dev: Context) -> Submission:
-    """Write what a training leaves behind: a model, evaluated beside dev's champion."""
-    make_unsealed(folder, version_bias=number / 10, classes=LABELS)
-    versions = dev.registry.versions(MODEL)
-    champion = None
-    if versions:
-        served = versions[max(versions)]
-        stored = read_json(Evaluation, dev.package(served.version) / "evaluation.json").challenger
-        champion = replace(stored, version=served.version, release_digest=served.digest)
-    made = model(90 + number, f"model{number}")
-    files = {name: digest_file(folder / f"model_{name}.onnx") for name in made.variants}
-    variants = {name: replace(report, sha256=files[name]) for name, report in made.variants.items()}
-    write_json(folder / "evaluation.json", asdict(evaluation(replace(made, variants=variants), champion)))
-    return Submission(folder, folder, DATA_VERSION, "c0ffee", folder.with_suffix(".out"))
-
-
 def work_on(azure: Azure, number: int, folder: Path) -> None:
     """Do on the job's node what its registration does, once the job has come to it, and let the job go on."""
     steps = plan(azure).steps
     wait_for(lambda: any(one.name == "register" and one.status == "Running" for all_ in steps.values() for one in all_))
     dev = Context(load_stage("dev"), folder / f"node{number}", lambda line: None)
-    submission = exported(folder / f"model{number}", number, dev)
+    submission = trained(folder / f"model{number}", number, dev)
     register(dev, submission)
     paths = [path for path in submission.out.rglob("*") if path.is_file()]
     files = {path.relative_to(submission.out).as_posix(): path.read_bytes() for path in paths}

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from controllers import following
 from kubefake.cluster import Cluster
 from kubefake.kubelet import BY_KIND
 from kubefake.store import Refused
 
 NAME = "app.kubernetes.io/name"
-TICK_SECONDS = 0.02
 Object = dict[str, Any]
 
 
@@ -31,33 +31,20 @@ class Flagger:
     verdict: str = ""
     weights: tuple[int, ...] = (10, 50)
     seen: list[tuple[str, int]] = field(default_factory=list)
-    problems: list[BaseException] = field(default_factory=list)
     _applied: Object | None = None
     _steps: list[int] = field(default_factory=list)
     _replicas: int = 1
     _number: int = 0
-    _stopped: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def running(self) -> Iterator[Flagger]:
         """Follow it while the block runs."""
-        thread = threading.Thread(target=self._follow, name="flagger", daemon=True)
-        thread.start()
-        try:
+        with following("flagger", self._tick_alone, threading.Event()):
             yield self
-        finally:
-            self._stopped.set()
-            thread.join()
-        assert self.problems == []
 
-    def _follow(self) -> None:
-        while not self._stopped.wait(TICK_SECONDS):
-            try:
-                with self.cluster.store.locked():
-                    self._tick()
-            except Exception as error:  # noqa: BLE001 - a test must hear of it
-                self.problems.append(error)
-                return
+    def _tick_alone(self) -> None:
+        with self.cluster.store.locked():
+            self._tick()
 
     def _tick(self) -> None:
         target, canary = self._find("Deployment", self.model), self._find("Canary", self.model)

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from controllers import TICK_SECONDS, following
 from gitserver import GitServer
 from kubefake.cluster import TOKEN, Cluster
 from kubefake.kubelet import BY_KIND
 
 SYSTEM = "flux-system"
-TICK_SECONDS = 0.02
 APPLY = "application/apply-patch+yaml"
 FIRST = ("Namespace", "ServiceAccount", "ConfigMap")
 ASKED = "reconcile.fluxcd.io/requestedAt"
@@ -48,7 +48,6 @@ class Flux:
     name: str = "production"
     health_seconds: float = 0.0
     is_ready_to_go: bool = True
-    problems: list[BaseException] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
     _inventory: dict[Key, str] = field(default_factory=dict)
     _seen: tuple[str, ...] = ()
@@ -84,22 +83,8 @@ class Flux:
     def running(self) -> Iterator[Flux]:
         """Follow the branch while the block runs."""
         self.install()
-        thread = threading.Thread(target=self._follow, name="flux", daemon=True)
-        thread.start()
-        try:
+        with following("flux", self._tick, self._stopped):
             yield self
-        finally:
-            self._stopped.set()
-            thread.join()
-        assert self.problems == []
-
-    def _follow(self) -> None:
-        while not self._stopped.wait(TICK_SECONDS):
-            try:
-                self._tick()
-            except Exception as error:  # noqa: BLE001 - a test must hear of it
-                self.problems.append(error)
-                return
 
     def _tick(self) -> None:
         head, work = self._head(), self.kustomization

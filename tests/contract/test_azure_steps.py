@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure_life import exported
 from azurefake import quota
 from azurefake.certificates import Authority
 from azurefake.computes import PRINCIPAL
@@ -32,6 +31,7 @@ from image_batches import publish_batch
 from step_process import run_step
 import step_requests
 from step_requests import GOLDEN, WRITE, difference, first_difference, plain, summary
+from trainings import trained
 
 from mlops.adapters.azureml import registry
 from mlops.config import REPOSITORY, load_stage
@@ -185,7 +185,7 @@ def play_all(world: World) -> None:
 def play_nodes(world: World) -> None:
     """Run the job's last two steps as its nodes run them: with the flags of their components, by its identity."""
     node = {**world.azure.job_environment(), "AZURE_FEDERATED_TOKEN_FILE": "", "AZURE_CLIENT_ID": ""}
-    made = exported(world.root / "model", 1, Context(load_stage("dev"), run_folder("export")))
+    made = trained(world.root / "model", 1, Context(load_stage("dev"), run_folder("export")))
     given = ("--package", str(made.package), "--evaluation", str(made.evaluation), "--git-commit", "c0ffee")
     out = ("--out", str(made.out))
     version = ("--data-version", made.data_version)

@@ -11,19 +11,17 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import yaml
 from cluster_stages import packaged
-from evaluations import DATA_VERSION, LABELS, evaluation, model
 from flux_controllers import Flux
 from flux_stages import be_quick
 from gitserver import README, TOKEN, GitServer, running_git_server
 from image_batches import IMAGES, publish_batch
 from kubefake.cluster import Cluster
-from model_packages import make_unsealed
+from trainings import trained
 
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.cli import main
@@ -32,13 +30,9 @@ from mlops.config import STAGES_FOLDER, load_stage
 from mlops.context import Context, run_folder
 from mlops.demo.acts import Act, life
 from mlops.errors import StepError
-from mlops.evaluation import Evaluation
-from mlops.loading import read_json, write_json
 from mlops.names import image_tag
 from mlops.records import ScoreRecord, read_record, stage_tag
-from mlops.registration import Submission
 from mlops.steps.register import register
-from modelpackage import digest_file
 
 MODEL = "fashion-classifier"
 ELSEWHERE = ("data",)  # data is published below
@@ -74,20 +68,8 @@ def write_stages(folder: Path, server: GitServer, bake_seconds: int) -> None:
 def train(cluster: Cluster, number: int, folder: Path) -> None:
     """Register what a training leaves behind, its images being pushed; version 3 takes one size of frames alone."""
     dev = Context(load_stage("dev"), run_folder(f"life/v{number}"), lambda line: None)
-    made = folder / f"model{number}"
-    make_unsealed(made, version_bias=number / 10, classes=LABELS, frame_size=28 if number == 3 else None)
-    versions = dev.registry.versions(MODEL)
-    champion = None
-    if versions:
-        served = versions[max(versions)]
-        stored = read_json(Evaluation, dev.package(served.version) / "evaluation.json").challenger
-        champion = replace(stored, version=served.version, release_digest=served.digest)
-    told = model(90 + number, f"model{number}")
-    variants = {
-        name: replace(report, sha256=digest_file(made / f"model_{name}.onnx")) for name, report in told.variants.items()
-    }
-    write_json(made / "evaluation.json", asdict(evaluation(replace(told, variants=variants), champion)))
-    record = register(dev, Submission(made, made, DATA_VERSION, "c0ffee", folder / f"out{number}"))
+    submission = trained(folder / f"model{number}", number, dev, frame_size=28 if number == 3 else None)
+    record = register(dev, submission)
     assert record.version == number, record.verdict
     for kind, image in packaged(cluster, dev.package(number)).items():
         dev.registry.set_tag(MODEL, number, image_tag(kind), image)

@@ -9,32 +9,28 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cluster_stages import images_of_digest
-from evaluations import DATA_VERSION, LABELS, evaluation, model
 from image_batches import IMAGES, publish_batch
 from kubefake.cluster import TOKEN, Cluster, new_cluster, write_kubeconfig
 from kubefake.faults import Call
 from kubefake.runtimes import Runtimes
-from model_packages import MODEL, make_unsealed
+from model_packages import MODEL
+from trainings import trained
 
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.cli import main
 from mlops.config import STAGES_FOLDER, load_stage
 from mlops.context import Context, run_folder
 from mlops.demo.acts import Act, life
-from mlops.evaluation import Evaluation
-from mlops.loading import read_json, write_json
 from mlops.names import image_tag
 from mlops.records import ScoreRecord, read_record, stage_tag, write_record
-from mlops.registration import Submission
 from mlops.steps.register import register
-from modelpackage import digest_file
 
 QUICK = {"verify": {"requests": 4, "bake_seconds": 0, "max_latency_ratio": 1e6}}
 CAMERA = {"inputs": [{"name": "frames", "shape": [1, 2, 2, 3], "datatype": "UINT8", "data": [200, 0, 0] * 4}]}
@@ -68,17 +64,7 @@ def train(number: int, folder: Path, clusters: dict[str, Cluster]) -> None:
     The third takes frames of one size only, as in the demo, which no gate can see.
     """
     dev = Context(load_stage("dev"), run_folder(f"life/v{number}"), lambda line: None)
-    make_unsealed(folder, version_bias=number / 10, classes=LABELS, frame_size=28 if number == 3 else None)
-    versions, champion = dev.registry.versions(MODEL), None
-    if versions:
-        served = versions[max(versions)]
-        stored = read_json(Evaluation, dev.package(served.version) / "evaluation.json").challenger
-        champion = replace(stored, version=served.version, release_digest=served.digest)
-    made = model(90 + number, f"model{number}")
-    files = {name: digest_file(folder / f"model_{name}.onnx") for name in made.variants}
-    variants = {name: replace(report, sha256=files[name]) for name, report in made.variants.items()}
-    write_json(folder / "evaluation.json", asdict(evaluation(replace(made, variants=variants), champion)))
-    register(dev, Submission(folder, folder, DATA_VERSION, "c0ffee", folder.with_suffix(".out")))
+    register(dev, trained(folder, number, dev, frame_size=28 if number == 3 else None))
     images = images_of_digest(dev.registry.versions(MODEL)[number].digest)
     for kind, image in images.items():
         dev.registry.set_tag(MODEL, number, image_tag(kind), image)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from azure_life import FOLDERS, MODEL, QUICK, exported
+from azure_life import FOLDERS, MODEL, QUICK
 from azurefake.certificates import Authority
 from azurefake.fixture import OTHERS, complaints, forget_clients, running_azure
 from azurefake.registries import add_registry
@@ -19,6 +19,7 @@ from cluster_stages import images_of_digest
 from evaluations import DATA_VERSION
 from kubefake.cluster import Cluster, new_cluster, write_kubeconfig
 from kubefake.runtimes import Runtimes
+from trainings import trained
 
 from mlops.adapters.azureml import registry as azure_registry
 from mlops.cli import main
@@ -69,7 +70,7 @@ def make_places(azure: Azure, way: Path, stages: Path) -> None:
 
 def register(folder: Path) -> None:
     """Let version 1 into dev, as the job's node does."""
-    made = exported(folder / "model1", 1, Context(load_stage("dev"), run_folder("way")))
+    made = trained(folder / "model1", 1, Context(load_stage("dev"), run_folder("way")))
     given = ("--package", str(made.package), "--evaluation", str(made.evaluation), "--data-version", DATA_VERSION)
     assert main(["register", "--stage", "dev", "--run", "way", *given]) == 0
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from azure_life import MODEL, exported, work_on, write_places
+from azure_life import MODEL, work_on, write_places
 from azurefake.jobs import plan
 from azurefake.state import CLIENT, SUBSCRIPTION, TENANT, Azure
 from workflow_runs import WORKFLOWS, CodeRepository, bring_stripes
+from trainings import trained
 
 from mlops.config import load_stage
 from mlops.context import Context
@@ -62,7 +63,7 @@ def cloud(azure: Azure, own_platform: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_version_of_dev_gets_into_qa_and_from_there_into_production(cloud: Cloud, own_platform: Path) -> None:
-    register(cloud.at("dev"), exported(own_platform / "model1", 1, cloud.at("dev")))
+    register(cloud.at("dev"), trained(own_platform / "model1", 1, cloud.at("dev")))
     for event, run, stage in (("push.qa", "101", "qa"), ("push.main", "102", "production")):
         ended = cloud.repository.run("release", event, run)
         assert ended.results == {"candidate": "success", "release": "success", "gate": "success"}, ended.said
