@@ -39,7 +39,10 @@ def pipeline_job(stage: Stage, job_file: Path, inputs: Mapping[str, str]) -> Pip
 
     for cluster in _clusters(stage, file):
         ensure_cluster(stage, cluster)
-    made = {one: ensure_environment(stage, one, REPOSITORY / "environments" / one) for one in set(runtimes.values())}
+    made = {
+        one: ensure_environment(stage, one, REPOSITORY / "environments" / one)
+        for one in dict.fromkeys(runtimes.values())
+    }
     with explained(str(job_file), ConfigError):
         job = cast("PipelineJob", load_job(io.StringIO(yaml.safe_dump(spec)), relative_origin=str(job_file)))
     for step, runtime in runtimes.items():
