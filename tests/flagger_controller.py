@@ -129,4 +129,6 @@ def _is_ready(deployment: Object) -> bool:
     status = deployment.get("status", {})
     seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
     wanted = deployment["spec"].get("replicas", 1)
-    return seen and wanted > 0 and status.get("availableReplicas", 0) >= wanted == status.get("updatedReplicas", 0)
+    is_updated = status.get("availableReplicas", 0) >= wanted == status.get("updatedReplicas", 0)
+    # Flagger waits for the old pods' end, too.
+    return seen and wanted > 0 and is_updated and status.get("replicas", 0) <= wanted

@@ -174,7 +174,10 @@ def test_two_that_register_at_once_get_a_version_each(azure: Azure, tmp_path: Pa
     assert sorted(versions) == [1, 2, 3]
 
 
-def test_two_writers_of_tags_lose_none(azure: Azure, registry: AzureRegistry, package: Path) -> None:
+def test_two_writers_of_tags_lose_none(
+    azure: Azure, registry: AzureRegistry, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(azure_registry, "SETTLE_SECONDS", 1.0)
     registry.register(MODEL, package, TAGS)
 
     def write(key: str) -> None:

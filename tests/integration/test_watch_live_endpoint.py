@@ -82,4 +82,6 @@ def test_an_endpoint_that_serves_another_version_or_is_gone_is_a_finding(live: C
     assert watched(live).findings == ()
     stop_endpoints(live.stage.home)
     assert [one.area for one in watched(live).findings] == ["health"]
-    assert rollback.run(live, options(rollback, "--reason", "drill", "--drill")) == 1
+    drill = rollback.rehearse(live)
+    assert drill.works, "a rollback starts it"
+    assert [(one.check, one.state) for one in drill.lines if one.state != "ok"] == [("target", "warning")]

@@ -134,25 +134,27 @@ class Kubelet:
             self._end(pod)
         for pod in mine[:wanted]:
             self._run(pod, fault)
-        ready = [one for one in self.pods(metadata["namespace"], {HASH: key}) if is_ready(one)]
-        if len(ready) >= wanted:
+        if sum(map(is_ready, self.pods(metadata["namespace"], {HASH: key}))) >= wanted:
             for pod in others:
                 self._end(pod)
-        self._say(deployment, alive, len(ready), fault)
+        self._say(deployment, key, fault)
 
-    def _say(self, deployment: Object, alive: list[Object], updated_ready: int, fault: tuple[str, str]) -> None:
+    def _say(self, deployment: Object, key: str, fault: tuple[str, str]) -> None:
         metadata, wanted = deployment["metadata"], deployment["spec"].get("replicas", 1)
-        ready = sum(1 for one in self.store.list(POD, metadata["namespace"]) if one in alive and is_ready(one))
+        pods = [one for one in self.store.list(POD, metadata["namespace"]) if _owner(one) == metadata["uid"]]
+        alive = [one for one in pods if not _is_over(one)]
+        updated = [one for one in alive if one["metadata"]["labels"][HASH] == key]
+        ready = sum(map(is_ready, alive))
         conditions = [_condition("Available", ready >= wanted, "MinimumReplicasAvailable")]
         if fault[0] == "quota":
             conditions.append(_condition("ReplicaFailure", True, "FailedCreate", fault[1]))
         status = {
             "observedGeneration": metadata["generation"],
             "replicas": len(alive),
-            "updatedReplicas": 0 if fault[0] == "quota" else wanted,
+            "updatedReplicas": len(updated),
             "readyReplicas": ready,
             "availableReplicas": ready,
-            "unavailableReplicas": max(0, wanted - updated_ready),
+            "unavailableReplicas": max(0, wanted - sum(map(is_ready, updated))),
             "conditions": conditions,
         }
         self.store.set_status(DEPLOYMENT, metadata["namespace"], metadata["name"], status)

@@ -81,7 +81,7 @@ class FlaggedTarget:
         main = declared_in(self.flux.clone.head().files).main
         if main is not None and main.version in wanted:
             if self.sight is not None:
-                self._wait(main.version, lambda seen: seen.traffic.get(main.version, 0) >= wanted[main.version])
+                self._wait(main.version, lambda seen: _has_come(seen, main.version, wanted[main.version]))
             return
         back = {max(wanted, key=lambda one: wanted[one]): 100} if wanted else {}
         head = self.flux.commit(with_traffic(back), f"back to {next(iter(back), 'nothing')}", next(iter(back), None))
@@ -133,3 +133,9 @@ class FlaggedTarget:
         if one is not None and one.state == "failed":
             raise DeployError(f"version {version} fails on {self.flux.stage.name}: {one.reason}")
         return one is not None and is_so(seen)
+
+
+def _has_come(seen: EndpointStatus, version: int, percent: int) -> bool:
+    """Tell whether a version has its share: all of it only where no pod of the primary has another version any more."""
+    is_whole = percent < 100 or seen.deployments[version].state == "ready"
+    return seen.traffic.get(version, 0) >= percent and is_whole

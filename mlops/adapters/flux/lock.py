@@ -114,7 +114,7 @@ class Claim:
         return commit
 
     def _message(self) -> str:
-        until = f"{time.time() + LEASE_SECONDS:.0f}"
+        until = int(time.time() + LEASE_SECONDS)  # down: to the others a lease must not look too long
         lines = {"holder": holder(), "since": self.since, "until": until, "nonce": self.nonce}
         return "visionline lock\n\n" + "".join(f"{key}: {value}\n" for key, value in lines.items())
 

@@ -23,13 +23,14 @@ PRIMARY, CANARY = "primary", "canary"
 
 @dataclass(frozen=True)
 class Sight:
-    """A stage's cluster under Flagger. `seen`: requests and errors by version, pod and its restarts.
+    """A stage's cluster under Flagger. Each method raises TargetError or ConfigError where the cluster can't be asked.
 
-    Each method raises TargetError or ConfigError where the cluster can't be asked.
+    `seen`: requests and errors by version, pod and its restarts; `forwarders`: where each version is asked.
     """
 
     stage: Stage
     seen: dict[tuple[int, str, int], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    forwarders: dict[int, Forwarder] = field(default_factory=dict, compare=False, repr=False)
 
     def status(self) -> EndpointStatus:
         """Return what runs: the primary's version, and beside it the new one while that is another one."""
@@ -37,13 +38,13 @@ class Sight:
         if new is None or primary is None:
             return EndpointStatus(None, {}, {})
         flagger, old = self._analysis(), _version(primary)
-        found = {old: self._seen(primary, PRIMARY)}
+        found = {old: self._seen(primary)}
         traffic = {old: 100}
         if _version(new) != old:
             found[_version(new)] = self._new(new, flagger)
             percent = flagger.percent if flagger.state == "going" else 0
             traffic = {old: 100 - percent, _version(new): percent}
-        url = gateway_url(self._kinds, self.stage) or self._forwarder(PRIMARY).url
+        url = gateway_url(self._kinds, self.stage) or self._url(old)
         return EndpointStatus(url, {number: percent for number, percent in traffic.items() if percent}, found)
 
     def runs(self, version: int) -> bool:
@@ -58,21 +59,21 @@ class Sight:
         return f"{analysis(found).text} (since {since or 'never'})" if found else "there is no canary yet"
 
     def _new(self, deployment: Object, flagger: Analysis) -> DeploymentStatus:
-        one = self._seen(deployment, CANARY)
+        one = self._seen(deployment)
         if flagger.state == "failed":
             return DeploymentStatus(one.version, one.digest, "failed", flagger.text, *_counts(one), "", one.infer_path)
         return one
 
-    def _seen(self, deployment: Object, kind: str) -> DeploymentStatus:
+    def _seen(self, deployment: Object) -> DeploymentStatus:
         version, template = _version(deployment), deployment["spec"]["template"]
         pods = Pods(self._api, namespace_of(self.stage), str(deployment["metadata"]["name"])).of(version)
-        is_up = is_rolled_out(deployment) and int(deployment["spec"].get("replicas", 1)) > 0
+        is_up = _is_up(deployment)
         found = None if is_up else obstacle(deployment, pods)
         reason = None if is_up else found.text if found else "it is being rolled out"
         path = f"/v2/models/{self.stage.model}/versions/{version}/infer"
         digest, counts = template["metadata"]["annotations"][ANNOTATION_DIGEST], self._counted(version, pods)
         state = "ready" if is_up else "loading"
-        return DeploymentStatus(version, digest, state, reason, *counts, self._forwarder(kind).url, path)
+        return DeploymentStatus(version, digest, state, reason, *counts, self._url(version), path)
 
     def _counted(self, version: int, pods: list[dict[str, object]]) -> tuple[int, int]:
         """Return the live requests and errors of a version that were ever seen, on either side."""
@@ -100,14 +101,18 @@ class Sight:
         found: Object | None = self._api.find(f"/apis/apps/v1/namespaces/{namespace_of(self.stage)}/deployments/{name}")
         return found
 
-    def _forwarder(self, kind: str) -> Forwarder:
-        return self._forwarders[kind]
+    def _url(self, version: int) -> str:
+        """Return where a version is asked, past the split, on whichever side has its pods at that moment."""
+        if version not in self.forwarders:
+            space, service = namespace_of(self.stage), lambda _: f"{self.stage.model}-{self._side(version)}"
+            self.forwarders[version] = Forwarder(self._api, space, service, lambda _: None)
+        return self.forwarders[version].url
 
-    @cached_property
-    def _forwarders(self) -> dict[str, Forwarder]:
-        names = {kind: f"{self.stage.model}-{kind}" for kind in (PRIMARY, CANARY)}
-        space = namespace_of(self.stage)
-        return {kind: Forwarder(self._api, space, name, lambda version: None) for kind, name in names.items()}
+    def _side(self, version: int) -> str:
+        new, primary = self._deployment(self.stage.model), self._deployment(f"{self.stage.model}-{PRIMARY}")
+        # While the primary takes a version over, it has pods of the version before, too; the canary's stay until then.
+        is_canary = new is not None and _version(new) == version and _is_up(new)
+        return PRIMARY if primary is not None and _version(primary) == version and not is_canary else CANARY
 
     @cached_property
     def _api(self) -> Cluster:
@@ -120,6 +125,10 @@ class Sight:
 
 def _version(deployment: Object) -> int:
     return int(deployment["spec"]["template"]["metadata"]["labels"][LABEL_VERSION])
+
+
+def _is_up(deployment: Object) -> bool:
+    return is_rolled_out(deployment) and int(deployment["spec"].get("replicas", 1)) > 0
 
 
 def _counts(one: DeploymentStatus) -> tuple[int, int]:

@@ -1,8 +1,7 @@
 """A server on loopback that sends requests on to a stage's Services, through the API server's proxy.
 
 So probes reach a version past the traffic split wherever the API server can be reached: no ingress, no open port. It
-knows two kinds of Service: a version's own, where the header x-model-version names one, and the stage's. It is what
-`kubectl port-forward` is: whoever is on this machine may use it while the step runs.
+is what `kubectl port-forward` is: whoever is on this machine may use it while the step runs.
 
 Source: kubernetes.io, "Access Services Running on Clusters".
 """
@@ -18,35 +17,39 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from mlops.adapters.kubernetes.cluster import Answer, Cluster
-from mlops.delivery import PORT, VERSION_HEADER, version_name
+from mlops.delivery import PORT, VERSION_HEADER
+from mlops.errors import TargetError
 
 # No pod takes requests at this moment, as where one was evicted: so long another is waited for.
 ABSENT_SECONDS = 6.0
 PAUSE_SECONDS = 0.1
 ALLOWED = ("/v2/", "/score")
+Service = Callable[[str | None], str]
 Fault = Callable[[int], str | None]
 
 
 class Forwarder(ThreadingHTTPServer):
-    """Serves on a free port until the process ends. `fault_of`: why a version has no pod, where it is to blame."""
+    """Serves on a free port until the process ends.
+
+    `service_of`: the Service that has what the header x-model-version names, or the stage's version where it names
+    none; asked anew for each attempt. `fault_of`: why a version has no pod, where it is to blame.
+    """
 
     daemon_threads = True
 
-    def __init__(self, cluster: Cluster, namespace: str, model: str, fault_of: Fault) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, service_of: Service, fault_of: Fault) -> None:
         """Serve from now on."""
         super().__init__(("127.0.0.1", 0), _Connection)
         self._cluster, self._namespace = replace(cluster, patience=0.0), namespace
-        self._model, self._fault_of = model, fault_of
+        self._service_of, self._fault_of = service_of, fault_of
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, name="forwarder", daemon=True).start()
 
     def answer(self, method: str, path: str, version: str | None, content: bytes) -> Answer | None:
         """Return the answer of a version, or of the stage where that is None; None where none is to be had."""
-        name = version_name(self._model, int(version)) if version else self._model
-        address = f"/api/v1/namespaces/{self._namespace}/services/http:{name}:{PORT}/proxy{path}"
         deadline = time.monotonic() + ABSENT_SECONDS
         while time.monotonic() < deadline:
-            answer = self._sent(method, address, content)
+            answer = self._sent(method, version, path, content)
             if answer is not None and not _is_of_api(answer):
                 return answer
             if answer is not None and answer.status in (401, 403, 404):
@@ -58,12 +61,14 @@ class Forwarder(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that went away."""
 
-    def _sent(self, method: str, address: str, content: bytes) -> Answer | None:
+    def _sent(self, method: str, version: str | None, path: str, content: bytes) -> Answer | None:
         from urllib3.exceptions import HTTPError
 
         try:
+            place = f"services/http:{self._service_of(version)}:{PORT}"
+            address = f"/api/v1/namespaces/{self._namespace}/{place}/proxy{path}"
             return self._cluster.send(method, address, content or None, {"Content-Type": "application/json"})
-        except (HTTPError, OSError):
+        except (HTTPError, OSError, TargetError):
             return None
 
 

@@ -5,7 +5,7 @@ Source: kubernetes.io, "Checking API Access" (SelfSubjectAccessReview); "Server-
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from mlops.adapters.kubernetes.cluster import Cluster
@@ -46,7 +46,8 @@ class Right:
         return f"{self.verb} {self.resource}{group}{f'/{self.part}' if self.part else ''}"
 
 
-PROBING = Right("create", "", "services", "proxy")
+# What a version is judged by once it is ready: its answers, and what its pods have counted.
+JUDGING = (Right("get", "", "pods", "proxy"), Right("create", "", "services", "proxy"))
 
 
 def needed(stage: Stage, groups: Collection[str]) -> Iterator[Right]:
@@ -65,8 +66,7 @@ def needed(stage: Stage, groups: Collection[str]) -> Iterator[Right]:
         yield Right("watch", "gateway.networking.k8s.io", "httproutes")
     yield Right("list", "", "pods")
     yield Right("get", "", "pods", "log")
-    yield Right("get", "", "pods", "proxy")
-    yield PROBING
+    yield from JUDGING
 
 
 def is_allowed(cluster: Cluster, namespace: str, right: Right) -> bool:
@@ -82,11 +82,12 @@ def is_allowed(cluster: Cluster, namespace: str, right: Right) -> bool:
     return bool(cluster.request("POST", REVIEWS, body)["status"].get("allowed"))
 
 
-def expect(cluster: Cluster, namespace: str, right: Right) -> None:
-    """Raise TargetError where this user lacks a right whose lack would look like a version's fault."""
-    if not is_allowed(cluster, namespace, right):
-        advice = "bind a role that may: `python -m mlops preflight` names all rights"
-        raise TargetError(f"this user may not {right} in namespace {namespace}: {advice}")
+def expect(cluster: Cluster, namespace: str, rights: Iterable[Right]) -> None:
+    """Raise TargetError where this user lacks a right whose lack would show only when a version runs already."""
+    for right in rights:
+        if not is_allowed(cluster, namespace, right):
+            advice = "bind a role that may: `python -m mlops preflight` names all rights"
+            raise TargetError(f"this user may not {right} in namespace {namespace}: {advice}")
 
 
 def _kinds(stage: Stage) -> list[tuple[str, str]]:

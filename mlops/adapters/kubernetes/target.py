@@ -24,7 +24,7 @@ from mlops.adapters.kubernetes.pods import Pods
 from mlops.adapters.kubernetes.pruning import drained, leftovers
 from mlops.adapters.kubernetes.reasons import is_rolled_out, obstacle
 from mlops.adapters.kubernetes.rendering import render
-from mlops.adapters.kubernetes.rights import PROBING, expect
+from mlops.adapters.kubernetes.rights import JUDGING, expect
 from mlops.adapters.kubernetes.routing import accepted
 from mlops.adapters.kubernetes.waiting import Watched, rolled_out, until
 from mlops.config import Stage
@@ -73,7 +73,7 @@ class KubernetesTarget:
         Raises DeployError where the version is to blame, TargetError where the cluster is, or where the version served
         already: then what served goes on.
         """
-        expect(self._cluster, self._namespace, PROBING)
+        expect(self._cluster, self._namespace, JUDGING)
         live, version = self._look(), deployment.version
         served = Served(version, deployment.digest, deployment.variant, dict(deployment.images))
         wanted = replace(live.declared, versions={**live.declared.versions, version: served})
@@ -124,7 +124,10 @@ class KubernetesTarget:
 
     @cached_property
     def _forwarder(self) -> Forwarder:
-        return Forwarder(self._cluster, self._namespace, self.stage.model, self._fault_of)
+        model = self.stage.model
+        return Forwarder(
+            self._cluster, self._namespace, lambda it: version_name(model, int(it)) if it else model, self._fault_of
+        )
 
     @property
     def _namespace(self) -> str:
