@@ -10,7 +10,7 @@ import io
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,11 @@ from mlops.steps.register import register
 MODEL = "fashion-classifier"
 QUICK = {"verify": {"requests": 4, "bake_seconds": 0, "max_latency_ratio": 1e6}}
 BATCH_STAGES = "batch-stages"
+WEEKLY = {"cron": "0 3 * * 1", "time_zone": "UTC", "on_new_data": False}
+FAILING = "deploy v3 to prod"
+# Of the trainings of versions 1, and 2 and 3.
+FLAGS = tuple(("--set", f"epochs={epochs}", "--set", "width=4", "--set", "batch_size=64") for epochs in (1, 2))
+Beside = Callable[[Act], AbstractContextManager[None]]
 # Where this process is told to keep what: all below one folder, so that all can be searched.
 FOLDERS = {
     "VISIONLINE_HOME": "home",
@@ -61,8 +66,7 @@ def write_places(azure: Azure, root: Path) -> None:
     What production serves online, it scores with by a batch endpoint: that takes another set of stage files.
     """
     add_registry(azure, "shared")
-    weekly = {"cron": "0 3 * * 1", "time_zone": "UTC", "on_new_data": False}
-    places: dict[str, dict[str, Any]] = {"dev": {"workspace": "ws", "retraining": weekly}}
+    places: dict[str, dict[str, Any]] = {"dev": {"workspace": "ws", "retraining": WEEKLY}}
     for name in ("qa", "production"):
         add_workspace(azure, name=f"ws-{name}", account=f"{name}store")
         places[name] = {"workspace": f"ws-{name}", "registry": "shared"}
@@ -88,41 +92,56 @@ def work_on(azure: Azure, number: int, folder: Path) -> None:
     plan(azure).held = ""
 
 
-def play(azure: Azure, act: Act, folder: Path, say: Callable[[str], None]) -> None:
-    """Run an act's command and hold it to the exit code that the scenario wants."""
-    name = act.title.split()[1]
-    if act.title == "deploy v3 to prod":
+@contextmanager
+def beside_fake(azure: Azure, folder: Path, act: Act) -> Iterator[None]:
+    """Do what is left to a test while an act runs on the fake: the work on a training's node, cameras that fail."""
+    if act.title == FAILING:
         break_down(azure, "v03", every=2)  # what cameras' frames do to it in the demo
-    worker = None
-    if act.command[0] == "train":
-        plan(azure).held, number = ("register", int(name[1:]))
-        worker = threading.Thread(target=work_on, args=(azure, number, folder))
-        worker.start()
-    code = main(act.command, say)
-    if worker is not None:
-        worker.join()
+    if act.command[0] != "train":
+        yield
+        return
+    name = act.title.split()[1]
+    plan(azure).held = "register"
+    worker = threading.Thread(target=work_on, args=(azure, int(name[1:]), folder))
+    worker.start()
+    yield
+    worker.join()
+
+
+def live(root: Path, raw: Path, say: Callable[[str], None], beside: Beside) -> None:
+    """Play the whole life, on data that is published first; `beside` surrounds each act with what else goes on."""
+    data = Context(load_stage("dev"), run_folder("life")).data.publish("stripes", raw)
+    for name in ("v1", "v2", "v3"):
+        write_record(run_folder(f"life/{name}"), "data", data)
+    acts = [act for act in life("life", *FLAGS) if isinstance(act, Act) and act.command[0] != "data"]
+    for act in [*acts, Act("schedule v3", ("schedule", "--stage", "dev", "--run", "life/v3"))]:
+        if act.command[0] == "score":
+            _score_batch(act, root, say, beside)
+        else:
+            _play(act, say, beside)
+
+
+def _play(act: Act, say: Callable[[str], None], beside: Beside) -> None:
+    """Run an act's command and hold it to the exit code that the scenario wants."""
+    with beside(act):
+        code = main(act.command, say)
     assert code == act.expected, act.title
 
 
-def score_batch(azure: Azure, act: Act, folder: Path, say: Callable[[str], None]) -> None:
+def _score_batch(act: Act, folder: Path, say: Callable[[str], None], beside: Beside) -> None:
     """Publish images in production's workspace, release to the batch endpoint there, and score by it."""
+    with at_batch(folder):
+        publish_batch(folder / "images")
+        _play(Act("deploy v1 to batch", ("deploy", *act.command[1:])), say, beside)
+        _play(act, say, beside)
+
+
+@contextmanager
+def at_batch(folder: Path) -> Iterator[None]:
+    """Read the stage files by which production scores with a batch endpoint."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VISIONLINE_STAGES", str(folder / BATCH_STAGES))
-        publish_batch(folder / "images")
-        play(azure, Act("deploy v1 to batch", ("deploy", *act.command[1:])), folder, say)
-        play(azure, act, folder, say)
-
-
-def live(azure: Azure, root: Path, say: Callable[[str], None]) -> None:
-    """Play the whole life."""
-    (root / "raw").mkdir()
-    (root / "raw" / "images").write_text("pixels")
-    data = Context(load_stage("dev"), run_folder("life")).data.publish("stripes", root / "raw")
-    for name in ("v1", "v2", "v3"):
-        write_record(run_folder(f"life/{name}"), "data", data)
-    acts = [act for act in life("life", brief=()) if isinstance(act, Act) and act.command[0] != "data"]
-    for act in [*acts, Act("schedule v3", ("schedule", "--stage", "dev", "--run", "life/v3"))]:
-        (score_batch if act.command[0] == "score" else play)(azure, act, root, say)
+        yield
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What of a stage is retired, or will be within half a year: machine sizes, the bases of images, API versions.
+"""What of a stage is retired, or will be within half a year: sizes, bases of images, versions of APIs and clusters.
 
 The dates are in retirements.yaml, each with its source.
 """
@@ -42,7 +42,7 @@ def table() -> dict[str, Any]:
 
 
 def ends(kind: str) -> list[End]:
-    """Return the ends of a kind: sizes or images."""
+    """Return the ends of a kind: sizes, images or kubernetes."""
     return [End(**one) for one in table()[kind]]
 
 
@@ -66,6 +66,12 @@ def lines(stage: Stage, dockerfiles: Mapping[str, str], today: date) -> Iterator
     yield from found
     if not found:
         yield ok("retirement", f"no size and no image ends within {SOON.days} days (table of {table()['checked']})")
+
+
+def cluster_lines(version: str, today: date) -> Iterator[CheckLine]:
+    """Yield a warning where a cluster's version, as v1.35.2, has ended or will soon: vendors may support it longer."""
+    for line in _ending({"cluster": version}, ends("kubernetes"), today):
+        yield warning("retirement", f"{line.text}, unless its vendor still supports it")
 
 
 def api_lines(resource_types: Iterable[Mapping[str, Any]]) -> Iterator[CheckLine]:

@@ -28,7 +28,7 @@ def write_stages(folder: Path, **changes: Mapping[str, Any]) -> Path:
     (folder / "base.yaml").write_bytes((STAGES_FOLDER / "base.yaml").read_bytes())
     for name in STAGES:
         delta = yaml.safe_load((STAGES_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-        content = _laid(_laid(delta, POINTING), changes.get(name, {}))
+        content = laid(laid(delta, POINTING), changes.get(name, {}))
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return folder
 
@@ -39,9 +39,10 @@ def azure_stage(name: str = "dev", **changes: Any) -> Stage:
         return load_stage(name, write_stages(Path(folder), **{name: changes}))
 
 
-def _laid(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
+def laid(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one mapping laid over with another, at each depth."""
     merged = dict(base)
     for key, value in delta.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _laid(merged[key], value) if both else value
+        merged[key] = laid(merged[key], value) if both else value
     return merged

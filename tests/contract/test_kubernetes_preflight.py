@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from mlops.adapters.kubernetes.rights import PARTS
 from mlops.context import Context
 from mlops.delivery import MANIFESTS
 from mlops.ports import CheckLine
+from mlops.preflight import retired
 from mlops.preflight.cluster import version_line
+from mlops.preflight.retired import End, cluster_lines
 from mlops.steps.preflight import lines
 
 ALL = ("kubernetes", "kubectl", "cluster", "gateway API", "rights")
@@ -98,6 +101,30 @@ def test_a_cluster_that_mounts_no_images_is_a_warning() -> None:
     assert version_line("there", {"major": "1", "minor": "31+", "gitVersion": "v1.31.4"}).state == "warning"
     assert version_line("there", {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}).state == "warning"
     assert version_line("there", {"major": "1", "minor": "35", "gitVersion": "v1.35.0"}).state == "ok"
+
+
+@pytest.mark.parametrize(
+    "version, today, told",
+    [
+        ("v1.34.9", date(2026, 11, 21), "Kubernetes 1.34 ended on 2026-10-27"),
+        ("v1.9.0", date(2026, 11, 21), "Kubernetes up to 1.28 ended"),
+        ("v1.35.2+k3s1", date(2026, 11, 21), "Kubernetes 1.35 ends on 2027-02-28"),
+        ("v1.35.2", date(2026, 6, 1), ""),
+        ("v1.136.0", date(2030, 1, 1), ""),
+    ],
+)
+def test_a_cluster_whose_version_ends_is_warned_of(version: str, today: date, told: str) -> None:
+    found = list(cluster_lines(version, today))
+    assert [line.state for line in found] == ["warning"] * bool(told) and all(told in line.text for line in found)
+
+
+def test_a_clusters_own_version_is_the_one_that_is_looked_up(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [End("a fake", r"v1\.35\.2-fake", date(2020, 1, 1))]
+    monkeypatch.setattr(retired, "ends", lambda kind: ended if kind == "kubernetes" else [])
+    told = [line.text for line in lines(Context(cluster_stage(), tmp_path)) if line.check == "retirement"]
+    assert any("cluster: a fake ended on 2020-01-01" in text for text in told)
 
 
 def _away(cluster: Cluster) -> Cluster:

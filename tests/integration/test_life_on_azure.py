@@ -7,7 +7,6 @@ key and signed address of the fake has the same mark in it.
 from __future__ import annotations
 
 import io
-import json
 import logging
 import tempfile
 import traceback
@@ -17,12 +16,19 @@ from typing import Any
 
 import pytest
 from azure.core.pipeline.transport import RequestsTransport
-from azure_life import BATCH_STAGES, FOLDERS, MODEL, Life, listening, live, write_places
+from azure_ends import (
+    cameras,
+    clear_away,
+    expect_a_scored_batch,
+    expect_a_weekly_training,
+    expect_the_end_of_a_life_here,
+)
+from azure_life import BATCH_STAGES, FOLDERS, MODEL, Life, beside_fake, listening, live, write_places
 from azurefake.certificates import Authority
 from azurefake.fixture import OTHERS, complaints, forget_clients, running_azure
 from azurefake.message import refusal
 from azurefake.state import Azure
-from image_batches import IMAGES
+from running_endpoint import wait_for
 
 from mlops.adapters.azureml import jobs
 from mlops.adapters.azureml import registry as azure_registry
@@ -33,7 +39,7 @@ from mlops.config import load_stage
 from mlops.context import Context, run_folder
 from mlops.errors import StepError
 from mlops.ports import Deployment
-from mlops.records import DataRecord, ScoreRecord, read_record, stage_tag
+from mlops.records import DataRecord, read_record
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +62,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, azure_authority: Authority) 
         patch.setattr(azure_registry, "SETTLE_SECONDS", 0.0)
         write_places(azure, root)
         yield azure, root
+        clear_away(root)
+        left = [
+            key for key in azure.resources if key.split("/")[-2] in ("onlineEndpoints", "batchEndpoints", "schedules")
+        ]
     forget_clients()
-    assert complaints(azure) == []
+    assert (left, complaints(azure)) == ([], [])
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +76,9 @@ def lived(world: tuple[Azure, Path]) -> Life:
     azure, root = world
     told = io.StringIO()
     with listening(told):
-        live(azure, root, lambda line: print(line, file=told))
+        (root / "raw").mkdir()
+        (root / "raw" / "images").write_text("pixels")
+        live(root, root / "raw", lambda line: print(line, file=told), lambda act: beside_fake(azure, root, act))
     return Life(azure, root, told.getvalue())
 
 
@@ -79,29 +91,23 @@ def afterwards(lived: Life, monkeypatch: pytest.MonkeyPatch) -> Life:
 
 
 def test_a_models_whole_life_on_azure_ml_is_that_of_a_models_life_here(afterwards: Life) -> None:
-    shared = Context(load_stage("production"), run_folder("life"))
-    versions = shared.registry.versions(MODEL)
-    assert [stage_tag(versions[number], "production") for number in (1, 2, 3)] == ["approved", "revoked", "revoked"]
-    assert [stage_tag(versions[number], "qa") for number in (1, 2, 3)] == ["approved"] * 3
-    in_dev = Context(load_stage("dev"), run_folder("life")).registry.versions(MODEL)
-    assert {number: one.digest for number, one in in_dev.items()} == {n: one.digest for n, one in versions.items()}
-    assert not any("production" in one.tags for one in in_dev.values())
-    traffic = {name: Context(load_stage(name), run_folder("x")).target.status().traffic for name in ("dev", "qa")}
-    assert (traffic, shared.target.status().traffic) == ({"dev": {3: 100}, "qa": {3: 100}}, {1: 100})
-    canary = json.loads((run_folder("life/v3") / "deploy.production.json").read_text())
-    assert (canary["outcome"], canary["version"]) == ("reverted", 2)
-    (schedule,) = afterwards.azure.sent("PUT", "/schedules/")
-    assert schedule.json["properties"]["trigger"]["expression"] == "0 3 * * 1"
+    expect_the_end_of_a_life_here()
+    expect_a_weekly_training()
 
 
 def test_after_the_rollback_the_batch_endpoint_scores_each_image_by_the_version_that_serves(afterwards: Life) -> None:
-    record = read_record(run_folder("life/batch"), "score.production", ScoreRecord)
-    assert (record.version, record.files, record.failed) == (1, IMAGES, 0)
-    rows = [json.loads(line) for line in Path(record.rows).read_text().splitlines()]
-    given = afterwards.root / "images"
-    images = sorted(path.relative_to(given).as_posix() for path in given.rglob("*.png"))
-    assert [row["file"] for row in rows] == images and len(images) == IMAGES
-    assert {row["digest"] for row in rows} == {record.digest}
+    expect_a_scored_batch(afterwards.root)
+
+
+def test_what_production_calls_approved_dev_does_not_hear_of(afterwards: Life) -> None:
+    in_dev = Context(load_stage("dev"), run_folder("life")).registry.versions(MODEL)
+    assert not any("production" in one.tags for one in in_dev.values())
+
+
+def test_cameras_are_answered_by_what_has_the_traffic(afterwards: Life) -> None:
+    with cameras(load_stage("production")) as codes:
+        wait_for(lambda: len(codes) > 2)
+    assert set(codes) == {200}
 
 
 def test_the_stages_of_the_scenario_are_three_workspaces_and_a_registry(afterwards: Life) -> None:

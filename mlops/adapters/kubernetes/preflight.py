@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from mlops.adapters.kubernetes.cluster import Cluster, connect
 from mlops.adapters.kubernetes.rendering import PROGRAM
@@ -13,6 +14,7 @@ from mlops.config import Stage
 from mlops.delivery import manifests, namespace_of
 from mlops.ports import CheckLine
 from mlops.preflight import cluster as checks
+from mlops.preflight import retired
 from mlops.preflight.line import guarded
 
 PATIENCE_SECONDS = 5.0
@@ -31,7 +33,9 @@ class KubernetesPreflight:
 
     def _of_cluster(self) -> Iterator[CheckLine]:
         cluster = connect(self.stage.kubernetes.context, PATIENCE_SECONDS)
-        yield checks.version_line(cluster.server, cluster.request("GET", "/version"))
+        said = cluster.request("GET", "/version")
+        yield checks.version_line(cluster.server, said)
+        yield from retired.cluster_lines(str(said.get("gitVersion")), date.today())
         groups = {one["name"] for one in cluster.request("GET", "/apis")["groups"]}
         yield from checks.api_lines(self.stage, groups)
         yield from checks.monitoring_lines(manifests(self.stage), groups)
