@@ -14,7 +14,7 @@ from typing import Any
 from pipeline_trees.expressions import Unknown, parse, written
 from pipeline_trees.files import Files, changed
 
-GITHUB_GATES = {"needs", "if", "environment", "permissions", "concurrency", "timeout-minutes", "strategy"}
+GITHUB_GATES = {"needs", "if", "environment", "permissions", "concurrency", "timeout-minutes", "strategy", "queue"}
 GITHUB_GATES |= {"cancel-in-progress", "persist-credentials", "fail-fast", "max-parallel", "branches", "tags", "paths"}
 AZURE_GATES = {"dependsOn", "condition", "environment", "lockBehavior", "timeoutInMinutes", "persistCredentials"}
 AZURE_GATES |= {"needs", "branches", "tags", "paths", "autoCancel", "minutes", "pr", "trigger"}

@@ -108,6 +108,8 @@ def _right_problems(files: Files, name: str, seen: list[Scene]) -> list[str]:
         lock = one.get("concurrency") or content.get("concurrency") or {}
         if locked & set(names) and (not lock.get("group") or lock.get("cancel-in-progress") is not False):
             told.append(f"jobs.{job_id}: changes what others change, and holds no lock (concurrency)")
+        if lock.get("cancel-in-progress") is False and lock.get("queue") != "max":
+            told.append(f"jobs.{job_id}: queue: should be max: else a run that waits is dropped by the next")
     return told
 
 
