@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mlops import adapters
+from mlops.comments import Comments
 from mlops.config import REPOSITORY, Stage, load_stage
 from mlops.images import ImageBuilder, ImageStore, Inventory, Signer
 from mlops.issues import Tracker
@@ -151,6 +152,11 @@ def new_run_id() -> str:
     """Return the CI system's run number where there is one, else the time: it names a folder under runs/."""
     number = os.environ.get("GITHUB_RUN_ID") or os.environ.get("BUILD_BUILDID")
     return number or time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+
+
+def comments(host: str) -> Comments:
+    """Return what writes on pull requests at a code host: github or azure-devops. It needs no stage."""
+    return adapters.comments(host)
 
 
 def validator() -> Validator | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, cast
 
+from mlops.comments import Comments
 from mlops.config import Stage
 from mlops.errors import ConfigError
 from mlops.images import ImageBuilder, ImageStore, Inventory, Signer
@@ -92,6 +93,11 @@ ADAPTERS = {
         "azure-devops": "mlops.adapters.azuredevops.tracker:open_tracker",
     },
 }
+# code host -> where the factory stands. It takes nothing: a pull request may be of what all stages share.
+COMMENTS = {
+    "github": "mlops.adapters.github.comments",
+    "azure-devops": "mlops.adapters.azuredevops.comments",
+}
 
 
 def registry(stage: Stage) -> Registry:
@@ -152,6 +158,11 @@ def notifier(stage: Stage) -> Notifier:
 def tracker(stage: Stage) -> Tracker:
     """Return what keeps the monitor's issues, where a training's end is told, too."""
     return cast(Tracker, _make("tracker", "report", stage.report, stage))
+
+
+def comments(host: str) -> Comments:
+    """Return what writes on pull requests at a code host: github or azure-devops."""
+    return cast(Comments, import_module(COMMENTS[host]).open_comments())
 
 
 def image_builder(stage: Stage) -> ImageBuilder:

@@ -17,11 +17,16 @@ COSTS_SHOWN = 12
 
 
 def comment(
-    changes: Sequence[Change], found: Sequence[Danger], costs: Estimate, prices: Prices, cap: float | None
+    title: str,
+    changes: Sequence[Change],
+    found: Sequence[Danger],
+    costs: Estimate,
+    prices: Prices,
+    cap: float | None,
 ) -> str:
-    """Return the whole comment. `cap` is the most that a month may cost, where there is a limit."""
+    """Return what is said of one plan. `cap` is the most that a month may cost, where there is a limit."""
     real = [one for one in changes if one.action != KEEP]
-    parts = [f"## Infrastructure: {_counts(real)}", _verdict(costs, prices, cap), *_looks(found)]
+    parts = [f"## {_text(title)}: {_counts(real)}", _verdict(costs, prices, cap), *_looks(found)]
     return "\n\n".join([*parts, *_table(real), *_prices(costs, prices)]) + "\n"
 
 

@@ -1,6 +1,7 @@
-"""Make a pull request's comment of a plan: what is dangerous first, what changes, what it costs; hold it to a cap.
+"""Make a pull request's comment of plans: what is dangerous first, what changes, what it costs; hold each to a cap.
 
-Exit codes: 0, or 2 where a month would cost more than --cap, or 1 where that can't be told for want of a price.
+Exit codes: 0, or 2 where a month would cost more than --cap, or 1 where that can't be told for want of a price. Whether
+the comment reached its pull request is said and changes none of them.
 """
 
 from __future__ import annotations
@@ -12,47 +13,78 @@ from pathlib import Path
 
 from mlops.ci import show_page
 from mlops.config import REPOSITORY
-from mlops.errors import ConfigError
+from mlops.context import comments
+from mlops.errors import ConfigError, StepError
 from mlops.infra.change import KEEP
 from mlops.infra.comment import comment, over
-from mlops.infra.costs import Prices, estimate
+from mlops.infra.costs import Estimate, Prices, estimate
 from mlops.infra.dangers import dangers
 from mlops.infra.plans import BICEP, TERRAFORM, read_plan
 from mlops.loading import build, read_mapping, write_text
+from mlops.origin import here
 from mlops.records import Outcome
 
 # A plan may be of what all stages share, which has no stage file.
 NEEDS_STAGE = False
 PRICES = REPOSITORY / "infra" / "prices.yaml"
+KEY = "visionline/plan"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the plan, the cap, and where prices and the comment are."""
-    told = "what `terraform show -json PLAN` or `az deployment sub what-if --no-pretty-print` printed"
-    parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help=told)
+    """Add the plans, the cap, and where prices and the comment are."""
+    told = "what `terraform show -json PLAN` or `az deployment sub what-if --no-pretty-print` printed; may be repeated"
+    parser.add_argument("--plan", type=Path, action="append", required=True, metavar="FILE", help=told)
     parser.add_argument("--language", choices=(TERRAFORM, BICEP), help="default: the plan says itself")
-    parser.add_argument("--cap", type=float, metavar="AMOUNT", help="the most that a month may cost")
+    parser.add_argument("--cap", type=float, metavar="AMOUNT", help="the most that a month of any plan may cost")
     parser.add_argument("--prices", type=Path, default=PRICES, metavar="FILE", help="default: infra/prices.yaml")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the comment there (default: show it)")
     parser.add_argument("--show", action="store_true", help="with --out: show it on the pipeline run's page, too")
+    own = "write it on the pull request that the pipeline runs for, or change what stands there"
+    parser.add_argument("--comment", action="store_true", help=own)
 
 
 def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
     """Show or write the comment. Raises ConfigError on a plan or a price file that doesn't do, or a price missing."""
     prices = build(Prices, read_mapping(options.prices, "restore it from the template"), str(options.prices))
-    changes = read_plan(options.plan, options.language)
-    costs = estimate(changes, prices)
-    found = dangers(change for change in changes if change.action != KEEP)
-    text = comment(changes, found, costs, prices, options.cap)
+    told = [_of_plan(path, options, prices) for path in options.plan]
+    text = "\n".join(words for words, _ in told)
     if options.out:
         write_text(options.out, text)
         if options.show:
             show_page(options.out, os.environ, say)
-        say(f"{options.out}: written; {costs.price:,.0f} {prices.currency} a month, {len(found)} to look at")
+        total = sum(costs.price for _, costs in told)
+        say(f"{options.out}: written; {total:,.0f} {prices.currency} a month")
     else:
         say(text)
-    if over(costs, options.cap):
+    if options.comment:
+        say(_commented(text))
+    return _verdict([costs for _, costs in told], options)
+
+
+def _of_plan(path: Path, options: argparse.Namespace, prices: Prices) -> tuple[str, Estimate]:
+    """Return what is said of a plan, and what it costs; of several plans each bears its file's name."""
+    changes = read_plan(path, options.language)
+    costs = estimate(changes, prices)
+    found = dangers(change for change in changes if change.action != KEEP)
+    title = "Infrastructure" if len(options.plan) == 1 else f"Infrastructure, {path.stem}"
+    return comment(title, changes, found, costs, prices, options.cap), costs
+
+
+def _commented(text: str) -> str:
+    """Write the comment on the pull request, and return a line that says whether it got there."""
+    origin = here()
+    if origin is None or not origin.pull_request:
+        return "no comment: this is no pipeline's run for a pull request"
+    try:
+        return f"the pull request's comment: {comments(origin.host).show(KEY, text, origin)}"
+    except StepError as error:
+        return f"not shown on the pull request: {error}"
+
+
+def _verdict(costs: list[Estimate], options: argparse.Namespace) -> int:
+    if any(over(one, options.cap) for one in costs):
         return Outcome.REJECT
-    if options.cap is not None and costs.unknown:
-        raise ConfigError(f"{options.prices}: {costs.unknown[0].note}: add it, so that --cap can be judged")
+    unknown = [missing for one in costs for missing in one.unknown]
+    if options.cap is not None and unknown:
+        raise ConfigError(f"{options.prices}: {unknown[0].note}: add it, so that --cap can be judged")
     return Outcome.PROMOTE

@@ -194,3 +194,13 @@ def test_the_setting_decides_and_a_mistyped_one_is_an_error(
     monkeypatch.setenv("VISIONLINE_BRANCHES", "sigle")
     assert cli.main(["outputs", "--stage-of", "main"]) == 1
     assert "VISIONLINE_BRANCHES: 'sigle' is unknown: use one of branches, single" in capsys.readouterr().err
+
+
+def test_whether_a_pull_request_touches_a_folder_is_handed_on_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops.steps.outputs.touches", lambda folder, repository: folder == "infra")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    for folder in ("infra", "src"):
+        assert cli.main(["outputs", "--touches", folder], lambda line: None) == 0
+    assert (tmp_path / "output").read_text(encoding="utf-8") == "infra=true\nsrc=false\n"
