@@ -21,7 +21,8 @@ ANY = -1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which data to score."""
-    parser.add_argument("--data", metavar="VERSION", help="a version of the stage's data set (default: the run's own)")
+    what = "a version of the stage's data set, or of another as NAME/VERSION (default: the run's own)"
+    parser.add_argument("--data", metavar="VERSION", help=what)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
@@ -38,8 +39,7 @@ def score(context: Context, version: str | None = None) -> ScoreRecord:
     """
     started, stage = time.time(), context.stage
     served = _served(context)
-    name = stage.data.name
-    data = context.data.fetch(name, version) if version else read_record(context.run, "data", DataRecord)
+    data = _fetched(context, version) if version else read_record(context.run, "data", DataRecord)
     package = context.package(served.version)
     deployment = Deployment(stage.model, served.version, served.digest, package, stage.release.variant)
     rows = context.scorer.score(deployment, data)
@@ -70,6 +70,11 @@ def judge(rows: Sequence[ScoredFile], version: int, data: DataRecord, most: int)
         said = f"{said}; {failed[0].file}: {failed[0].error}"
     too_many = len(failed) == len(rows) or ANY != most < len(failed)
     return Verdict("reject" if too_many else "promote", said)
+
+
+def _fetched(context: Context, version: str) -> DataRecord:
+    name, _, number = version.rpartition("/")
+    return context.data.fetch(name or context.stage.data.name, number)
 
 
 def _served(context: Context) -> ModelVersion:

@@ -1,14 +1,16 @@
 """The data set, in one file: its labels, its raw files and their digests, how they are read, the splits made of them.
 
-To bring your own data, change LABELS, FILES, the DEBIAN constants and `read_raw`; nothing else knows Fashion-MNIST
-(Xiao, Rasul, Vollgraf: arXiv:1708.07747; 60,000 training and 10,000 test images of 28 x 28 gray pixels).
-numpy is imported where it is used, because `vision.fetch` reads FILES on agents that have only the standard library.
+To bring your own data, change LABELS, FILES, the DEBIAN constants, `read_raw` and `new_images`; nothing else knows
+Fashion-MNIST (Xiao, Rasul, Vollgraf: arXiv:1708.07747; 60,000 training and 10,000 test images of 28 x 28 gray pixels).
+numpy is imported where it is used: on agents `vision.fetch` and `vision.images` have only the standard library.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +41,7 @@ FILES = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+TEST_IMAGES = "t10k-images-idx3-ubyte"
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
@@ -77,18 +80,24 @@ def read_raw(raw: Path) -> tuple[Split, Split]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the uint8 array of an IDX file (format: Y. LeCun, the MNIST page). Raises VisionError, naming it."""
+    """Return the uint8 array of an IDX file. Raises VisionError, naming it, where it is none."""
     import numpy as np
 
-    content = _read(path)
-    if len(content) < 4 or content[:3] != bytes((0, 0, _IDX_UNSIGNED_BYTE)):
-        raise VisionError(f"{path}: is not an IDX file of unsigned bytes: fetch it again")
-    body = 4 + 4 * content[3]
-    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, body, 4))
-    pixels = np.frombuffer(content, np.uint8, offset=min(body, len(content)))
-    if pixels.size != np.prod(shape, dtype=np.int64):
-        raise VisionError(f"{path}: holds {pixels.size} bytes, its header says {shape}: fetch it again")
-    return pixels.reshape(shape)
+    shape, pixels = _idx(path)
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def new_images(raw: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Yield width, height and gray pixels of what stands for new images, to score: the official test images.
+
+    It needs no numpy, as agents that only ask Azure ML to score have none. Raises VisionError, naming the file.
+    """
+    shape, pixels = _idx(raw / TEST_IMAGES)
+    if len(shape) != 3:
+        raise VisionError(f"{raw / TEST_IMAGES}: holds no images but {shape}: fetch it again")
+    count, height, width = shape
+    size = width * height
+    return ((width, height, pixels[at * size : (at + 1) * size]) for at in range(count))
 
 
 def load_split(data: Path, name: str) -> Split:
@@ -115,6 +124,19 @@ def _names(data: Path) -> tuple[str, ...]:
     """Return the labels' names as the folder says them: images that a user brought have labels of their own."""
     path = data / SPLIT_FILE
     return tuple(read_json(path, "run vision.prepare again")["labels"]) if path.exists() else LABELS
+
+
+def _idx(path: Path) -> tuple[tuple[int, ...], bytes]:
+    """Return shape and bytes of an IDX file of unsigned bytes (format: Y. LeCun, the MNIST page)."""
+    content = _read(path)
+    if len(content) < 4 or content[:3] != bytes((0, 0, _IDX_UNSIGNED_BYTE)):
+        raise VisionError(f"{path}: is not an IDX file of unsigned bytes: fetch it again")
+    body = 4 + 4 * content[3]
+    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, body, 4))
+    pixels = content[body:]
+    if len(pixels) != math.prod(shape):
+        raise VisionError(f"{path}: holds {len(pixels)} bytes, its header says {shape}: fetch it again")
+    return shape, pixels
 
 
 def _read(path: Path) -> bytes:

@@ -57,6 +57,15 @@ def test_the_served_version_scores_each_file(served: Context, tmp_path: Path) ->
     assert read_record(served.run, "score.dev", ScoreRecord) == record
 
 
+def test_a_version_of_another_data_set_is_named_with_it(served: Context, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "0.png").write_bytes(picture(RED))
+    data = served.data.publish("night-shift", tmp_path / "data")
+    assert score(served, f"night-shift/{data.version}").data == data
+    with pytest.raises(ConfigError, match="no such data version"):
+        score(served, data.version)
+
+
 def test_the_command_rejects_files_that_fail_and_names_the_first(
     served: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,7 @@ LIGHT = [
     ["-m", "mlops", "status", "--help"],
     ["-m", "mlops", "deploy", "--help"],
     ["-m", "vision.fetch", "--help"],
+    ["-m", "vision.images", "--help"],
     ["-m", "serving.endpoint", "--help"],  # the supervisor: its workers are what scores
     ["-c", "import modelpackage"],
 ]
