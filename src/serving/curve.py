@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 SIZES = (1, 2, 4, 8, 16, 32)
 BUDGET_SECONDS = 0.3
+QUICK_SECONDS = 0.002  # a model that takes longer would hold up the event loop: health checks, reading, refusing
 GAIN = 0.05  # a smaller part of the time per frame is within what a busy machine makes of it, and not worth a wait
 ROUNDS = 60  # some 20 ms for a fast model: longer than what else a machine does in between
 BATCH_SECONDS = 40e-6  # what a batch costs the server beside the model: the larger it is, the more frames share it

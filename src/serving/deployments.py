@@ -19,7 +19,11 @@ from serving.traffic import Traffic
 
 @dataclass(eq=False)
 class Deployment:
-    """One version, from the start of its load to its last answer. `requests` and `errors` count live traffic only."""
+    """One version, from the start of its load to its last answer. `requests` and `errors` count live traffic only.
+
+    `seen_pace` is the seconds a frame that it was last seen to take when there is much to do, `lone_seconds` what lone
+    requests took on two threads (serving.lone).
+    """
 
     version: str
     declared: Declared
@@ -29,6 +33,8 @@ class Deployment:
     errors: int = 0
     in_flight: int = 0
     is_draining: bool = False
+    seen_pace: float | None = None
+    lone_seconds: list[float] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)
 
     @property
@@ -37,6 +43,14 @@ class Deployment:
         if self.reason is not None:
             return "failed"
         return "loading" if self.model is None else "ready"
+
+    def pace(self) -> float:
+        """Return the seconds a frame that a ready version takes when there is much to do: measured, then as seen."""
+        if self.seen_pace is None:
+            assert self.model is not None
+            curve = self.model.curve
+            self.seen_pace = curve.seconds[curve.cap] / curve.cap
+        return self.seen_pace
 
     def count(self, has_failed: bool) -> None:
         """Count one live request that it answered, or failed to."""
@@ -129,6 +143,11 @@ class Endpoint:
         A model that is added later does not take this back: it must not cost the others their requests.
         """
         return self.is_started and any(served.is_ready for served in self.models.values())
+
+    def capacity(self) -> float:
+        """Return the frames a second that the slowest version that is loaded here can score; 0 where none is."""
+        paces = [one.pace() for served in self.models.values() for one in served.deployments if one.model is not None]
+        return 1 / max(paces) if paces else 0.0
 
     def served(self, name: str | None) -> ServedModel:
         """Return a model by its name; for None the only one, or the default.

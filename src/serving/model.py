@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from numpy.typing import NDArray
 
 from modelpackage import PackageError, Release, digest_bytes, open_package
 from serving import onnx_engine, openvino_engine
-from serving.curve import BatchCurve, Run, measure
+from serving.curve import QUICK_SECONDS, BatchCurve, Run, measure
 from serving.errors import ModelError, ServingError, one_line
 
 WARM_UP_PIXELS = 28
 
-# Engine -> a function from an ONNX file's bytes, the names of its input and output, and a folder in which processes may
-# share what is large (None: none), to what scores frames.
-ENGINES: dict[str, Callable[[bytes, str, str, Path | None], Run]] = {
+# Engine -> a function from an ONNX file's bytes, the names of its input and output, a folder in which processes may
+# share what is large (None: none), and a number of threads, to what scores frames.
+ENGINES: dict[str, Callable[[bytes, str, str, Path | None, int], Run]] = {
     "onnxruntime": onnx_engine.open_run,
     "openvino": openvino_engine.open_run,
 }
@@ -89,7 +90,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded variant. `digest` names the package that it came from, `reference` is its reference.json."""
+    """A loaded variant. `digest` names the package that it came from, `reference` is its reference.json.
+
+    `wide` is the same one on two threads; None where it is quick, and where nobody wants that (serving.lone).
+    """
 
     run: Run
     contract: Contract
@@ -99,6 +103,7 @@ class Model:
     engine: str
     curve: BatchCurve
     reference: Mapping[str, Any]
+    wide: Model | None = None
 
     def predict(self, frames: NDArray[np.uint8]) -> Prediction:
         """Score frames, uint8 RGB [n, height, width, 3].
@@ -128,9 +133,11 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def load_model(
-    folder: Path, digest: str, variant: str, engine: str = "onnxruntime", shared: Path | None = None
+    folder: Path, digest: str, variant: str, engine: str = "onnxruntime", shared: Path | None = None, lone: int = 1
 ) -> Model:
     """Check a package against its digest, load one variant, run it and measure its batch curve.
+
+    A slow one is loaded a second time, on `lone` threads, where that is more than one.
 
     Processes that give the same folder `shared` have the weights in memory once, where the engine can do that.
 
@@ -149,15 +156,18 @@ def load_model(
     content = _checked_bytes(folder, release, release.variants[variant])
     shape = _frame_shape(folder, release, contract)
     try:
-        run = ENGINES[engine](content, contract.input_name, contract.output_name, shared)
+        open_run = partial(ENGINES[engine], content, contract.input_name, contract.output_name, shared)
+        run = open_run(1)
         predict(run, labels, np.zeros((1, *shape), np.uint8))
         curve = measure(run, shape)
+        wide = open_run(lone) if lone > 1 and curve.single() >= QUICK_SECONDS else None
     except ServingError:
         raise
     except Exception as error:  # as above; it also names an input or output that the file does not have
         file = folder / release.variants[variant]
         raise PackageError(f"{file}: cannot be served ({one_line(error)}): export the model again") from None
-    return Model(run, contract, labels, digest, variant, engine, curve, reference)
+    model = Model(run, contract, labels, digest, variant, engine, curve, reference)
+    return model if wide is None else replace(model, wide=replace(model, run=wide))
 
 
 def _is_finite(logits: NDArray[np.float32]) -> bool:

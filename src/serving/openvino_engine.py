@@ -1,4 +1,4 @@
-"""Runs an ONNX file's bytes by OpenVINO on the CPU, on one thread: an option, where the package openvino is installed.
+"""Runs an ONNX file's bytes by OpenVINO on the CPU: an option, where the package openvino is installed.
 
 Source: https://docs.openvino.ai/2026/openvino-workflow/running-inference (hint LATENCY, one stream, tensors that share
 memory with NumPy).
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from serving.errors import ServingError
 
-SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": "1"}
+SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
 
 
 def open_run(
-    content: bytes, input_name: str, output_name: str, shared: Path | None = None
+    content: bytes, input_name: str, output_name: str, shared: Path | None = None, threads: int = 1
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """Return what scores frames, for one caller at a time. It has no way to share weights, so `shared` is not used.
 
@@ -29,7 +29,7 @@ def open_run(
     except ImportError:
         raise ServingError("engine openvino is not installed: install openvino, or use engine onnxruntime") from None
     core = openvino.Core()
-    model = core.compile_model(core.read_model(content), "CPU", SETTINGS)
+    model = core.compile_model(core.read_model(content), "CPU", {**SETTINGS, "INFERENCE_NUM_THREADS": str(threads)})
     request, given, answered = model.create_infer_request(), model.input(input_name), model.output(output_name)
 
     def run(frames: NDArray[np.uint8]) -> NDArray[np.float32]:

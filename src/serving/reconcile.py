@@ -8,6 +8,7 @@ no HTTP.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from serving.model import Model, load_model
 from serving.traffic import Traffic
 
 LOOK_SECONDS = 0.02
+LONE_THREADS = 2
 SETTLED_NANOSECONDS = 100_000_000  # a file system's clock ticks each few ms: a change within a tick shows in no stamp
 DESIRED_FILE = "desired.json"
 NOTHING = DesiredModel()
@@ -40,7 +42,8 @@ class Reconciler:
         """
         self._path = folder / DESIRED_FILE
         self._endpoint = endpoint
-        self._load: Load = load or partial(load_model, shared=folder / "weights")
+        cores = len(os.sched_getaffinity(0))
+        self._load: Load = load or partial(load_model, shared=folder / "weights", lone=min(LONE_THREADS, cores))
         self._stamp: Stamp | None = None
         self._content: bytes | None = None
         self._desired = Desired(0, {})

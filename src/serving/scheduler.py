@@ -14,11 +14,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from serving.deployments import Deployment
+from serving.curve import QUICK_SECONDS
 from serving.errors import RequestError
+from serving.lone import LoneRequests
+from serving.model import Model
 from serving.work import Work, execute
 
-QUICK_SECONDS = 0.002  # a model that takes longer would hold up the event loop: health checks, reading, refusing
 SPIN_SECONDS = 100e-6
 SHADOWS = 32
 SMOOTHING = 0.1
@@ -47,19 +48,19 @@ class Scheduler:
         self._queue: deque[Work] = deque()
         self._shadows: deque[Work] = deque(maxlen=SHADOWS)
         self._expected = 0.0
-        self._paces: dict[Deployment, float] = {}
         self._pool = ThreadPoolExecutor(1, "inference")
         self._is_running = False
         self._is_scheduled = False
         self._spin_until = 0.0
         self.busy_seconds = 0.0
+        self.lone = LoneRequests()
 
     def submit(self, work: Work, is_last: bool = True) -> None:
         """Let work wait its turn; `is_last` where none of the same request follows.
 
         Raises RequestError 503, with Retry-After, where it would wait too long.
         """
-        work.expected = self._pace(work.deployment) * work.count
+        work.expected = work.deployment.pace() * work.count
         allowed = min(self._max_wait, work.deadline - time.monotonic() - work.expected)
         if self._expected > allowed:
             reason = "overload" if allowed == self._max_wait else "deadline"
@@ -82,14 +83,6 @@ class Scheduler:
         oldest = time.monotonic() - self._queue[0].arrived if self._queue else 0.0
         return Backlog(sum(work.count for work in self._queue), oldest, self._expected)
 
-    def capacity(self) -> float:
-        """Return the frames a second that the models here were last seen to score, the slowest's; 0 for none."""
-        return 1 / max(self._paces.values()) if self._paces else 0.0
-
-    def forget(self, deployment: Deployment) -> None:
-        """Forget a deployment that is unloaded."""
-        self._paces.pop(deployment, None)
-
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing waits or runs."""
@@ -101,14 +94,6 @@ class Scheduler:
 
     def _refusal(self, reason: str) -> RequestError:
         return RequestError(503, f"too much to do: {reason}", max(1, math.ceil(self._expected)))
-
-    def _pace(self, deployment: Deployment) -> float:
-        known = self._paces.get(deployment)
-        if known is None:
-            assert deployment.model is not None  # only ready deployments get work
-            curve = deployment.model.curve
-            known = self._paces[deployment] = curve.seconds[curve.cap] / curve.cap
-        return known
 
     def _schedule(self) -> None:
         # What else the event loop has to read in this round comes first: so those that wait already are seen.
@@ -126,16 +111,17 @@ class Scheduler:
         if not batch:
             self._spin()
             return
-        model = batch[0].deployment.model
-        assert model is not None
+        model = self.lone.model_for(batch, bool(self._queue))
         self._is_running = True
         start = time.monotonic()
         if model.curve.single() < QUICK_SECONDS and all(work.is_quick for work in batch):
             execute(model, batch)
-            self._finish(batch, start)
+            self._finish(batch, model, start)
         else:
             future = self._pool.submit(execute, model, batch)
-            future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._finish, batch, start, done))
+            future.add_done_callback(
+                lambda done: self._loop.call_soon_threadsafe(self._finish, batch, model, start, done)
+            )
 
     def _take(self) -> list[Work]:
         self._expire()
@@ -163,10 +149,13 @@ class Scheduler:
             work.error = self._refusal("the time that the client gave is over")
             work.done(work)
 
-    def _finish(self, batch: list[Work], start: float, done: Future[None] | None = None) -> None:
+    def _finish(self, batch: list[Work], model: Model, start: float, done: Future[None] | None = None) -> None:
         now = time.monotonic()
         self.busy_seconds += now - start
-        self._learn(batch, now - start)
+        if model is batch[0].deployment.model:
+            self._learn(batch, now - start)
+        else:  # faster than the model is when there is much to do
+            self.lone.learn(batch[0])
         self._is_running = False
         self._expected = self._expected - sum(work.expected for work in batch) if self._queue else 0.0
         batch[0].deployment.counters.executions += 1
@@ -179,9 +168,9 @@ class Scheduler:
 
     def _learn(self, batch: list[Work], seconds: float) -> None:
         deployment, pace = batch[0].deployment, seconds / sum(work.count for work in batch)
-        known = self._pace(deployment)
+        known = deployment.pace()
         # A process that was stopped for a while has not become slow: one batch may tell of twice the time, not of more.
-        self._paces[deployment] = known + (min(pace, 2 * known) - known) * SMOOTHING
+        deployment.seen_pace = known + (min(pace, 2 * known) - known) * SMOOTHING
 
     def _spin(self) -> None:
         # To sleep and be woken costs a lone client more than a fast model does: so for a moment, no longer than the

@@ -33,6 +33,7 @@ ALLOCATOR = {
     "MALLOC_ARENA_MAX": "1",
 }
 RETRY_SECONDS = 0.005
+MANY = 2  # clients, of which each may want a core
 
 
 @dataclass(eq=False)
@@ -58,6 +59,7 @@ class Supervisor:
     is_ending: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _is_accepting: bool = False
+    _is_many: bool = False
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then end without losing a request."""
@@ -110,10 +112,12 @@ class Supervisor:
         self.workers.remove(worker)
         asyncio.get_running_loop().remove_reader(worker.handing.fileno())
         worker.handing.close()
+        self._tell_whether_many()
 
     async def _answer(self, worker: Worker, message: Message) -> Message | None:
         if message.get("say") == "ready":
             worker.is_ready = True
+            worker.line.tell(self._clients())
         if message.get("say") == "reports":
             return {"reports": await self._reports(), "workers": self.count, "restarts": self.restarts}
         return None
@@ -147,6 +151,7 @@ class Supervisor:
         if worker is not None and hand_over(worker.handing, connection):
             worker.connections += 1
             connection.close()
+            self._tell_whether_many()
             return
         # A burst has filled the channel, or no worker lives just now: nobody else is taken until this one is given.
         self._accept_no_more()
@@ -164,10 +169,23 @@ class Supervisor:
     def _ended(self, worker: Worker) -> None:
         ended = count_ended(worker.handing)
         worker.connections -= ended
+        self._tell_whether_many()
         if ended:
             self._accept_more()
         elif worker.process.poll() is not None:
             asyncio.get_running_loop().remove_reader(worker.handing.fileno())
+
+    def _clients(self) -> Message:
+        return {"say": "clients", "count": min(MANY, sum(worker.connections for worker in self.workers))}
+
+    def _tell_whether_many(self) -> None:
+        # Said when it changes, which is seldom: workers use the other cores for a client that has them to itself.
+        clients = self._clients()
+        is_many = clients["count"] == MANY
+        if is_many != self._is_many:
+            self._is_many = is_many
+            for worker in self.workers:
+                worker.line.tell(clients)
 
     # --- the end ---
 

@@ -22,7 +22,7 @@ import onnxruntime
 from modelpackage import PackageError, Release, open_package, package_digest
 from serving.errors import ServingError, exit_code
 from serving.model import Model, load_model
-from serving.onnx_engine import one_thread
+from serving.onnx_engine import options_for
 from serving.policy import USUAL_VARIANT
 from serving.tritonconfig import LABELS_FILE, TritonModel, config_text, model_file
 
@@ -86,7 +86,7 @@ def variant_of(release: Release, wanted: str | None) -> str:
 
 def check_graph(onnx: Path, model: Model) -> None:
     """Raises ServingError where a file's own input or output is not what the contract, and so config.pbtxt, says."""
-    session = onnxruntime.InferenceSession(str(onnx), one_thread(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(onnx), options_for(1), providers=["CPUExecutionProvider"])
     contract = model.contract
     found = {one.name: (KINDS.get(one.type, one.type), list(one.shape)) for one in session.get_inputs()}
     if list(found) != [contract.input_name] or found[contract.input_name][0] != "UINT8":

@@ -124,6 +124,8 @@ class Worker:
     async def _answer(self, message: Message) -> Message | None:
         if message["say"] == "report":
             return {"report": self._report()}
+        if message["say"] == "clients":
+            self.scheduler.lone.has_the_machine = message["count"] < 2
         if message["say"] == "drain":
             self.connections.drain()
         if message["say"] == "finish":
@@ -137,9 +139,10 @@ class Worker:
             "busy_seconds": self.scheduler.busy_seconds,
             "uptime_seconds": time.monotonic() - self._started,
             "connections": len(self.connections),
+            "has_the_machine": self.scheduler.lone.has_the_machine,
             "waiting": backlog.waiting,
             "oldest_wait_seconds": backlog.oldest_seconds,
-            "capacity_fps": self.scheduler.capacity(),
+            "capacity_fps": self.endpoint.capacity(),
         }
         return {**self.endpoint.report(), "worker": own}
 

@@ -135,3 +135,15 @@ def test_while_it_ends_an_endpoint_is_not_ready(package: Path, tmp_path: Path) -
         wait_for(is_told)
         assert seen <= {200}
         assert endpoint.process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_workers_hear_whether_an_endpoint_has_one_client_or_more(package: Path, tmp_path: Path) -> None:
+    def told() -> list[bool]:
+        return [one["has_the_machine"] for one in endpoint.report()["workers"]["running"]]
+
+    with running_endpoint(tmp_path / "endpoint", "--workers", "2") as endpoint:
+        endpoint.declare({"1": declared(package)}, {"1": 100})
+        wait_for(lambda: told() == [True, True])
+        with socket.create_connection(("127.0.0.1", endpoint.server["port"])):
+            wait_for(lambda: told() == [False, False])
+        wait_for(lambda: told() == [True, True])

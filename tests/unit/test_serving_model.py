@@ -179,3 +179,19 @@ def test_a_golden_set_without_a_shape_is_refused(tmp_path: Path) -> None:
     (package / "golden.json").write_text("{}", encoding="utf-8")
     with pytest.raises(PackageError, match="a shape is not n, height, width, 3"):
         load(reseal(package))
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_slow_model_is_there_on_two_threads_too_where_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    package, threads = make_package(tmp_path / "package"), list[int]()
+    open_run = ENGINES[engine]
+    monkeypatch.setitem(ENGINES, engine, lambda *given: (threads.append(given[-1]), open_run(*given))[1])
+    digest, frames = package_digest(package), np.full((1, 28, 28, 3), 200, np.uint8)
+    assert load_model(package, digest, "int8", engine, lone=2).wide is None, "it is quick"
+    monkeypatch.setattr("serving.model.QUICK_SECONDS", 0.0)
+    assert load_model(package, digest, "int8", engine).wide is None, "nobody wants it"
+    model = load_model(package, digest, "int8", engine, lone=2)
+    assert threads == [1, 1, 1, 2] and model.wide is not None and model.wide.wide is None
+    assert np.allclose(model.wide.predict(frames).logits, model.predict(frames).logits, atol=1e-5)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +29,7 @@ class SumModel:
 
     def __init__(self, cap: int, seconds: float = 1e-5, poison: int | None = None) -> None:
         self.curve = BatchCurve({1: seconds, cap: seconds * cap}, cap)
+        self.wide: SumModel | None = None
         self.batches: list[list[int]] = []
         self.poison = poison
 
@@ -227,3 +230,21 @@ def test_what_would_wait_too_long_is_refused_when_it_comes(max_wait: float, dead
     asyncio.run(play())
     assert refused and {(error.status, error.retry_after) for error in refused} <= {(503, 2), (503, 3)}
     assert one.counters.shed[reason] == len(refused)
+
+
+def test_a_version_that_is_unloaded_leaves_nothing_of_it_in_memory() -> None:
+    one = deployment(SumModel(4))
+    gone = weakref.ref(one)
+
+    async def play() -> None:
+        nonlocal one
+        scheduler = Scheduler(asyncio.get_running_loop(), 60.0)
+        done: list[Work] = []
+        scheduler.submit(Work(one, now(), frame(1), done=done.append))
+        await until(lambda: bool(done))
+        done.clear()
+        del one
+        await until(lambda: gc.collect() >= 0 and gone() is None)
+        scheduler.close()
+
+    asyncio.run(play())
