@@ -25,6 +25,8 @@ class _Known:
     `before` is the stage that a stage waits for which does not say for what it waits.
     """
 
+    scene: Scene
+
     called: Mapping[str, tuple[dict[str, Any], dict[str, Any]]]
     variables: Mapping[str, str]
     never: list[str]
@@ -66,7 +68,7 @@ def plan(files: Files, name: str, scene: Scene) -> tuple[Job, ...]:
     for (unit, job), before in zip(units, [None, *called], strict=False):
         never = [one.name for one in result if not any(one.when)]
         try:
-            result.append(_job(unit, job, _Known(called, known, never, before if "stage" in unit else None)))
+            result.append(_job(unit, job, _Known(scene, called, known, never, before if "stage" in unit else None)))
         except Unknown as error:
             raise Unknown(f"{AZURE}/{name}.yml: {job['displayName']}: {error}") from None
     return tuple(result)
@@ -92,12 +94,12 @@ def _job(unit: dict[str, Any], job: dict[str, Any], around: _Known) -> Job:
     needs = _needs(unit, around.before)
     if missing := sorted(set(needs) - set(around.called)):
         raise Unknown(f"dependsOn: there is no {missing[0]}")
-    known, called, shown = around.variables, around.called, {need: _shown(around.called[need][1]) for need in needs}
+    known, shown = around.variables, {need: _shown(around.called[need][1]) for need in needs}
     own: dict[str, list[str]] = {}
     when = []
     for ends in endings(shown.values(), around.never):
         results = {need: ends[shown[need]] for need in needs}
-        names = {"variables": variables(known), **_before(results, called, "stage" in unit)}
+        names = {"variables": variables(known), **_before(results, around, "stage" in unit)}
         when.append(_holds(unit.get("condition"), names, _all(results)))
         for key, value in {**known, **job_variables(job, names)}.items():
             own.setdefault(key, []).append(value.replace("$(Build.SourcesDirectory)", WORKSPACE))
@@ -127,16 +129,16 @@ def _all(results: Mapping[str, str]) -> str:
     return next((end for end in results.values() if end != "success"), "success")
 
 
-def _before(results: Mapping[str, str], called: Mapping[str, Any], has_stages: bool) -> dict[str, Any]:
+def _before(results: Mapping[str, str], around: _Known, has_stages: bool) -> dict[str, Any]:
     """Return what is known of the jobs before: `dependencies` of the same level, `stageDependencies` of stages."""
 
     def dependency(need: str) -> dict[str, Any]:
         if need not in results:
             raise Unknown(f"'{need}' is asked for its result and is not in dependsOn")
-        return {"result": RESULTS[results[need]], "outputs": _outputs(called[need][1])}
+        return {"result": RESULTS[results[need]], "outputs": _outputs(around.called[need][1], around.scene)}
 
     if has_stages:
-        return {"stageDependencies": lambda need: lambda job: _of_stage(dependency(need), called[need][1], job)}
+        return {"stageDependencies": lambda need: lambda job: _of_stage(dependency(need), around.called[need][1], job)}
     return {"dependencies": dependency}
 
 
@@ -146,7 +148,7 @@ def _of_stage(found: dict[str, Any], job: dict[str, Any], asked: str) -> dict[st
     return found
 
 
-def _outputs(job: dict[str, Any]) -> Callable[[str], str]:
+def _outputs(job: dict[str, Any], scene: Scene) -> Callable[[str], str]:
     """Return the outputs of a job, told by the step and the name; a deployment's bear the job's name before."""
     named = {step["name"] for step in steps_of(job) if "name" in step}
 
@@ -154,7 +156,7 @@ def _outputs(job: dict[str, Any]) -> Callable[[str], str]:
         name = key.removeprefix(f"{job['deployment']}.") if "deployment" in job else key
         if name.partition(".")[0] not in named or ("deployment" in job and name == key):
             raise Unknown(f"no step of {job['displayName']} puts out '{key}'")
-        return f"{_shown(job)}/{name}"
+        return scene.output(_shown(job), name)
 
     return look_up
 

@@ -105,7 +105,7 @@ def _job(files: Files, content: dict[Any, Any], called: _Called, scene: Scene) -
     variables: dict[str, list[str]] = {}
     when = []
     for ends in endings(called.needs, called.never):
-        names = {**base, "needs": members(_needs(content, called.job, ends, base), "needs")}
+        names = {**base, "needs": members(_needs(content, called.job, ends, base, scene), "needs")}
         environment = environment or as_text(filled(one.get("environment"), names))
         status = "success" if set(ends.values()) <= {"success"} else _worst(ends)
         when.append(holds(one.get("if"), names, status))
@@ -152,31 +152,34 @@ def _base(content: dict[Any, Any], scene: Scene) -> dict[str, Any]:
     }
 
 
-def _needs(content: dict[Any, Any], job: str, ends: Mapping[str, str], base: dict[str, Any]) -> dict[str, Any]:
+def _needs(
+    content: dict[Any, Any], job: str, ends: Mapping[str, str], base: dict[str, Any], scene: Scene
+) -> dict[str, Any]:
     """Return the context of the needed jobs; an output is told by the step and the name it comes from."""
     found = {}
     for need in _list(content["jobs"][job].get("needs")):
         one = content["jobs"][need]
-        told = {name: _source(text, need, content, base) for name, text in one.get("outputs", {}).items()}
+        told = {name: _source(text, need, content, base, scene) for name, text in one.get("outputs", {}).items()}
         found[need] = {"result": ends.get(need), "outputs": members(told, f"needs.{need}.outputs")}
     return found
 
 
-def _source(text: str, job: str, content: dict[Any, Any], base: dict[str, Any]) -> str:
+def _source(text: str, job: str, content: dict[Any, Any], base: dict[str, Any], scene: Scene) -> str:
     one, outer = content["jobs"][job], {key: filled(value, base) for key, value in (content.get("env") or {}).items()}
-    ids = {step["id"]: {"outputs": _Outputs(job, step["id"])} for step in one["steps"] if "id" in step}
+    ids = {step["id"]: {"outputs": _Outputs(job, step["id"], scene)} for step in one["steps"] if "id" in step}
     return as_text(filled(text, {**base, "env": members(outer, "env"), "steps": members(ids, "steps")}))
 
 
 @dataclass(frozen=True)
 class _Outputs:
-    """A step's outputs, each told by where it comes from."""
+    """A step's outputs, each told by where it comes from, or as the scene says."""
 
     job: str
     step: str
+    scene: Scene
 
     def __call__(self, name: str) -> str:
-        return f"{self.job}/{self.step}.{name}"
+        return self.scene.output(self.job, f"{self.step}.{name}")
 
 
 def _environment(content: dict[Any, Any], one: dict[str, Any], names: dict[str, Any]) -> dict[str, str]:

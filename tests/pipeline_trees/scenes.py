@@ -16,22 +16,32 @@ REASONS = {"push": "IndividualCI", "schedule": "Schedule", "workflow_dispatch": 
 SETTINGS = {"VISIONLINE_BRANCHES": ("branches", "single"), "VISIONLINE_PLATFORM": ("local", "azureml")}
 Pairs = tuple[tuple[str, Any], ...]
 WORKSPACE = "/checkout"
+# What the steps of a pull request's run find, in all mixtures, and those of one by hand, which may be of the same.
+FOUND = {"touched.infra": ("false", "true")}
 ENDS = ("success", "failure", "cancelled", "skipped")
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One event under one choice of settings. `event` is GitHub's name of it."""
+    """One event under one choice of settings. `event` is GitHub's name of it.
+
+    `said` is what some steps put out: by a step's name and its output's, joined by a dot.
+    """
 
     event: str
     ref: str
     settings: Pairs
     inputs: Pairs = ()
     is_fork: bool = False
+    said: Pairs = ()
 
     def __str__(self) -> str:
         said = [self.event, self.ref, *dict(self.settings).values(), *(["of a fork"] if self.is_fork else [])]
-        return " ".join([*said, *(f"{name}={value}" for name, value in self.inputs)])
+        return " ".join([*said, *(f"{name}={value}" for name, value in (*self.inputs, *self.said))])
+
+    def output(self, job: str, name: str) -> str:
+        """Return what a job's step puts out, or where it comes from where no scene says what."""
+        return str(dict(self.said).get(name, f"{job}/{name}"))
 
     @property
     def system(self) -> dict[str, str]:
@@ -65,5 +75,8 @@ def scenes(events: Mapping[str, tuple[str, ...]], choices: Mapping[str, tuple[An
         for event, refs in events.items():
             asked = product(*choices.values()) if event == "workflow_dispatch" else [()]
             for ref, given in product(refs, list(asked)):
-                for is_fork in (False, True) if event == "pull_request" else (False,):
-                    yield Scene(event, ref, settings, tuple(zip(choices, given, strict=False)), is_fork)
+                inputs = tuple(zip(choices, given, strict=False))
+                whose = (False, True) if event == "pull_request" else (False,)
+                found = product(*FOUND.values()) if event in ("pull_request", "workflow_dispatch") else [()]
+                for is_fork, said in product(whose, list(found)):
+                    yield Scene(event, ref, settings, inputs, is_fork, tuple(zip(FOUND, said, strict=False)))
