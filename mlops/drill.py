@@ -14,13 +14,14 @@ from pathlib import Path
 
 from mlops.case import variant_file
 from mlops.context import Context
+from mlops.delivery.carried import carried
 from mlops.errors import RegistryError
 from mlops.images import digest_of, repository_of
 from mlops.names import IMAGE_KINDS
 from mlops.ports import UNSEEN, CheckLine
 from mlops.preflight.kubeconfig import TARGETS as RUNS_IMAGES
 from mlops.preflight.line import failure, guarded, ok, warning
-from mlops.records import ModelVersion, images_of
+from mlops.records import ModelVersion
 from modelpackage import digest_bytes
 
 
@@ -54,7 +55,7 @@ def _package(context: Context, served: ModelVersion) -> Iterator[CheckLine]:
 
 
 def _images(context: Context, served: ModelVersion) -> Iterator[CheckLine]:
-    images = images_of(served)
+    images = carried(context.stage, served)
     missing = [kind for kind in IMAGE_KINDS if kind not in images]
     if missing and context.stage.target in RUNS_IMAGES:
         lacks = " and ".join(missing)

@@ -44,10 +44,11 @@ def write_document(content: bytes, media_type: str, layout: Path) -> str:
     return _close(layout, _write_blob(layout, _encoded(manifest), MANIFEST))
 
 
-def drop_annotations(layout: Path) -> str:
-    """Leave out of a layout's manifests what a builder notes of its own state, and return the image's new digest.
+def drop_notes(layout: Path) -> str:
+    """Leave out of a layout's image what a builder notes of its own state, and return the image's new digest.
 
-    buildah notes the digest of each step's image, which differs from agent to agent where all layers are the same.
+    buildah notes, as manifests' annotations and as comments of a config's history, the digest of each step's image and
+    the name of the first base that it was given by: they differ from agent to agent where all layers are the same.
     """
     described = {"mediaType": INDEX, "digest": layout_digest(layout)}
     return _close(layout, _plain(layout, described))
@@ -103,8 +104,18 @@ def _plain(layout: Path, described: Mapping[str, Any]) -> dict[str, Any]:
     content.pop("annotations", None)
     if "manifests" in content:
         content["manifests"] = [_plain(layout, one) for one in content["manifests"]]
+    if "config" in content:
+        content["config"] = _without_comments(layout, content["config"])
     written = _write_blob(layout, _encoded(content), content.get("mediaType", described["mediaType"]))
     return {**{key: value for key, value in described.items() if key != "annotations"}, **written}
+
+
+def _without_comments(layout: Path, described: Mapping[str, Any]) -> dict[str, Any]:
+    config = json.loads(blobs_of(layout)(described["digest"]))
+    if "history" not in config:
+        return dict(described)
+    config["history"] = [{key: one[key] for key in one if key != "comment"} for one in config["history"]]
+    return {**described, **_write_blob(layout, _encoded(config), described["mediaType"])}
 
 
 def _layer(folder: Path) -> bytes:

@@ -13,13 +13,14 @@ import time
 from dataclasses import dataclass
 
 from mlops.context import Context
+from mlops.delivery.carried import carried
 from mlops.errors import DeployError, RegistryError, TargetError
 from mlops.goldenfiles import best_only, predict_files
 from mlops.mirroring import Mirror
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
 from mlops.ports import DECLARED, UNSEEN, Deployment, EndpointStatus
 from mlops.probe import predict, probe_in_turn, read_golden
-from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, images_of, stage_tag
+from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, stage_tag
 from mlops.traffic import is_settled, split, steps_to, version_before
 from mlops.verification import (
     judge_digest,
@@ -162,7 +163,7 @@ def _move_at_once(context: Context, version: int, verdict: Verdict, events: list
 def _wanted(context: Context, version: ModelVersion) -> Deployment:
     stage, package = context.stage, context.package(version.version)
     number, variant = version.version, stage.release.variant
-    return Deployment(stage.model, number, version.digest, package, variant, images_of(version))
+    return Deployment(stage.model, number, version.digest, package, variant, carried(stage, version))
 
 
 def _set_traffic(context: Context, traffic: dict[int, int], reason: str, events: list[TrafficEvent]) -> None:

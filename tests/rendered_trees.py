@@ -80,8 +80,9 @@ class Case:
             own = MANIFESTS / "components" / self.component
             files |= {f"kubernetes/components/{self.component}/{one.name}": one.read_text() for one in own.iterdir()}
             path = f"kubernetes/overlays/{self.overlay}/kustomization.yaml"
-            components = [f"../../components/{self.component}"]
-            files[path] = yaml.safe_dump({**yaml.safe_load(files[path]), "components": components})
+            content = yaml.safe_load(files[path])
+            components = [*content.get("components", ()), f"../../components/{self.component}"]
+            files[path] = yaml.safe_dump({**content, "components": components})
         return files
 
 
@@ -99,7 +100,7 @@ CASES = (
     Case("production", "gateway", "keda", is_settled=True),
     Case("edge-cameras"),
     Case("edge-cameras", "gateway", "keda"),
-    *(Case(overlay, component=BY_INIT_CONTAINER) for overlay in ("production", "edge")),
+    *(Case(overlay, component=BY_INIT_CONTAINER) for overlay in ("production", "edge", "gpu")),
 )
 
 

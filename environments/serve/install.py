@@ -1,6 +1,6 @@
-"""Installs the edge runtime's packages for an architecture into a folder, the same bytes each time; by ./Dockerfile.
+"""Installs a runtime's packages for an architecture into a folder, the same bytes each time; by the Dockerfiles.
 
-Wheels are unpacked and nothing of them is run, so the architecture may be another one than this machine's. Tests and
+Wheels are unpacked and nothing of them is run, so architecture and Python may be others than this machine's. Tests and
 tools that wheels bring along are left out, modules are compiled with the hash of their source in place of its time.
 
     python3 install.py --architecture arm64 --out /site
@@ -32,17 +32,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     told = os.environ.get("TARGETARCH") or "amd64"  # the Dockerfile's argument, empty for a builder that knows none
     parser.add_argument("--architecture", choices=sorted(MACHINES), default=told)
+    parser.add_argument("--python", default="3.11", help="the image's; default: %(default)s")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    install(options.architecture, options.out)
+    install(options.architecture, options.python, options.out)
     prune(options.out)
-    compile_all(options.out)
+    if options.python == f"{sys.version_info.major}.{sys.version_info.minor}":  # another one's modules are not ours
+        compile_all(options.out)
 
 
-def install(architecture: str, folder: Path) -> None:
+def install(architecture: str, version: str, folder: Path) -> None:
     """Unpack the wheels of requirements.txt, and of what they need, for an architecture. Raises CalledProcessError."""
     platforms = [f"--platform={glibc}_{MACHINES[architecture]}" for glibc in GLIBC]
-    python = ["--python-version=3.11", "--implementation=cp", "--only-binary=:all:"]
+    python = [f"--python-version={version}", "--implementation=cp", "--only-binary=:all:"]
     wanted = ["-r", str(HERE / "requirements.txt"), "-c", str(HERE / "constraints.txt")]
     quiet = ["--quiet", "--no-compile", "--no-cache-dir", "--disable-pip-version-check", "--root-user-action=ignore"]
     command = [sys.executable, "-m", "pip", "install", *quiet, *python, *platforms, f"--target={folder}", *wanted]

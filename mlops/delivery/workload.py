@@ -12,6 +12,7 @@ from mlops.delivery.declared import (
     LABEL_NAME,
     LABEL_TRAFFIC,
     LABEL_VERSION,
+    TRITON_IMAGE,
     Declared,
     Object,
     Served,
@@ -197,5 +198,11 @@ def _metric(name: str, most: float) -> Object:
 
 
 def _images(served: Served) -> list[Object]:
-    pairs = [(kind, served.images[kind].split("@")) for kind in IMAGE_KINDS]
-    return [{"name": f"visionline-{kind}", "newName": name, "digest": digest} for kind, (name, digest) in pairs]
+    runtime, model = (
+        dict(zip(("newName", "digest"), served.images[kind].split("@"), strict=True)) for kind in IMAGE_KINDS
+    )
+    return [
+        {"name": "visionline-runtime", **runtime},
+        {"name": TRITON_IMAGE, **runtime},  # the very same: where an overlay names it, it is what runs the version
+        {"name": "visionline-model", **model},
+    ]

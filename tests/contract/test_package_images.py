@@ -106,7 +106,7 @@ def test_other_code_another_base_or_more_architectures_make_another_runtime(
     if what == "base":
         put(tools, "docker.io/library/python", "3.11-slim-bookworm", b"a base that was mended")
     if what == "code":
-        monkeypatch.setattr(recipes, "COPIED", (*recipes.COPIED, "src/vision/frames.py"))
+        monkeypatch.setitem(recipes.COPIED, "runtime", (*recipes.COPIED["runtime"], "src/vision/frames.py"))
     second = package.package(context, 2, options)
     assert second.images["runtime"] != first.images["runtime"] and len(tools.builds()) == 2
 
@@ -149,7 +149,7 @@ def test_a_runtime_that_is_gone_is_not_replaced_by_another(
 ) -> None:
     packaged(at("dev"))
     tools.forget("dev.example/team/runtime")
-    monkeypatch.setattr(recipes, "COPIED", (*recipes.COPIED, "src/vision/frames.py"))
+    monkeypatch.setitem(recipes.COPIED, "runtime", (*recipes.COPIED["runtime"], "src/vision/frames.py"))
     with pytest.raises(RegistryError, match="is gone, and what is built today is"):
         packaged(at("dev"))
 

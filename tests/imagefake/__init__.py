@@ -17,6 +17,11 @@ import pytest
 
 NAMES = ("buildah", "docker", "skopeo", "cosign")
 TOOL = Path(__file__).with_name("tool.py")
+BASES = (
+    ("docker.io/library/python", "3.11-slim-bookworm"),
+    ("docker.io/library/python", "3.12-slim-bookworm"),
+    ("nvcr.io/nvidia/tritonserver", "25.08-py3"),
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     for name in ("COSIGN_PRIVATE_KEY", "COSIGN_IDENTITY", "PIP_CONFIG_FILE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     made = Tools(home)
-    put(made, "docker.io/library/python", "3.11-slim-bookworm", b"base")
+    for repository, tag in BASES:
+        put(made, repository, tag, b"base")
     return made
 
 

@@ -167,6 +167,21 @@ def test_an_agent_that_has_built_nothing_yet_makes_the_same_digest(
     assert second.images["model"].partition("@")[2] == first.images["model"].partition("@")[2]
 
 
+def test_tritons_image_is_its_base_our_code_and_packages_for_its_own_python(
+    stages: dict[str, Context], bases: dict[str, str]
+) -> None:
+    stage = stages["dev"].stage
+    gpu = replace(stage, target="kubernetes", kubernetes=replace(stage.kubernetes, overlay="gpu"))
+    record = packaged(replace(stages["dev"], stage=gpu), bases)
+    assert "/dev/triton@sha256:" in record.images["runtime"]
+    names = {one["name"] for one in json.loads(Path(record.sboms["runtime"]).read_text())["components"]}
+    assert {"numpy", "onnxruntime"} <= names and "av" not in names
+    with started(record.images["runtime"]) as container:
+        found = "import glob, os; print(os.listdir('/app'), glob.glob('/app/site/numpy/_core/*umath*.so'), os.getuid())"
+        told = _run(*container, "python3", "-c", found)
+    assert "'modelpackage', 'serving'" in told.replace("'site', ", "") and "cpython-312" in told and "10001" in told
+
+
 def test_what_is_not_in_a_registry_is_told_from_one_that_does_not_answer(registry: str) -> None:
     from mlops.errors import RegistryError
 

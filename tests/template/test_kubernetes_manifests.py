@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mlops.adapters.kubernetes.live import served_of
 from mlops.delivery import ANNOTATION_DIGEST, LABEL_VERSION, package_path, version_name
 from rendered_trees import CASES, MODEL, Case, Object, Trees, served
 from serving.declare import only_model, read_declared
@@ -62,7 +63,8 @@ def model_image(workload: Object) -> str:
     """Return the image that a pod has its model of: mounted, or fetched by an init container before it starts."""
     if "image" in volume(workload, "model"):
         return str(volume(workload, "model")["image"]["reference"])
-    (fetch,) = pod(workload)["initContainers"]
+    fetch, *later = pod(workload)["initContainers"]
+    assert [one["name"] for one in later] in ([], ["engine"]), "it is fetched before an engine is made of it"
     (path,) = (one["valueFrom"]["fieldRef"]["fieldPath"] for one in fetch["env"] if one["name"] == "MODEL_IMAGE")
     note = re.fullmatch(r"metadata.annotations\['(.+)'\]", path)
     assert note and "--image=$(MODEL_IMAGE)" in fetch["args"]
@@ -77,8 +79,15 @@ def test_each_version_runs_by_its_own_images_and_is_ready_by_its_own_digest(rend
         probes = [container(workload)[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe")]
         assert (probes, container(workload)["livenessProbe"]["httpGet"]["path"]) == ([ready] * 2, "/v2/health/live")
         assert model_image(workload) == declared.images["model"]
-        assert case.overlay == "gpu" or container(workload)["image"] == declared.images["runtime"]
+        assert container(workload)["image"] == declared.images["runtime"]
         assert workload["spec"]["template"]["metadata"]["annotations"][ANNOTATION_DIGEST] == declared.digest
+
+
+@pytest.mark.parametrize("case", BY_VERSION, **ids)
+def test_what_runs_is_read_back_as_what_was_declared(rendered_trees: Trees, case: Case) -> None:
+    declared = case.declared.versions
+    found = {one: served_of(rendered_trees.one(case, "Deployment", version_name(MODEL, one))) for one in declared}
+    assert found == declared
 
 
 @pytest.mark.parametrize("case", OURS, **ids)
@@ -265,4 +274,4 @@ def test_on_a_gpu_what_writes_tritons_repository_is_told_of_the_same_package(ren
     assert told["DIGEST"] == f"metadata.annotations['{ANNOTATION_DIGEST}']" and flags["--digest"] == "$(DIGEST)"
     assert told["VERSION"] == f"metadata.labels['{LABEL_VERSION}']" and template["labels"][LABEL_VERSION] == "7"
     assert f"--model-repository={flags['--out']}" in container(workload)["args"]
-    assert container(workload)["image"] == engine["image"] != served(7).images["runtime"]
+    assert container(workload)["image"] == engine["image"] == served(7).images["runtime"]

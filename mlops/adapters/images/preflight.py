@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from mlops.adapters.images.logins import Login, login_of
 from mlops.config import Stage
+from mlops.delivery.carried import repository
 from mlops.errors import RegistryError
 from mlops.images import is_plain
 from mlops.names import IMAGE_KINDS
@@ -86,9 +87,7 @@ def open_preflight(stage: Stage) -> ImagesPreflight:
 
 def _repositories(stage: Stage) -> list[str]:
     """Return the repositories that `package` pushes to, without the host."""
-    _, _, above = stage.images.registry.partition("/")
-    names = [stage.model if kind == "model" else kind for kind in IMAGE_KINDS]
-    return [f"{above}/{name}" if above else name for name in names]
+    return [repository(stage, kind).partition("/")[2] for kind in IMAGE_KINDS]
 
 
 def _let_in(host: str, root: str, login: Login) -> CheckLine:

@@ -27,7 +27,7 @@ from mlops.delivery import (
     replicas,
     version_name,
 )
-from mlops.delivery.declared import IMAGE
+from mlops.delivery.declared import ANNOTATION_MODEL_IMAGE, IMAGE
 from mlops.errors import ConfigError
 
 ROUTES = "gateway.networking.k8s.io/v1"
@@ -83,8 +83,8 @@ def served_of(deployment: Object) -> Served | None:
     pod = deployment["spec"]["template"]["spec"]
     runtime = next((one["image"] for one in pod["containers"] if one["name"] == "runtime"), "")
     mounted = [volume["image"]["reference"] for volume in pod.get("volumes") or [] if "image" in volume]
-    copied = [one["image"] for one in pod.get("initContainers") or []]
-    images = {"runtime": runtime, "model": next(iter([*mounted, *copied]), "")}
+    told = (deployment["spec"]["template"]["metadata"].get("annotations") or {}).get(ANNOTATION_MODEL_IMAGE, "")
+    images = {"runtime": runtime, "model": next(iter(mounted), told)}  # told: to an init container, which fetches it
     if not all(IMAGE.fullmatch(image) for image in images.values()):
         return None
     version = int(deployment["metadata"]["labels"][LABEL_VERSION])
