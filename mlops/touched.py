@@ -21,7 +21,7 @@ def touches(folder: str, repository: Path) -> bool:
     """
     if _git(repository, "rev-parse", "--verify", "--quiet", "HEAD^1").returncode == 0:
         before = "HEAD^1"
-    elif _git(repository, "rev-parse", "--is-shallow-repository").stdout.strip() == "false":
+    elif _is_first(repository):
         before = NOTHING
     else:
         raise ConfigError(f"{repository}: the commit before is not there: check out with a depth of 2")
@@ -29,6 +29,12 @@ def touches(folder: str, repository: Path) -> bool:
     if ended.returncode not in (0, 1):
         raise ConfigError(f"{repository}: git can't compare {before} with HEAD: {ended.stderr.strip()}")
     return bool(ended.returncode)
+
+
+def _is_first(repository: Path) -> bool:
+    """Tell whether the commit itself names no parent, be it fetched or not."""
+    ended = _git(repository, "cat-file", "commit", "HEAD")
+    return ended.returncode == 0 and "\nparent " not in ended.stdout.partition("\n\n")[0]
 
 
 def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
