@@ -15,15 +15,18 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from code_hosts import Call, GitHubHost, Reply
+from code_hosts import Call, Reply
+from issue_hosts import GitHubIssues
 from raw_stripes import write_raw
 
 from mlops.adapters.local.registry import LocalRegistry
@@ -71,7 +74,7 @@ class Ended:
     said: str
 
 
-class GitHubOfRuns(GitHubHost):
+class GitHubOfRuns(GitHubIssues):
     """The code host, with the artifacts that runs kept: folders below `artifacts`, by run and name."""
 
     def __init__(self, artifacts: Path) -> None:
@@ -101,6 +104,7 @@ class CodeRepository:
     root: Path
     variables: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    running: subprocess.Popen[str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Copy this repository; nothing is committed yet, so that a test may change it."""
@@ -180,10 +184,20 @@ class CodeRepository:
         jobs = list(yaml.safe_load(source.read_text(encoding="utf-8"))["jobs"])
         command = self._command(event.partition(".")[0], self._as_act_reads(source), path, run)
         settings = {"HOME": str(self.root), "XDG_CACHE_HOME": str(self.root / "cache"), "PATH": os.environ["PATH"]}
-        ended = subprocess.run(
-            command, cwd=self.checkout, env=settings, capture_output=True, text=True, timeout=DEADLINE_SECONDS
-        )
-        return _read(jobs, ended.stdout, ended.stderr)
+        said: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, cwd=self.checkout, env=settings, **said) as self.running:
+            return _read(jobs, *self.running.communicate(timeout=DEADLINE_SECONDS))
+
+    def cancel(self) -> None:
+        """Cancel the run: the process that the step has started gets a signal, as from GitHub's runner, and no other.
+
+        Source: docs.github.com, "Workflow cancellation reference".
+        """
+        assert self.running is not None
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with suppress(OSError):  # it has ended meanwhile
+                if f"\nPPid:\t{self.running.pid}\n" in status.read_text(encoding="utf-8"):
+                    os.kill(int(status.parent.name), signal.SIGINT)
 
     def _as_act_reads(self, workflow: Path) -> Path:
         """Return a copy of a workflow without what act refuses to know: how many may wait for a lock."""
@@ -258,8 +272,9 @@ def _digest(path: Path) -> str:
 
 
 def _read(jobs: list[str], out: str, error: str) -> Ended:
-    """Read act's lines: a job that none of them ends was skipped."""
+    """Read act's lines: a job that none of them ends was skipped; of a matrix none may fail."""
     lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    results = {line["jobID"]: line["jobResult"] for line in lines if "jobResult" in line}
+    ends = sorted((line["jobResult"], line["jobID"]) for line in lines if "jobResult" in line)
+    results = {job: result for result, job in reversed(ends)}  # "failure" comes before "success"
     said = "".join(f"{line.get('job', '')}: {line['msg'].rstrip()}\n" for line in lines)
     return Ended({name: results.get(name, "skipped") for name in jobs}, said + error)

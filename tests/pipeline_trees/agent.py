@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from typing import Any
 
 from pipeline_trees.azure_plan import RESULTS, expanded, job_variables, states, steps_of
 from pipeline_trees.azure_rules import azure_rules, is_true, variables
+from pipeline_trees.agent_words import COMMAND, as_environment, typed, unescaped
 from pipeline_trees.build_host import AzureOfRuns
 from pipeline_trees.expressions import Unknown, evaluate
 from pipeline_trees.files import AZURE, SETTINGS, read_tree
@@ -31,15 +33,18 @@ from workflow_runs import DEADLINE_SECONDS, EVENTS, CodeRepository, Ended
 from mlops.adapters.local.stop import stop_endpoints
 
 MACRO = re.compile(r"\$\(([\w.]+)\)")
-COMMAND = re.compile(r"##vso\[(?P<name>[\w.]+)(?: (?P<properties>[^]]*))?\](?P<value>.*)")
-ESCAPES = {"%3B": ";", "%5D": "]", "%0D": "\r", "%0A": "\n", "%AZP25": "%"}
+CONNECTED = ("CLIENT_ID", "TENANT_ID", "SERVICE_CONNECTION_ID")
 
 
 @dataclass
 class AzureRepository(CodeRepository):
-    """A repository with Azure pipelines. `rejected` are the environments whose approval is not given."""
+    """A repository with Azure pipelines. `rejected` are the environments whose approval is not given.
+
+    `connected` is what a task that logs in by a service connection tells its script of it.
+    """
 
     rejected: set[str] = field(default_factory=set)
+    connected: dict[str, str] = field(default_factory=lambda: {name: name.lower() for name in CONNECTED})
 
     def __post_init__(self) -> None:
         """Copy this repository, and Azure's pipelines with it."""
@@ -59,10 +64,15 @@ class AzureRepository(CodeRepository):
         ref = told.get("ref", "refs/pull/12/merge")
         self.host.branches[run] = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
         files = read_tree(AZURE, self.checkout)
-        asked = _typed(files[f"{AZURE}/{workflow}.yml"].get("parameters", ()), {**told.get("inputs", {}), **inputs})
+        asked = typed(files[f"{AZURE}/{workflow}.yml"].get("parameters", ()), {**told.get("inputs", {}), **inputs})
         settings = {**files[SETTINGS]["variables"], **self.variables}
         scene = Scene(event.partition(".")[0], ref, tuple(settings.items()), tuple(asked.items()))
         return _Run(self, run, scene, expanded(files, workflow, scene)).to_its_end()
+
+    def cancel(self) -> None:
+        """Cancel the run: the process that the step has started gets a signal, as from Azure's agent, and no other."""
+        assert self.running is not None
+        self.running.send_signal(signal.SIGINT)
 
 
 @dataclass
@@ -155,7 +165,7 @@ class _Job:
         if step.get("download") == "none" or step.get("checkout") == "none":
             return True
         if "checkout" in step:
-            return self._check_out()
+            return self._check_out(int(step.get("fetchDepth", 1)))
         if "bash" in step:
             return self._bash(step["bash"], step)
         task, inputs = step["task"], {key: self._filled(str(one)) for key, one in step["inputs"].items()}
@@ -163,12 +173,12 @@ class _Job:
             raise Unknown(f"the task {task} is not known: write what stands in for it")
         return TASKS[task](self, inputs, step)
 
-    def _check_out(self) -> bool:
+    def _check_out(self, depth: int) -> bool:
         """Make the machine new: the commit that was pushed, and nothing that a job before has left."""
         stop_endpoints(self.run.repository.home)
         origin = f"file://{self.run.repository.root / 'origin.git'}"
         for command in (
-            ["fetch", "--quiet", "--force", "--depth=1", origin, self.run.scene.ref],
+            ["fetch", "--quiet", "--force", *([f"--depth={depth}"] if depth else []), origin, self.run.scene.ref],
             ["checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"],
             ["clean", "-ffdxq"],
         ):
@@ -177,22 +187,19 @@ class _Job:
 
     def _bash(self, script: str, step: dict[str, Any], more: Mapping[str, str] | None = None) -> bool:
         own = {key: self._filled(str(value)) for key, value in (step.get("env") or {}).items()}
-        environment = {**self._machine(), **_as_environment(self.variables), **(more or {}), **own, "PATH": self.path}
-        command = ["bash", "--noprofile", "--norc", "-c", self._filled(script)]
-        ended = subprocess.run(
-            command,
-            cwd=self.checkout,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-        )
-        for line in ended.stdout.splitlines():
+        environment = {**self._machine(), **as_environment(self.variables), **(more or {}), **own, "PATH": self.path}
+        file = self.run.repository.root / "step.sh"
+        file.write_text(self._filled(script), encoding="utf-8")
+        said: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        command = ["bash", "--noprofile", "--norc", str(file)]
+        with subprocess.Popen(command, cwd=self.checkout, env=environment, **said) as process:
+            self.run.repository.running = process
+            out, _ = process.communicate(timeout=DEADLINE_SECONDS)
+        for line in out.splitlines():
             self._say(line)
             if told := COMMAND.match(line):
                 self._obey(told, step.get("name"))
-        return ended.returncode == 0
+        return process.returncode == 0
 
     def _machine(self) -> dict[str, str]:
         """Return what a machine has by itself; the first Python on its PATH wants to know the rest."""
@@ -203,7 +210,7 @@ class _Job:
 
     def _obey(self, told: re.Match[str], step: str | None) -> None:
         properties = dict(pair.split("=", 1) for pair in (told["properties"] or "").split(";") if pair)
-        value = _unescaped(told["value"])
+        value = unescaped(told["value"])
         if told["name"] == "task.setvariable":
             self._set(properties, value, step)
         elif told["name"] == "build.addbuildtag":
@@ -212,7 +219,7 @@ class _Job:
             raise Unknown(f"{told.group()}: is not known, or names a file that is not there")
 
     def _set(self, properties: Mapping[str, str], value: str, step: str | None) -> None:
-        name = _unescaped(properties["variable"])
+        name = unescaped(properties["variable"])
         if properties.get("isOutput") != "true":
             self.variables[name] = value
         elif step is not None:  # an output of a step without a name is nobody's
@@ -265,8 +272,8 @@ def _download(job: _Job, inputs: dict[str, str], step: dict[str, Any]) -> bool:
 
 
 def _with_az(job: _Job, inputs: dict[str, str], step: dict[str, Any]) -> bool:
-    names = ("CLIENT_ID", "TENANT_ID", "SERVICE_CONNECTION_ID")
-    return job._bash(inputs["inlineScript"], step, {f"AZURESUBSCRIPTION_{name}": name.lower() for name in names})
+    known = {f"AZURESUBSCRIPTION_{name}": value for name, value in job.run.repository.connected.items()}
+    return job._bash(inputs["inlineScript"], step, known)
 
 
 TASKS: dict[str, Callable[[_Job, dict[str, str], dict[str, Any]], bool]] = {
@@ -279,19 +286,3 @@ TASKS: dict[str, Callable[[_Job, dict[str, str], dict[str, Any]], bool]] = {
 
 def _holds(condition: str | None, names: Mapping[str, Any], status: str) -> bool:
     return is_true(evaluate(condition or "succeeded()", azure_rules(names, states(status))))
-
-
-def _typed(declared: Any, given: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a person has typed in, as the parameters want it."""
-    kinds = {one["name"]: one["type"] for one in declared}
-    return {name: value == "true" if kinds.get(name) == "boolean" else value for name, value in given.items()}
-
-
-def _as_environment(known: Mapping[str, str]) -> dict[str, str]:
-    return {re.sub(r"\W", "_", name).upper(): value for name, value in known.items()}
-
-
-def _unescaped(text: str) -> str:
-    for escape, sign in ESCAPES.items():
-        text = text.replace(escape, sign)
-    return text

@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from code_hosts import AzureDevOpsHost, Call, Reply
+from code_hosts import Call, Reply
+from issue_hosts import AzureDevOpsItems
 
 PROJECT = "/org/edge cameras/_apis"
 
 
-class AzureOfRuns(AzureDevOpsHost):
+class AzureOfRuns(AzureDevOpsItems):
     """The code host, with what runs kept: folders below `artifacts`, by run and name, and the builds' tags."""
 
     def __init__(self, artifacts: Path) -> None:

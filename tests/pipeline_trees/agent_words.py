@@ -1,0 +1,31 @@
+"""What is said between Azure's agent and its steps: what a person typed in, the environment, logging commands.
+
+Source: learn.microsoft.com, "Logging commands".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+COMMAND = re.compile(r"##vso\[(?P<name>[\w.]+)(?: (?P<properties>[^]]*))?\](?P<value>.*)")
+ESCAPES = {"%3B": ";", "%5D": "]", "%0D": "\r", "%0A": "\n", "%AZP25": "%"}
+
+
+def typed(declared: Any, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a person has typed in, as the parameters want it."""
+    kinds = {one["name"]: one["type"] for one in declared}
+    return {name: value == "true" if kinds.get(name) == "boolean" else value for name, value in given.items()}
+
+
+def as_environment(known: Mapping[str, str]) -> dict[str, str]:
+    """Return variables as a step's environment has them."""
+    return {re.sub(r"\W", "_", name).upper(): value for name, value in known.items()}
+
+
+def unescaped(text: str) -> str:
+    """Return the value of a logging command as it was meant."""
+    for escape, sign in ESCAPES.items():
+        text = text.replace(escape, sign)
+    return text
