@@ -473,3 +473,28 @@ output jobsClientId string = identity.outputs.clients.jobs
 
 @description('The identity of what serves: the annotation of its service account.')
 output servingClientId string = identity.outputs.clients.serving
+
+@description('How the online endpoint lets callers in: azureml.online.auth.')
+output onlineAuth string = endpoints.outputs.auth
+
+// Text, also where it is a number: empty where there is none, which fill then leaves as it is.
+@description('The VM size of the CPU cluster: azureml.clusters.cpu-cluster.size.')
+output cpuSize string = cpuSize
+
+@description('The most nodes of the CPU cluster: azureml.clusters.cpu-cluster.max_nodes.')
+output cpuMaxNodes string = string(cpuMaxNodes)
+
+@description('The VM size of the GPU cluster: azureml.clusters.gpu-cluster.size; empty: there is none.')
+output gpuSize string = gpuMaxNodes > 0 ? gpuSize : ''
+
+@description('The most nodes of the GPU cluster: azureml.clusters.gpu-cluster.max_nodes; empty: there is none.')
+output gpuMaxNodes string = gpuMaxNodes > 0 ? string(gpuMaxNodes) : ''
+
+@description('Whether Azure may take GPU nodes away: azureml.clusters.gpu-cluster.low_priority; empty: there are none.')
+output gpuLowPriority string = gpuMaxNodes > 0 ? (gpuLowPriority ? 'true' : 'false') : ''
+
+@description('The repository that the stage\'s cluster follows: flux.repository; empty: none.')
+output gitopsRepository string = kubernetes == 'none' ? '' : gitopsRepository
+
+@description('The stage\'s folder there: flux.path; empty: none.')
+output gitopsPath string = kubernetes == 'none' || empty(gitopsRepository) ? '' : 'clusters/${stage}'

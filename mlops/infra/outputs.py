@@ -24,7 +24,17 @@ STAGE_KEYS = {
     "batch_endpoint": ("azureml", "batch", "endpoint"),
     "kubernetes_cluster": ("kubernetes", "context"),
     "kubernetes_namespace": ("kubernetes", "namespace"),
+    "online_auth": ("azureml", "online", "auth"),
+    "cpu_size": ("azureml", "clusters", "cpu-cluster", "size"),
+    "cpu_max_nodes": ("azureml", "clusters", "cpu-cluster", "max_nodes"),
+    "gpu_size": ("azureml", "clusters", "gpu-cluster", "size"),
+    "gpu_max_nodes": ("azureml", "clusters", "gpu-cluster", "max_nodes"),
+    "gpu_low_priority": ("azureml", "clusters", "gpu-cluster", "low_priority"),
+    "gitops_repository": ("flux", "repository"),
+    "gitops_path": ("flux", "path"),
 }
+# Written as text in outputs, since an empty one says that there is none; in a stage file a number, true or false.
+NUMBERS = ("cpu_max_nodes", "gpu_max_nodes", "gpu_low_priority")
 NEEDED = ("subscription", "resource_group", "workspace")
 # What the stage's environment at the code host has to hold, so that CI can log in.
 CI_VARIABLES = {

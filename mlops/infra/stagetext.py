@@ -19,9 +19,10 @@ PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9./_-]*")
 WORDS = {"null", "true", "false", "yes", "no", "on", "off"}  # a plain one of these would be no text
 
 Key = Sequence[str]
+Value = str | int | bool
 
 
-def with_values(text: str, values: Mapping[tuple[str, ...], str], where: str) -> str:
+def with_values(text: str, values: Mapping[tuple[str, ...], Value], where: str) -> str:
     """Return the text of a YAML mapping with each value at its key; keys that are not there come last in their mapping.
 
     Raises ConfigError, with `where`, on what is no mapping or is written in a way that can't be changed in place.
@@ -52,7 +53,7 @@ def _load(text: str, where: str) -> Any:
     return content
 
 
-def _with_value(text: str, key: Key, value: str, where: str) -> str:
+def _with_value(text: str, key: Key, value: Value, where: str) -> str:
     mapping = yaml.compose(text)
     if not isinstance(mapping, yaml.MappingNode):
         return _ended(text) + _lines(key, value, 0)
@@ -70,7 +71,7 @@ def _child(mapping: yaml.MappingNode, name: str) -> yaml.Node | None:
     return next((value for key, value in mapping.value if key.value == name), None)
 
 
-def _rest(mapping: yaml.MappingNode, key: Key, value: str) -> str:
+def _rest(mapping: yaml.MappingNode, key: Key, value: Value) -> str:
     return _flow(key, value) if mapping.flow_style else _lines(key, value, mapping.start_mark.column)
 
 
@@ -92,26 +93,28 @@ def _last_index(node: yaml.Node) -> int:
     return int(node.end_mark.index)
 
 
-def _replaced(text: str, node: yaml.Node, below: Key, value: str) -> str:
+def _replaced(text: str, node: yaml.Node, below: Key, value: Value) -> str:
     start, end = node.start_mark.index, node.end_mark.index
     new = "{" + _flow(below, value) + "}" if below else _scalar(value)
     space = " " if text[start - 1 : start] == ":" else ""
     return text[:start] + space + new + text[end:]
 
 
-def _lines(key: Key, value: str, column: int) -> str:
+def _lines(key: Key, value: Value, column: int) -> str:
     head = "".join(f"{' ' * (column + INDENT * depth)}{part}:\n" for depth, part in enumerate(key[:-1]))
     return f"{head}{' ' * (column + INDENT * (len(key) - 1))}{key[-1]}: {_scalar(value)}\n"
 
 
-def _flow(key: Key, value: str) -> str:
+def _flow(key: Key, value: Value) -> str:
     inner = _scalar(value)
     for part in reversed(key[1:]):
         inner = f"{{{part}: {inner}}}"
     return f"{key[0]}: {inner}"
 
 
-def _scalar(value: str) -> str:
+def _scalar(value: Value) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
     return value if PLAIN.fullmatch(value) and value.lower() not in WORDS else json.dumps(value)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlops.config import Stage, load_stage, stages_folder
 from mlops.context import Context
 from mlops.errors import ConfigError
-from mlops.infra.outputs import CI_VARIABLES, STAGE_KEYS, read_outputs, unknown
-from mlops.infra.stagetext import with_values
+from mlops.infra.outputs import CI_VARIABLES, NUMBERS, STAGE_KEYS, read_outputs, unknown
+from mlops.infra.stagetext import Value, with_values
 from mlops.loading import write_text
 from mlops.records import Outcome
 
@@ -39,16 +40,24 @@ def run(context: Context, options: argparse.Namespace) -> int:
     return Outcome.PROMOTE
 
 
-def stage_values(outputs: Mapping[str, str], stage: Stage) -> dict[tuple[str, ...], str]:
+def stage_values(outputs: Mapping[str, str], stage: Stage) -> dict[tuple[str, ...], Value]:
     """Return a stage file's values by key. The path that follows a registry's host in the stage file stays.
 
-    Raises ConfigError on an output that spans lines.
+    Raises ConfigError on an output that spans lines, or is no number where one is due.
     """
-    values: dict[tuple[str, ...], str] = {key: outputs[name] for name, key in STAGE_KEYS.items() if name in outputs}
-    for key, value in values.items():
-        if not value.isprintable():
-            raise ConfigError(f"output for {'.'.join(key)}: is not one line of text: look at what was deployed")
-    host = values.get(STAGE_KEYS["image_registry"])
+    values = {key: _value(name, outputs[name]) for name, key in STAGE_KEYS.items() if name in outputs}
+    host = outputs.get("image_registry")
     if host:
         values[STAGE_KEYS["image_registry"]] = "/".join([host, *stage.images.registry.split("/")[1:]])
     return values
+
+
+def _value(name: str, text: str) -> Value:
+    if not text.isprintable():
+        raise ConfigError(f"output {name}: is not one line of text: look at what was deployed")
+    if name not in NUMBERS:
+        return text
+    if not (text.isdecimal() or text in ("true", "false")):
+        raise ConfigError(f"output {name}: should be a number, true or false, is '{text}': look at what was deployed")
+    value: Value = json.loads(text)
+    return value

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from iac.parity import differences
+from iac.settings import settings_of
 from iac.values import Unresolved, plain
 from infra_stages import LANGUAGES, change, copied, deployed, prices
 
@@ -35,6 +36,7 @@ BROKEN = [
     ("terraform/stage/names.tf", '"kv-${var.name}', '"k-${var.name}', "resource microsoft.keyvault/vaults k-"),
     ("terraform/stage/outputs.tf", 'output "workspace"', 'output "place"', "output workspace"),
     ("terraform/modules/identity/main.tf", "= var.subject", '= "repo:any/any:*"', "subject = repo:any/any:*"),
+    ("terraform/modules/endpoints/outputs.tf", '"aad_token"', '"key"', "output onlineauth = key"),
     ("terraform/modules/storage/main.tf", '["blob", "file"]', '["blob"]', "private endpoint Microsoft.Storage"),
 ]
 
@@ -76,6 +78,14 @@ def test_the_outputs_are_those_that_fill_knows(language: str) -> None:
     outputs = {plain(name) for name in deployed(language, "dev").outputs}
     assert outputs <= {plain(name) for name in (*STAGE_KEYS, *CI_VARIABLES, *OTHERS)}
     assert {plain(name) for name in (*STAGE_KEYS, *CI_VARIABLES)} <= outputs
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_stage_files_are_told_how_the_online_endpoint_lets_callers_in(language: str) -> None:
+    words = {"AADToken": "aad_token", "AMLToken": "aml_token", "Key": "key"}
+    one = deployed(language, "dev")
+    (modes,) = {one.values["auth"] for one in settings_of(one) if one.resource.kind.endswith("/onlineEndpoints")}
+    assert {plain(name): value for name, value in one.outputs.items()}["onlineauth"] == words[modes]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ VALUES = {
     "key_vault": "kv-visionqaa1b",
     "ci_client_id": "00000000-0000-4000-8000-000000000002",
     "tenant": "00000000-0000-4000-8000-000000000003",
+    "online_auth": "aad_token",
+    "cpu_size": "Standard_D8s_v5",
+    "cpu_max_nodes": "6",
+    "gpu_size": "Standard_NC4as_T4_v3",
+    "gpu_max_nodes": "1",
+    "gpu_low_priority": "false",
+    "gitops_repository": "https://github.com/owner/fleet",
+    "gitops_path": "clusters/qa",
 }
 KEY = ("azureml", "workspace")
 
@@ -74,8 +83,34 @@ def test_outputs_of_either_language_fill_the_stage_file(tmp_path: Path, stages: 
     assert (stage.azureml.subscription, stage.azureml.resource_group) == (VALUES["subscription"], "rg-vision-qa")
     assert (stage.azureml.workspace, stage.azureml.registry) == ("mlw-vision-qa", "mlr-vision")
     assert (stage.images.registry, stage.kubernetes.context) == (VALUES["image_registry"], None)
-    assert stage.azureml.online.endpoint == "vision-qa-online-a1b"
+    assert (stage.azureml.online.endpoint, stage.azureml.online.auth) == ("vision-qa-online-a1b", "aad_token")
+    assert (stage.flux.repository, stage.flux.path) == ("https://github.com/owner/fleet", "clusters/qa")
     assert f"CI, environment qa: AZURE_CLIENT_ID={VALUES['ci_client_id']}" in said
+
+
+def test_clusters_are_those_that_were_made(tmp_path: Path, stages: Path) -> None:
+    before = load_stage("qa").azureml.clusters
+    fill(tmp_path, deployment(VALUES))
+    clusters = load_stage("qa").azureml.clusters
+    cpu = replace(before["cpu-cluster"], size="Standard_D8s_v5", max_nodes=6)
+    gpu = replace(before["gpu-cluster"], size="Standard_NC4as_T4_v3", max_nodes=1, low_priority=False)
+    assert clusters == {"cpu-cluster": cpu, "gpu-cluster": gpu}
+
+
+def test_what_there_is_none_of_stays_as_it_is(tmp_path: Path, stages: Path) -> None:
+    none = dict.fromkeys(("gpu_size", "gpu_max_nodes", "gpu_low_priority", "gitops_repository", "gitops_path"), "")
+    before = load_stage("qa")
+    fill(tmp_path, deployment({**VALUES, **none}))
+    after = load_stage("qa")
+    assert after.azureml.clusters["gpu-cluster"] == before.azureml.clusters["gpu-cluster"] and after.flux == before.flux
+
+
+def test_what_should_be_a_number_and_is_none_is_refused(
+    tmp_path: Path, stages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fill(tmp_path, terraform({**VALUES, "gpu_max_nodes": "two"}))[0] == 1
+    assert "output gpu_max_nodes: should be a number" in capsys.readouterr().err
+    assert load_stage("qa").azureml.workspace == ""
 
 
 def test_what_stood_in_the_file_still_stands_there(tmp_path: Path, stages: Path) -> None:

@@ -55,5 +55,8 @@ resource batch 'Microsoft.MachineLearningServices/workspaces/batchEndpoints@2025
 @description('The online endpoint\'s name.')
 output online string = online.name
 
+@description('How the online endpoint lets callers in, as stage files say it.')
+output auth string = 'aad_token'
+
 @description('The batch endpoint\'s name.')
 output batch string = batch.name

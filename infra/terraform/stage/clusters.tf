@@ -4,6 +4,7 @@ locals {
     { captures = module.captures.id },
     var.kubernetes == "aks" ? { kubernetes = module.aks[0].id } : {},
   )
+  gitops_repository  = var.kubernetes == "none" ? "" : var.gitops_repository
   cluster_principals = var.kubernetes == "aks" ? { nodes = module.aks[0].nodes } : {}
 }
 

@@ -77,3 +77,44 @@ output "serving_client_id" {
   description = "The identity of what serves: the annotation of its service account."
   value       = module.identity.clients.serving
 }
+
+output "online_auth" {
+  description = "How the online endpoint lets callers in: azureml.online.auth."
+  value       = module.endpoints.auth
+}
+
+# Text, also where it is a number: empty where there is none, which fill then leaves as it is.
+output "cpu_size" {
+  description = "The VM size of the CPU cluster: azureml.clusters.cpu-cluster.size."
+  value       = var.cpu_size
+}
+
+output "cpu_max_nodes" {
+  description = "The most nodes of the CPU cluster: azureml.clusters.cpu-cluster.max_nodes."
+  value       = tostring(var.cpu_max_nodes)
+}
+
+output "gpu_size" {
+  description = "The VM size of the GPU cluster: azureml.clusters.gpu-cluster.size; empty: there is none."
+  value       = var.gpu_max_nodes > 0 ? var.gpu_size : ""
+}
+
+output "gpu_max_nodes" {
+  description = "The most nodes of the GPU cluster: azureml.clusters.gpu-cluster.max_nodes; empty: there is none."
+  value       = var.gpu_max_nodes > 0 ? tostring(var.gpu_max_nodes) : ""
+}
+
+output "gpu_low_priority" {
+  description = "Whether Azure may take GPU nodes away: azureml.clusters.gpu-cluster.low_priority; empty: there are none."
+  value       = var.gpu_max_nodes > 0 ? tostring(var.gpu_low_priority) : ""
+}
+
+output "gitops_repository" {
+  description = "The repository that the stage's cluster follows: flux.repository; empty: none."
+  value       = local.gitops_repository
+}
+
+output "gitops_path" {
+  description = "The stage's folder there: flux.path; empty: none."
+  value       = local.gitops_repository == "" ? "" : "clusters/${var.stage}"
+}
