@@ -16,6 +16,7 @@ import pytest
 from azure_life import MODEL, work_on, write_places
 from azurefake.jobs import plan
 from azurefake.state import CLIENT, SUBSCRIPTION, TENANT, Azure
+from pipeline_trees.agent import AzureRepository
 from running_endpoint import wait_for
 from trainings import trained
 from workflow_runs import CodeRepository, bring_stripes
@@ -28,6 +29,11 @@ from mlops.steps.register import register
 
 # What GitHub's environments hold of each identity, as variables.
 IDENTITY = {"AZURE_CLIENT_ID": CLIENT, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "AZURE_TENANT_ID": TENANT}
+
+# Stands for az, which a task has logged in by a service connection: it says where.
+AZ = f"""#!/bin/sh
+test "$*" = "account show --query id --output tsv" && echo {SUBSCRIPTION}
+"""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,14 @@ class Cloud:
         for stage in stages:
             for step in ("promote", "deploy"):
                 assert main([step, "--stage", stage, "--run", f"before-{number}"], lambda line: None) == 0, step
+
+
+def connect(repository: AzureRepository) -> None:
+    """Let a repository's service connections lead to the fake Azure's identity."""
+    repository.connected |= {"CLIENT_ID": CLIENT, "TENANT_ID": TENANT}
+    az = repository.root / "machine" / "az"
+    az.write_text(AZ, encoding="utf-8")
+    az.chmod(0o755)
 
 
 def in_the_cloud(azure: Azure, repository: CodeRepository, root: Path, patch: pytest.MonkeyPatch) -> Cloud:

@@ -186,7 +186,7 @@ class CodeRepository:
         settings = {"HOME": str(self.root), "XDG_CACHE_HOME": str(self.root / "cache"), "PATH": os.environ["PATH"]}
         said: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, cwd=self.checkout, env=settings, **said) as self.running:
-            return _read(jobs, *self.running.communicate(timeout=DEADLINE_SECONDS))
+            return _read(jobs, *said_by(self.running))
 
     def cancel(self) -> None:
         """Cancel the run: the process that the step has started gets a signal, as from GitHub's runner, and no other.
@@ -252,6 +252,15 @@ class CodeRepository:
         who = [f"--config-env=user.{key}=WHO_{key.upper()}" for key in HERE]
         named = {f"WHO_{key.upper()}": value for key, value in HERE.items()}
         subprocess.run(["git", *who, *arguments], cwd=self.checkout, env={**os.environ, **named}, check=True)
+
+
+def said_by(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return what a process says until it ends. Raises TimeoutExpired, and ends it, where that takes too long."""
+    try:
+        return process.communicate(timeout=DEADLINE_SECONDS)
+    except BaseException:
+        process.kill()
+        raise
 
 
 def bring_stripes(repository: CodeRepository) -> None:

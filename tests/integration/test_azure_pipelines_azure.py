@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from azure_runs import Cloud, in_the_cloud
-from azurefake.state import CLIENT, SUBSCRIPTION, TENANT, Azure
+from azure_runs import Cloud, connect, in_the_cloud
+from azurefake.state import Azure
 from pipeline_trees.agent import AzureRepository
 from pipeline_trees.files import AZURE, ROOT
 from test_workflows_azure import (  # noqa: F401 - the same tests, on this file's repository
@@ -26,18 +26,11 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("VISIONLINE_PIPELINES"), reason="takes minutes: make test-pipelines"),
     pytest.mark.timeout(900),
 ]
-# Stands for az, which a task has logged in by a service connection: it says where.
-AZ = f"""#!/bin/sh
-test "$*" = "account show --query id --output tsv" && echo {SUBSCRIPTION}
-"""
 
 
 @pytest.fixture
 def cloud(azure: Azure, own_platform: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     repository = AzureRepository(own_platform / "azure")
-    repository.connected |= {"CLIENT_ID": CLIENT, "TENANT_ID": TENANT}
-    az = repository.root / "machine" / "az"
-    az.write_text(AZ, encoding="utf-8")
-    az.chmod(0o755)
+    connect(repository)
     yield in_the_cloud(azure, repository, own_platform, monkeypatch)
     repository.host.close()

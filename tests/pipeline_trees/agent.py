@@ -28,7 +28,7 @@ from pipeline_trees.build_host import AzureOfRuns
 from pipeline_trees.expressions import Unknown, evaluate
 from pipeline_trees.files import AZURE, SETTINGS, read_tree
 from pipeline_trees.scenes import Scene
-from workflow_runs import DEADLINE_SECONDS, EVENTS, CodeRepository, Ended
+from workflow_runs import EVENTS, CodeRepository, Ended, said_by
 
 from mlops.adapters.local.stop import stop_endpoints
 
@@ -194,7 +194,7 @@ class _Job:
         command = ["bash", "--noprofile", "--norc", str(file)]
         with subprocess.Popen(command, cwd=self.checkout, env=environment, **said) as process:
             self.run.repository.running = process
-            out, _ = process.communicate(timeout=DEADLINE_SECONDS)
+            out, _ = said_by(process)
         for line in out.splitlines():
             self._say(line)
             if told := COMMAND.match(line):
