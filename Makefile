@@ -39,7 +39,7 @@ template: $(VENV)/.tests ## the conventions of this repository: shape, pins, doc
 	@$(RUN) -m pytest tests/template
 
 test-pipelines: $(VENV)/.tests ## run the pipelines of both systems from events: GitHub's by act, Azure DevOps' expanded; minutes
-	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py)
+	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py) tests/template/test_pipelines_one_system.py
 
 test-cluster: $(VENV)/.tests ## the adapter's questions to an API server, asked of the real one that KUBECONFIG leads to
 	@VISIONLINE_TEST_CLUSTER=1 $(RUN) -m pytest -rs tests/contract/test_kubernetes_api.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlops.branches import BRANCHES
 from mlops.names import STAGES, resource_name
 
 OPERATIONS = "operations"  # looks and changes nothing: its identity reads
@@ -37,7 +38,7 @@ class Plan:
     @property
     def branches(self) -> tuple[str, ...]:
         """Return the branches that nobody pushes to directly."""
-        return ("main",) if self.way == "single" else ("dev", "qa", "main")
+        return BRANCHES[self.way]
 
     def places(self, stage: str) -> tuple[str, str]:
         """Return the resource group of a stage in Azure, and the identity of its pipelines; infra/ makes both."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from mlops.bootstrap import azuredevops, github
 from mlops.bootstrap.command import Command, apply, script
 from mlops.bootstrap.plan import Plan
-from mlops.branches import SETTING, STAGES_OF
+from mlops.branches import BRANCHES, SETTING
 from mlops.config import HOSTS, load_stage
 from mlops.errors import ConfigError
 from mlops.names import STAGES
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reviewer", action="append", default=[], help=who)
     parser.add_argument("--name", help="the project's name in infra/, for identities in Azure (default: none)")
     way = f"the way to work (default: {SETTING}, else branches)"
-    parser.add_argument("--branches", choices=tuple(STAGES_OF), help=way)
+    parser.add_argument("--branches", choices=tuple(BRANCHES), help=way)
     parser.add_argument("--apply", action="store_true", help="run the commands (default: print them)")
 
 
@@ -50,8 +50,8 @@ def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
 def commands_of(options: argparse.Namespace) -> list[Command]:
     """Return what sets the repository up. Raises ConfigError where a name can't be one."""
     way = options.branches or os.environ.get(SETTING) or "branches"
-    if way not in STAGES_OF:
-        raise ConfigError(f"{SETTING}: '{way}' is unknown: use one of {', '.join(STAGES_OF)}")
+    if way not in BRANCHES:
+        raise ConfigError(f"{SETTING}: '{way}' is unknown: use one of {', '.join(BRANCHES)}")
     subscriptions = {stage: load_stage(stage).azureml.subscription for stage in STAGES}
     plan = Plan(options.repository, way, tuple(options.reviewer), options.name, subscriptions)
     try:

@@ -173,6 +173,16 @@ def test_the_single_branch_way_protects_main_and_releases_by_tags(tools: Tools) 
     assert "'name=qa/*'" in script and "'name=production/*'" in script and "--body single" in script
 
 
+def test_the_setting_decides_the_way_and_a_mistyped_one_is_an_error(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VISIONLINE_BRANCHES", "single")
+    assert "--body single" in "\n".join(bootstrapped(*GITHUB)[1])
+    monkeypatch.setenv("VISIONLINE_BRANCHES", "sigle")
+    assert bootstrapped(*GITHUB)[0] == 1
+    assert "VISIONLINE_BRANCHES: 'sigle' is unknown: use one of branches, single" in capsys.readouterr().err
+
+
 def test_without_a_name_nothing_is_asked_of_azure(tools: Tools) -> None:
     script = "\n".join(bootstrapped("--ci", "github", "--repository", "octo/camera")[1])
     assert "az " not in script and "--body local" in script

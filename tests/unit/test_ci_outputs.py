@@ -1,4 +1,4 @@
-"""What later jobs get to know of a run: the values, in the words of the CI system, and which stage a branch is."""
+"""What later jobs get to know of a run: the values, in the words of the CI system."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mlops import cli
-from mlops.branches import stage_of
 from mlops.ci import set_outputs, show_page
 from mlops.errors import ConfigError
 from mlops.outputs import NAMES
@@ -162,38 +161,6 @@ def test_a_page_is_shown_where_people_look(tmp_path: Path) -> None:
 def test_an_output_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
         set_outputs({"a": "b"}, {"GITHUB_OUTPUT": str(tmp_path / "no" / "file")}, lambda line: None)
-
-
-@pytest.mark.parametrize(
-    "branch, way, stage",
-    [
-        ("dev", "branches", "dev"),
-        ("refs/heads/qa", "branches", "qa"),
-        ("main", "branches", "production"),
-        ("refs/heads/main", "single", "dev"),
-    ],
-)
-def test_a_branch_is_a_stage(branch: str, way: str, stage: str) -> None:
-    assert stage_of(branch, way) == stage
-
-
-@pytest.mark.parametrize("branch, way", [("feature", "branches"), ("qa", "single"), ("refs/pull/5/merge", "branches")])
-def test_any_other_branch_is_no_stage(branch: str, way: str) -> None:
-    with pytest.raises(ConfigError, match="is no stage's"):
-        stage_of(branch, way)
-
-
-def test_the_setting_decides_and_a_mistyped_one_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said: list[str] = []
-    assert cli.main(["outputs", "--stage-of", "main"], said.append) == 0
-    monkeypatch.setenv("VISIONLINE_BRANCHES", "single")
-    assert cli.main(["outputs", "--stage-of", "main"], said.append) == 0
-    assert said == ["stage=production", "stage=dev"]
-    monkeypatch.setenv("VISIONLINE_BRANCHES", "sigle")
-    assert cli.main(["outputs", "--stage-of", "main"]) == 1
-    assert "VISIONLINE_BRANCHES: 'sigle' is unknown: use one of branches, single" in capsys.readouterr().err
 
 
 def test_whether_a_pull_request_touches_a_folder_is_handed_on_under_its_name(
