@@ -1,7 +1,7 @@
 """An Azure DevOps project's pipelines, environments with approvals, branch policies and service connections.
 
-Reviewers are identities' ids: `az devops user show --user MAIL --query id`. Approvals and locks have no command of
-their own, so they are made by `az rest`.
+Reviewers are identities' ids: `az devops user show --user MAIL --query id`. Approvals, locks and branch control have no
+command of their own, so they are made by `az rest`.
 
 Sources: learn.microsoft.com, "az pipelines", "az repos policy", "az devops service-endpoint"; the REST API of Azure
 DevOps: Environments - Add, Check Configurations - Add, Endpoints - Create; for the ids of checks the Terraform provider
@@ -17,13 +17,17 @@ from urllib.parse import quote
 
 from mlops.bootstrap import azure
 from mlops.bootstrap.command import Command
-from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, OPERATIONS, Plan, variable
+from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, OPERATIONS, PULLS, Plan, variable
 from mlops.errors import ConfigError
 from mlops.names import STAGES
 
 PIPELINES = ("build-validation", "train", "register", "release", "rollback", "batch-score", "monitor", "infra")
 RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"  # Azure DevOps, for every organization
 APPROVAL = {"id": "8c6f20a7-a545-4486-9777-f762fafe0d4d", "name": "Approval"}
+TASK = {"id": "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7", "name": "Task Check"}
+# The task that looks at a run's branch, as the page of approvals and checks adds it.
+BRANCHES = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluatebranchProtection", "version": "0.0.1"}
+BRANCH_CONTROL = "Branch control"
 LOCK = {"id": "2ef31ad6-baa0-403a-8b45-2cbc9b4e5563", "name": "ExclusiveLock"}
 MINUTES = 7 * 24 * 60  # then it is rejected
 AS_TEXT = ("--output", "tsv")
@@ -114,9 +118,11 @@ def _environment(plan: Plan, environment: str) -> Iterator[Command]:
     made = {"name": environment, "description": f"stage {environment}"}
     yield _rest("post", f"{url}/distributedtask/environments?api-version=7.1", made, unless=count)
     yield _rest("get", found, query=f"{same} | [0].id", keeps=kept)
-    yield from _check(plan, environment, LOCK, {})
+    resource = {"type": "environment", "id": f"${kept}", "name": environment}
+    yield from _check(plan, resource, LOCK, {})
+    yield from _check(plan, resource, TASK, _from_branches(plan, environment))
     if environment in GUARDED and plan.reviewers:
-        yield from _check(plan, environment, APPROVAL, _agreement(plan, environment))
+        yield from _check(plan, resource, APPROVAL, _agreement(plan, environment))
 
 
 def _agreement(plan: Plan, environment: str) -> dict[str, Any]:
@@ -128,12 +134,23 @@ def _agreement(plan: Plan, environment: str) -> dict[str, Any]:
     }
 
 
-def _check(plan: Plan, environment: str, kind: dict[str, str], settings: dict[str, Any]) -> Iterator[Command]:
-    path, count = f"{_url(plan)}/pipelines/checks/configurations", variable(environment, f"{kind['name']}_COUNT")
-    number = f"${variable(environment, 'ID')}"
-    listed = f"{path}?resourceType=environment&resourceId={number}&api-version=7.1-preview.1"
-    yield _rest("get", listed, query=f"length(value[?type.name=='{kind['name']}'])", keeps=count)
-    resource = {"type": "environment", "id": number, "name": environment}
+def _from_branches(plan: Plan, environment: str) -> dict[str, Any]:
+    """Return the settings of the check that lets only a stage's branches or tags in; a pull request is only planned."""
+    refs = (*plan.refs(environment), *((PULLS,) if environment == OPERATIONS else ()))
+    # Neither a tag nor a pull request's merge has a policy of its own.
+    are_branches = all(ref.startswith("refs/heads/") for ref in refs)
+    protected = {"ensureProtectionOfBranch": str(are_branches).lower(), "allowUnknownStatusBranch": "false"}
+    inputs = {"allowedBranches": ", ".join(refs), **protected}
+    return {"displayName": BRANCH_CONTROL, "definitionRef": BRANCHES, "inputs": inputs, "retryInterval": 5}
+
+
+def _check(plan: Plan, resource: dict[str, str], kind: dict[str, str], settings: dict[str, Any]) -> Iterator[Command]:
+    path = f"{_url(plan)}/pipelines/checks/configurations"
+    count = variable(resource["name"], f"{kind['name']}_COUNT".replace(" ", "_"))
+    listed = f"{path}?resourceType={resource['type']}&resourceId={resource['id']}&%24expand=settings"
+    same = f"type.name=='{kind['name']}'"
+    same += f" && settings.displayName=='{settings['displayName']}'" if "displayName" in settings else ""
+    yield _rest("get", f"{listed}&api-version=7.1-preview.1", query=f"length(value[?{same}])", keeps=count)
     body = {"type": kind, "settings": settings, "resource": resource, "timeout": MINUTES}
     yield _rest("post", f"{path}?api-version=7.1-preview.1", body, unless=count)
 
@@ -154,6 +171,10 @@ def _connection(plan: Plan, environment: str) -> Iterator[Command]:
     yield Command((*listed, "--query", f"length([?name=='{name}'])", *AS_TEXT), keeps=count)
     url = f"https://dev.azure.com/{plan.repository.split('/')[0]}/_apis/serviceendpoint/endpoints?api-version=7.1"
     yield _rest("post", url, _endpoint(plan, environment, name), unless=count)
+    kept = variable(environment, "CONNECTION_ID")
+    yield Command((*listed, "--query", f"[?name=='{name}'].id | [0]", *AS_TEXT), keeps=kept)
+    resource = {"type": "endpoint", "id": f"${kept}", "name": name}
+    yield from _check(plan, resource, TASK, _from_branches(plan, environment))
     trust = []
     for what in ("Issuer", "Subject"):
         key = f"[?name=='{name}'].authorization.parameters.workloadIdentityFederation{what} | [0]"

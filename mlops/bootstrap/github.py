@@ -3,7 +3,7 @@
 Reviewers are numbers with their kind, as User:583231 or Team:12; `gh api users/NAME --jq .id` says a person's.
 
 Sources: docs.github.com, "REST API endpoints for deployment environments", "... for deployment branch policies", "...
-for protected branches"; the manual of `gh api`, for fields in brackets.
+for protected branches"; github.blog/changelog/2025-11-07, for what a pull request stands on; the manual of `gh api`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from mlops.bootstrap import azure
 from mlops.bootstrap.command import Command
-from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, ISSUER, OPERATIONS, Plan, variable
+from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, ISSUER, OPERATIONS, PULLS, Plan, variable
 from mlops.errors import ConfigError
 from mlops.issues import MARK
 from mlops.names import STAGES
@@ -57,23 +57,23 @@ def _branches(plan: Plan) -> Iterator[Command]:
 
 def _environments(plan: Plan) -> Iterator[Command]:
     for environment in ENVIRONMENTS:
-        if environment not in GUARDED:
-            yield _api("PUT", plan, f"environments/{environment}")
-            continue
         policy = ("protected_branches]=false", "custom_branch_policies]=true")
         fields = [word for part in policy for word in ("-F", f"deployment_branch_policy[{part}")]
-        fields += ["-F", f"prevent_self_review={str(plan.is_team).lower()}", *_reviewers(plan)]
+        if environment in GUARDED:
+            fields += ["-F", f"prevent_self_review={str(plan.is_team).lower()}", *_reviewers(plan)]
         yield _api("PUT", plan, f"environments/{environment}", *fields)
         for kind, pattern in _patterns(plan, environment):
             path = f"environments/{environment}/deployment-branch-policies"
             yield _api("POST", plan, path, "-f", f"name={pattern}", "-f", f"type={kind}", done_by=("already exists",))
 
 
-def _patterns(plan: Plan, environment: str) -> list[tuple[str, str]]:
-    """Return from where an environment may be released to: main, for whoever starts it by hand, and the way's own."""
-    if plan.way == "single":
-        return [("branch", "main"), ("tag", f"{environment}/*")]
-    return [("branch", "main")] + ([("branch", "qa")] if environment == "qa" else [])
+def _patterns(plan: Plan, environment: str) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of what an environment may be used from; a pull request may train in dev, and is planned."""
+    for ref in plan.refs(environment):
+        _, kind, name = ref.split("/", 2)
+        yield {"heads": "branch", "tags": "tag"}[kind], name
+    if environment not in GUARDED:
+        yield "branch", PULLS
 
 
 def _reviewers(plan: Plan) -> Iterator[str]:

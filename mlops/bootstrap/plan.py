@@ -11,6 +11,7 @@ from mlops.names import STAGES, resource_name
 OPERATIONS = "operations"  # looks and changes nothing: its identity reads
 ENVIRONMENTS = (*STAGES, OPERATIONS)
 GUARDED = STAGES[1:]  # where people have to agree
+PULLS = "refs/pull/*/merge"  # what a pull request's run stands on, on both code hosts
 ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "api://AzureADTokenExchange"
 _NO_SUFFIX = "000"  # resource groups and identities have none in their names
@@ -39,6 +40,17 @@ class Plan:
     def branches(self) -> tuple[str, ...]:
         """Return the branches that nobody pushes to directly."""
         return BRANCHES[self.way]
+
+    def refs(self, environment: str) -> tuple[str, ...]:
+        """Return from where an environment may be used: its stage's branch or tags, and main, to start it by hand.
+
+        What only looks is used from wherever something is released.
+        """
+        if environment == OPERATIONS:
+            return tuple(dict.fromkeys(ref for stage in STAGES for ref in self.refs(stage)))
+        own = {"dev": ("refs/heads/dev",), "qa": ("refs/heads/qa",)}.get(environment, ())
+        tagged = (f"refs/tags/{environment}/*",) if environment in GUARDED else ()
+        return ("refs/heads/main", *(tagged if self.way == "single" else own))
 
     def places(self, stage: str) -> tuple[str, str]:
         """Return the resource group of a stage in Azure, and the identity of its pipelines; infra/ makes both."""

@@ -10,13 +10,20 @@ gh api --silent --method POST repos/octo/camera/git/refs -f ref=refs/heads/qa -f
 gh api --silent --method PUT repos/octo/camera/branches/dev/protection -F 'required_status_checks[strict]=true' -f 'required_status_checks[contexts][]=gate' -F 'required_pull_request_reviews[required_approving_review_count]=1' -F 'required_pull_request_reviews[dismiss_stale_reviews]=true' -F enforce_admins=true -F restrictions=null -F allow_force_pushes=false
 gh api --silent --method PUT repos/octo/camera/branches/qa/protection -F 'required_status_checks[strict]=true' -f 'required_status_checks[contexts][]=gate' -F 'required_pull_request_reviews[required_approving_review_count]=1' -F 'required_pull_request_reviews[dismiss_stale_reviews]=true' -F enforce_admins=true -F restrictions=null -F allow_force_pushes=false
 gh api --silent --method PUT repos/octo/camera/branches/main/protection -F 'required_status_checks[strict]=true' -f 'required_status_checks[contexts][]=gate' -F 'required_pull_request_reviews[required_approving_review_count]=1' -F 'required_pull_request_reviews[dismiss_stale_reviews]=true' -F enforce_admins=true -F restrictions=null -F allow_force_pushes=false
-gh api --silent --method PUT repos/octo/camera/environments/dev
+gh api --silent --method PUT repos/octo/camera/environments/dev -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'
+gh api --silent --method POST repos/octo/camera/environments/dev/deployment-branch-policies -f name=main -f type=branch || true
+gh api --silent --method POST repos/octo/camera/environments/dev/deployment-branch-policies -f name=dev -f type=branch || true
+gh api --silent --method POST repos/octo/camera/environments/dev/deployment-branch-policies -f 'name=refs/pull/*/merge' -f type=branch || true
 gh api --silent --method PUT repos/octo/camera/environments/qa -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true' -F prevent_self_review=true -f 'reviewers[][type]=User' -F 'reviewers[][id]=583231' -f 'reviewers[][type]=Team' -F 'reviewers[][id]=12'
 gh api --silent --method POST repos/octo/camera/environments/qa/deployment-branch-policies -f name=main -f type=branch || true
 gh api --silent --method POST repos/octo/camera/environments/qa/deployment-branch-policies -f name=qa -f type=branch || true
 gh api --silent --method PUT repos/octo/camera/environments/production -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true' -F prevent_self_review=true -f 'reviewers[][type]=User' -F 'reviewers[][id]=583231' -f 'reviewers[][type]=Team' -F 'reviewers[][id]=12'
 gh api --silent --method POST repos/octo/camera/environments/production/deployment-branch-policies -f name=main -f type=branch || true
-gh api --silent --method PUT repos/octo/camera/environments/operations
+gh api --silent --method PUT repos/octo/camera/environments/operations -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'
+gh api --silent --method POST repos/octo/camera/environments/operations/deployment-branch-policies -f name=main -f type=branch || true
+gh api --silent --method POST repos/octo/camera/environments/operations/deployment-branch-policies -f name=dev -f type=branch || true
+gh api --silent --method POST repos/octo/camera/environments/operations/deployment-branch-policies -f name=qa -f type=branch || true
+gh api --silent --method POST repos/octo/camera/environments/operations/deployment-branch-policies -f 'name=refs/pull/*/merge' -f type=branch || true
 SUBSCRIPTION_ID="$(az account show --query id --output tsv)"
 SUBSCRIPTION_NAME="$(az account show --query name --output tsv)"
 TENANT_ID="$(az account show --query tenantId --output tsv)"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.bootstrap.azuredevops import APPROVAL
+from mlops.bootstrap.azuredevops import APPROVAL, TASK
 from mlops.cli import main
 from mlops.names import STAGES
 
@@ -115,6 +115,59 @@ def test_each_body_is_json_with_the_answers_in_it(tools: Tools) -> None:
     assert [one["name"] for one in connections] == [f"visionline-{name}" for name in (*STAGES, "operations")]
     assert all(one["authorization"]["scheme"] == "WorkloadIdentityFederation" for one in connections)
     assert "$" not in json.dumps(bodies)
+
+
+MAIN, PULLS = "refs/heads/main", "refs/pull/*/merge"
+BY_BRANCHES = {
+    "dev": [MAIN, "refs/heads/dev"],
+    "qa": [MAIN, "refs/heads/qa"],
+    "production": [MAIN],
+    "operations": [MAIN, "refs/heads/dev", "refs/heads/qa"],
+}
+BY_TAGS = {
+    "dev": [MAIN],
+    "qa": [MAIN, "refs/tags/qa/*"],
+    "production": [MAIN, "refs/tags/production/*"],
+    "operations": [MAIN, "refs/tags/qa/*", "refs/tags/production/*"],
+}
+WAYS = pytest.mark.parametrize("way, refs", [("branches", BY_BRANCHES), ("single", BY_TAGS)])
+
+
+@WAYS
+def test_azure_devops_lets_only_a_stages_branches_use_its_environment_and_connection(
+    way: str, refs: dict[str, list[str]], tools: Tools
+) -> None:
+    bootstrapped(*DEVOPS, "--branches", way, "--apply")
+    bodies = [json.loads(call[call.index("--body") + 1]) for call in tools.calls() if "--body" in call]
+    found = {one["resource"]["name"]: one for one in bodies if one.get("type") == TASK}
+    allowed = {name: one["settings"]["inputs"]["allowedBranches"].split(", ") for name, one in found.items()}
+    refs = {**refs, "operations": [*refs["operations"], PULLS]}  # which plans what it changes in infra/
+    connections = {f"visionline-{name}": refs[name] for name in (*STAGES, "operations")}
+    assert allowed == {**{name: refs[name] for name in STAGES}, **connections}
+    assert {name: one["resource"]["type"] for name, one in found.items()} == {
+        name: "endpoint" if name.startswith("visionline-") else "environment" for name in allowed
+    }
+    must = {name: one["settings"]["inputs"]["ensureProtectionOfBranch"] == "true" for name, one in found.items()}
+    assert must == {name: all(one.startswith("refs/heads/") for one in allowed[name]) for name in allowed}
+
+
+@WAYS
+def test_github_lets_only_a_stages_branches_use_its_environment(
+    way: str, refs: dict[str, list[str]], tools: Tools
+) -> None:
+    bootstrapped(*GITHUB, "--branches", way, "--apply")
+    calls = [call for call in tools.calls() if call[:2] == ["gh", "api"] and "--method" in call]
+    allowed: dict[str, list[str]] = {}
+    for call in calls:
+        if call[5].endswith("/deployment-branch-policies"):
+            kind = {"type=branch": "refs/heads/", "type=tag": "refs/tags/"}[call[9]]
+            name = call[7].removeprefix("name=")
+            allowed.setdefault(call[5].split("/")[4], []).append(name if name == PULLS else kind + name)
+    # A label trains a pull request in dev; the others' pull requests get nothing.
+    assert allowed == {name: [*one, PULLS] if name in ("dev", "operations") else one for name, one in refs.items()}
+    made = [call for call in calls if "PUT" in call and "/environments/" in call[5]]
+    assert len(made) == 4
+    assert all("deployment_branch_policy[custom_branch_policies]=true" in call for call in made)
 
 
 @BOTH
