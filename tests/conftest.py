@@ -9,6 +9,7 @@ import pytest
 from azurefake.fixture import azure, azure_authority  # noqa: F401 - fixtures that tests name
 from hypothesis import HealthCheck, settings
 from kubectl import kubectl  # noqa: F401
+from cluster_serving import serving, serving_home, serving_packages  # noqa: F401
 from kubefake.fixture import cluster, runtimes  # noqa: F401
 from rendered_trees import rendered_trees  # noqa: F401
 

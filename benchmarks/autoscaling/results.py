@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.autoscaling.measured import DETECTOR_COST, PROBE_SECONDS, SCHEDULE_SECONDS, Measured
-from benchmarks.autoscaling.runs import RULES, Job, Settings, Size, run_all
+from benchmarks.autoscaling.runs import RULES, Job, Settings, Size, peak_replicas, run_all
 from benchmarks.autoscaling.simulate import SERIES_SECONDS, Outcome, simulate
 from benchmarks.autoscaling.sweep import HPA, HPA_TRIES, KEDA, KEDA_TRIES, LOSS_WEIGHT, SWEPT, TRACES, Try, sweep
 from benchmarks.autoscaling.traces import one_crowd
@@ -19,9 +19,13 @@ STARTED = (HPA, KEDA, "Azure ML's router")
 
 
 def find(measured: Measured, size: Size, swept: Size = SWEPT) -> Json:
-    """Return all results: the best settings first, then every rule with them. Minutes."""
+    """Return all results: the best settings first, then every rule with them. Minutes.
+
+    The most replicas are not the cheapest that were tried, on smaller sites, but what the largest site of all takes.
+    """
     replica = measured.replica()
-    settings, tried = sweep(replica, swept)
+    found, tried = sweep(replica, swept)
+    settings = dataclasses.replace(found, max_replicas=peak_replicas(size, replica))
     return {
         "facts": facts(),
         "measured": {
@@ -34,8 +38,8 @@ def find(measured: Measured, size: Size, swept: Size = SWEPT) -> Json:
         "size": dataclasses.asdict(size),
         "defaults": defaults(settings),
         "runs": _runs(measured, settings, size),
-        "settings": {"loss_weight": LOSS_WEIGHT, "tries": {key: _tries(key, found) for key, found in tried.items()}},
-        "starts": _starts(measured, settings, swept),
+        "settings": {"loss_weight": LOSS_WEIGHT, "tries": {key: _tries(key, each) for key, each in tried.items()}},
+        "starts": _starts(measured, found, swept),
         "crowd": _crowd(measured, settings),
     }
 

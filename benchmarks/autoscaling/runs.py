@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from benchmarks.autoscaling.arrays import Array
 from benchmarks.autoscaling.rules import Rule, fixed, hpa, keda, router
 from benchmarks.autoscaling.simulate import Outcome, Replica, simulate
-from benchmarks.autoscaling.traces import HOURS, MAKERS, Trace, spread_streams
+from benchmarks.autoscaling.traces import CROWD_FPS, HOURS, MAKERS, Trace, spread_streams
 from benchmarks.serving.errors import BenchmarkError
 
 FIXED_UTILIZATION = 0.8  # what a fixed fleet is sized for
@@ -90,6 +91,12 @@ def make_trace(name: str, size: Size) -> Trace:
     """Return a trace of a size: the same sites for every trace of a seed."""
     streams = spread_streams(size.streams, size.sites, np.random.default_rng(size.seed))
     return MAKERS[name](streams, size.hours[name], np.random.default_rng(size.seed + 1))
+
+
+def peak_replicas(size: Size, replica: Replica) -> int:
+    """Return the replicas that the largest site's peak takes, at FIXED_UTILIZATION: what a fleet must be allowed."""
+    largest = spread_streams(size.streams, size.sites, np.random.default_rng(size.seed)).max()
+    return math.ceil(largest * CROWD_FPS / replica.speed / FIXED_UTILIZATION)
 
 
 def run(job: Job) -> Outcome:

@@ -34,7 +34,8 @@ SETTINGS = """## Where the defaults come from
 HPA's settings are tried on both metrics together, on steady and bursty; KEDA's on bursty and from midnight to ten of
 day and night; one after the other, those before at their best. Cost is replica-hours, and for each frame that is lost
 or later than 0.5 s the time that scoring 30 frames takes: a frame is worth more than its scoring, or nobody would
-score it."""
+score it. The most replicas are tried on 500 streams of 25 sites, to see what too few cost; the default is what a crowd
+at the largest of all sites takes at 80 % busy."""
 
 STARTS = """## Slower starts
 

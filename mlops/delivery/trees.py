@@ -15,7 +15,9 @@ from mlops.loading import read_mapping
 
 MANIFESTS = REPOSITORY / "infra" / "kubernetes"
 COPY = "kubernetes"  # the folder of a tree that holds the parts of infra/kubernetes
-PARTS = ("stage", "gateway", "streams")  # of an overlay, each a kustomization of its own; streams where it has cameras
+# Of an overlay, each a kustomization of its own: streams where it has cameras.
+PARTS = ("stage", "gateway", "streams")
+WAKING = "waking"  # and this one with KEDA alone: whose counter tells that a version is asked for which sleeps
 KUSTOMIZATION_FILE = "kustomization.yaml"
 
 
@@ -27,8 +29,13 @@ def manifests(stage: Stage) -> dict[str, str]:
     kubernetes, own = stage.kubernetes, MANIFESTS / "overlays" / stage.kubernetes.overlay
     if not (own / KUSTOMIZATION_FILE).exists():
         raise ConfigError(f"{stage.name}: kubernetes.overlay: there is no {own.relative_to(REPOSITORY)}: make it")
+    parts = [*PARTS, WAKING] if kubernetes.autoscaling == "keda" else PARTS
+    if not (own / parts[-1]).is_dir() and parts[-1] == WAKING:
+        raise ConfigError(
+            f"{own.relative_to(REPOSITORY)}: has no folder {WAKING}: copy that of an overlay of its gateway"
+        )
     components = [kubernetes.autoscaling, "flagger" if stage.flux.flagger else "none"]
-    begin = [own, *(own / part for part in PARTS), *(MANIFESTS / "components" / one for one in components)]
+    begin = [own, *(own / part for part in parts), *(MANIFESTS / "components" / one for one in components)]
     folders: set[Path] = set()
     for folder in begin:
         _add_needed(folder, folders)
@@ -84,10 +91,11 @@ def _routes(stage: Stage, declared: Declared) -> dict[str, str]:
 def _root(stage: Stage, resources: list[str]) -> Object:
     overlay = f"{COPY}/overlays/{stage.kubernetes.overlay}"
     gateway = [f"{overlay}/gateway"] if stage.kubernetes.traffic == "gateway" else []
+    waking = [f"{overlay}/{WAKING}"] if stage.kubernetes.autoscaling == "keda" else []
     return {
         **KUSTOMIZATION,
         "namespace": namespace_of(stage),
-        "resources": [f"{overlay}/stage", *gateway, *resources],
+        "resources": [f"{overlay}/stage", *gateway, *waking, *resources],
         "configMapGenerator": [config_map(f"{stage.model}-declared", DECLARED_FILE)],
         "labels": [{"pairs": {"visionline/stage": stage.name}}],
     }

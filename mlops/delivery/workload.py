@@ -156,7 +156,10 @@ def _scaling(stage: Stage, declared: Declared, served: Served) -> list[Object]:
     """
     place = f'namespace="{namespace_of(stage)}"'
     lag = f'sum(visionline:lag_frames{{{place},model="{stage.model}",version="{served.version}"}}) or vector(0)'
-    asked = f"sum(visionline:unserved_requests:rate1m{{{place}}}) or vector(0)"
+    # A counter that knows no namespace knows the route: waking/*, of infra/kubernetes.
+    route = f'route="{namespace_of(stage)}-{stage.model}"'
+    counter = "visionline:unserved_requests:rate1m"
+    asked = f"sum({counter}{{{place}}}) or sum({counter}{{{route}}}) or vector(0)"
     patch: list[Object] = [
         {"op": "replace", "path": "/spec/triggers/0/metadata/query", "value": lag},
         {"op": "replace", "path": "/spec/triggers/1/metadata/query", "value": asked},

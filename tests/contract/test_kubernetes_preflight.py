@@ -51,7 +51,10 @@ def test_rights_are_those_of_what_the_overlay_brings(cluster: Cluster, tmp_path:
     assert "may not patch statefulsets.apps" in seen(tmp_path, overlay="edge-cameras")["rights"].text
     cluster.forbid("list", "horizontalpodautoscalers.autoscaling")
     assert "list horizontalpodautoscalers" in seen(tmp_path)["rights"].text, "what an older release left is looked for"
-    assert all((MANIFESTS / path.removeprefix("kubernetes/")).is_file() for path in PARTS)
+    assert all((MANIFESTS / path.removeprefix("kubernetes/")).exists() for path in PARTS)
+    cluster.forbid("create", "prometheusrules.monitoring.coreos.com")
+    scaled = seen(tmp_path, overlay="edge", autoscaling="keda")["rights"].text
+    assert "create prometheusrules" in scaled, "what wakes a site is a rule"
 
 
 @pytest.mark.parametrize(

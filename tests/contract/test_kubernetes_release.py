@@ -2,97 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
-from cluster_stages import cluster_stage, deployment, packaged, register
-from kubefake.cluster import Cluster
+from cluster_serving import Serving
+from cluster_stages import deployment
 from kubefake.faults import Call
 from kubefake.kinds import KINDS
-from kubefake.kubelet import DEPLOYMENT
-from model_packages import MODEL, make_package
+from model_packages import MODEL
 from running_endpoint import wait_for
 
 from mlops.adapters.kubernetes import lease, target as kubernetes
 from mlops.adapters.kubernetes.rights import needed
 from mlops.adapters.kubernetes.target import open_target
-from mlops.config import Stage
-from mlops.context import Context
-from mlops.delivery import namespace_of
 from mlops.errors import BusyError, TargetError
-from mlops.ports import EndpointStatus
-from mlops.records import DeployRecord, stage_tag
-from mlops.steps.deploy import deploy
+from mlops.records import stage_tag
 from mlops.steps.rollback import rollback
 
 V1, V2 = f"{MODEL}-v1", f"{MODEL}-v2"
-
-
-@dataclass(frozen=True)
-class Serving:
-    """A cluster that serves version 1, and a registry with two versions, of which the first is approved."""
-
-    cluster: Cluster
-    stage: Stage
-    run: Path
-    packages: list[Path]
-
-    @property
-    def context(self) -> Context:
-        """Return the context of a new process."""
-        return Context(self.stage, self.run, lambda line: None)
-
-    def approve(self, version: int) -> None:
-        """Let a version into the stage."""
-        self.context.registry.set_tag(MODEL, version, self.stage.name, "approved")
-
-    def deploy(self) -> DeployRecord:
-        """Release what is approved."""
-        return deploy(self.context)
-
-    def status(self) -> EndpointStatus:
-        """Return what is served, as a new process sees it."""
-        return open_target(self.stage).status()
-
-    def expect(self, version: int) -> None:
-        """Hold the cluster to serving one version alone."""
-        status = self.status()
-        assert (status.traffic, list(status.deployments)) == ({version: 100}, [version])
-        assert status.deployments[version].state == "ready"
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("packages")
-    return [make_package(folder / str(number), version_bias=number / 10) for number in (1, 2)]
-
-
-@pytest.fixture(scope="module")
-def home(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the home of a registry with both versions: to make one takes longer than all the rest of a test."""
-    made = tmp_path_factory.mktemp("registered") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VISIONLINE_HOME", str(made))
-        register(cluster_stage(), packages)
-    return made
-
-
-@pytest.fixture(params=["gateway"])
-def serving(
-    cluster: Cluster, packages: list[Path], home: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Serving]:
-    shutil.copytree(home, tmp_path / "home")
-    for package in packages:
-        packaged(cluster, package)
-    stage = cluster_stage(traffic=request.param, replicas=2 if request.param == "replicas" else 1, rollout_seconds=30.0)
-    made = Serving(cluster, stage, tmp_path / "run", packages)
-    made.approve(1)
-    made.deploy()
-    yield made
 
 
 def test_what_people_changed_by_hand_is_put_back(serving: Serving) -> None:
@@ -253,47 +180,3 @@ def test_without_a_gateway_replicas_make_the_shares(serving: Serving) -> None:
     assert serving.deploy().outcome == "served"
     serving.expect(2)
     assert {V1: 1, V2: 1} in shares and shares[-1] == {V1: 1, V2: 2}, "10 % of two replicas is one at least"
-
-
-def test_a_site_that_sleeps_is_awake_for_a_release_and_sleeps_again(serving: Serving) -> None:
-    stage = replace(serving.stage, kubernetes=replace(serving.stage.kubernetes, autoscaling="keda"))
-    asleep = replace(serving, stage=stage)
-    asleep.cluster.delete("Deployment", V1)
-    asleep.deploy()
-    wait_for(lambda: asleep.cluster.names("Pod") == [])
-    asleep.approve(2)
-    assert asleep.deploy().outcome == "served", "its probes and those of the version before it were answered"
-    wait_for(lambda: asleep.cluster.names("Pod") == [])
-    assert (asleep.status().traffic, list(asleep.status().deployments)) == ({2: 100}, [2])
-
-
-def test_a_switch_to_an_autoscaler_takes_no_pod_from_what_serves(serving: Serving) -> None:
-    three = replace(serving.stage, kubernetes=replace(serving.stage.kubernetes, replicas=3))
-    assert replace(serving, stage=three).deploy().outcome == "served"
-    counts: list[int] = []
-
-    def note(call: Call) -> None:
-        if call.resource == "deployments.apps" and call.name == V1 and V1 in serving.cluster.names("Deployment"):
-            counts.append(serving.cluster.find("Deployment", V1)["spec"]["replicas"])
-
-    serving.cluster.after_change = note
-    serving.approve(2)
-    scaled = replace(serving, stage=replace(three, kubernetes=replace(three.kubernetes, autoscaling="hpa")))
-    assert scaled.deploy().outcome == "served"
-    scaled.expect(2)
-    assert set(counts) == {3}
-    assert V2 in serving.cluster.names("HorizontalPodAutoscaler")
-    serving.cluster.edit("Deployment", V2, ("spec", "replicas"), 5, "kube-controller-manager")
-    with scaled.context.target.lock():  # the next release applies it again
-        scaled.context.target.set_traffic({2: 100})
-    assert serving.cluster.find("Deployment", V2)["spec"]["replicas"] == 5, "the autoscaler has it alone"
-
-
-def test_the_fake_defaults_a_field_that_no_manager_owns_any_more(serving: Serving) -> None:
-    kind, space = DEPLOYMENT, namespace_of(serving.stage)
-    given = serving.cluster.find("Deployment", V1)
-    spec = {**given["spec"], "replicas": 4}
-    body = {"metadata": {"name": "one"}, "spec": spec}
-    serving.cluster.store.apply(kind, space, body, "a", False)
-    without = {**body, "spec": {key: value for key, value in spec.items() if key != "replicas"}}
-    assert serving.cluster.store.apply(kind, space, without, "a", False)["spec"]["replicas"] == 1

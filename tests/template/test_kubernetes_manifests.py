@@ -8,22 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from mlops.adapters.kubernetes.live import served_of
 from mlops.delivery import ANNOTATION_DIGEST, LABEL_VERSION, package_path, version_name
 from rendered_trees import CASES, MODEL, Case, Object, Trees, served
 from serving.declare import only_model, read_declared
-from serving.metrics import COUNTS, GAUGES
 from serving.options import endpoint_parser
 from serving.streams.config import StreamsConfig, read_config
 from serving.streams.outbox import MEGABYTE, open_outboxes
 from sources import ROOT
 
-DEFAULTS = json.loads((ROOT / "docs/benchmarks/autoscaling.json").read_text(encoding="utf-8"))["defaults"]
 MEASURED = json.loads((ROOT / "docs/benchmarks/serving.json").read_text(encoding="utf-8"))["extras"]["memory"]["mb"]
-ADAPTER = ROOT / "infra/kubernetes/adapters/prometheus-adapter.yaml"
-RUNTIME_METRICS = (ROOT / "src/serving/metrics.py").read_text(encoding="utf-8")
 TENSORRT = (ROOT / "src/serving/tensorrt.py").read_text(encoding="utf-8")
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 BY_VERSION = [case for case in CASES if not case.flagger]
@@ -140,43 +135,6 @@ def test_a_pod_has_time_to_be_forgotten_and_to_drain(rendered_trees: Trees) -> N
         if one["kind"] == "Deployment":
             sleep = container(one)["lifecycle"]["preStop"]["sleep"]["seconds"]
             assert 0 < sleep < pod(one)["terminationGracePeriodSeconds"] / 2
-
-
-def test_an_hpa_has_the_simulated_figures(rendered_trees: Trees) -> None:
-    spec = rendered_trees.one(Case("production", "gateway", "hpa"), "HorizontalPodAutoscaler", f"{MODEL}-v7")["spec"]
-    wanted = DEFAULTS["hpa"]
-    targets = {one["pods"]["metric"]["name"]: one["pods"]["target"]["averageValue"] for one in spec["metrics"]}
-    assert targets == {
-        "visionline_waiting_frames": str(wanted["frames_waiting_per_replica"]),
-        "visionline_worker_busy": f"{10 * wanted['busy_percent']}m",
-    }
-    assert (spec["minReplicas"], spec["maxReplicas"]) == (wanted["min_replicas"], wanted["max_replicas"])
-
-
-def test_keda_has_the_simulated_figures_and_lets_an_idle_site_sleep(rendered_trees: Trees) -> None:
-    case = Case("production", "gateway", "keda", is_settled=True)
-    spec, wanted = rendered_trees.one(case, "ScaledObject", f"{MODEL}-v7")["spec"], DEFAULTS["keda"]
-    assert {one["metadata"]["threshold"] for one in spec["triggers"]} == {str(wanted["lag_threshold"])}
-    assert (spec["pollingInterval"], spec["cooldownPeriod"]) == (wanted["polling_seconds"], wanted["cooldown_seconds"])
-    assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (0, DEFAULTS["hpa"]["max_replicas"])
-
-
-def test_what_scales_is_a_metric_that_the_runtime_has(rendered_trees: Trees) -> None:
-    rules = yaml.safe_load(ADAPTER.read_text(encoding="utf-8"))["rules"]["custom"]
-    given = {rule.get("name", {}).get("as") or rule["seriesQuery"].split("{")[0] for rule in rules}
-    spec = rendered_trees.one(Case("production", "gateway", "hpa"), "HorizontalPodAutoscaler", f"{MODEL}-v7")["spec"]
-    assert {one["pods"]["metric"]["name"] for one in spec["metrics"]} == given
-    series = {rule["seriesQuery"].split("{")[0].removesuffix("_total") for rule in rules}
-    assert series <= {*GAUGES, *COUNTS, *re.findall(r'"(visionline_\w+|nv_\w+)"', RUNTIME_METRICS)}
-
-
-def test_what_keda_asks_for_is_computed_from_what_the_runtime_has(rendered_trees: Trees) -> None:
-    case = Case("production", "gateway", "keda")
-    rules = rendered_trees.one(case, "PrometheusRule", "scaling")["spec"]["groups"][0]["rules"]
-    queries = [one["metadata"]["query"] for one in rendered_trees.of(case, "ScaledObject")[0]["spec"]["triggers"]]
-    assert [re.findall(r"visionline:[\w:]+", query) for query in queries] == [[one["record"]] for one in rules]
-    assert f'namespace="{case.name}"' in queries[0] and 'version="7"' in queries[0]
-    assert "nv_inference_pending_request_count" in rules[0]["expr"] and "pending_request_count" in RUNTIME_METRICS
 
 
 @pytest.mark.parametrize("overlay", ["qa", "production", "edge"])

@@ -12,7 +12,8 @@ from benchmarks.autoscaling.__main__ import main
 from benchmarks.autoscaling.measured import Measured, read_throughput
 from benchmarks.autoscaling.page import page, publish
 from benchmarks.autoscaling.results import defaults, find
-from benchmarks.autoscaling.runs import RULES, Size
+from benchmarks.autoscaling.runs import RULES, Size, make_trace, peak_replicas
+from benchmarks.autoscaling.simulate import Replica
 from benchmarks.autoscaling.sweep import FIRST, HPA_TRIES, KEDA_TRIES
 from benchmarks.serving.errors import BenchmarkError
 
@@ -34,7 +35,16 @@ def test_a_default_is_the_cheapest_value_of_those_tried(results: dict) -> None:
     for settings in results["defaults"].values():
         for key, value in settings.items():
             tries = results["settings"]["tries"][key]
-            assert min(tries, key=lambda one: one["cost"])["value"] == value
+            assert key == "max_replicas" or min(tries, key=lambda one: one["cost"])["value"] == value
+
+
+def test_the_most_replicas_are_enough_for_a_crowd_at_the_largest_site(results: dict) -> None:
+    replica = Measured(frames_per_second=70.0, process_start_seconds=1.0).replica()
+    assert results["defaults"]["hpa"]["max_replicas"] == peak_replicas(TINY, replica)
+    written = json.loads((DOCS / "autoscaling.json").read_text(encoding="utf-8"))
+    size, told = Size(**written["size"]), Replica(**written["measured"]["replica"])
+    largest = make_trace("bursty", size).rates.max()
+    assert 0.7 < largest / told.speed / written["defaults"]["hpa"]["max_replicas"] <= 0.8
 
 
 def test_page_and_pictures_are_written_and_the_pictures_are_well_formed(results: dict, tmp_path: Path) -> None:

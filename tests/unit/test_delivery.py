@@ -127,7 +127,10 @@ def test_a_tree_stands_by_what_its_overlay_and_the_stage_need_and_by_nothing_els
 
     site = folders(on(stage, overlay="edge-cameras", autoscaling="keda"))
     assert {"base", "stage", "streams", "overlays/edge/gateway", "components/keda"} < site
-    assert not site & {"overlays/qa", "components/hpa", "components/flagger", "components/monitoring"}
+    assert {"overlays/edge/waking", "waking/traefik", "components/monitoring"} < site
+    assert not site & {"overlays/qa", "components/hpa", "components/flagger", "waking/istio"}
+    unscaled = folders(on(stage, overlay="edge-cameras"))
+    assert not unscaled & {"overlays/edge/waking", "waking/traefik", "components/monitoring"}
     assert "components/monitoring" in folders(on(stage, overlay="production"))
 
 

@@ -1,7 +1,7 @@
 """Applies objects by server-side apply as one field manager, and takes back what people's hands changed, nothing else.
 
 A field that kubectl changed is drift: it is ours again. A field that another controller owns is a conflict, for the
-two would fight: it is named, and nothing is forced.
+two would fight: it is named, and nothing is forced. But what an autoscaler left behind that is gone is nobody's.
 
 Source: kubernetes.io, "Server-Side Apply".
 """
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from mlops.adapters.kubernetes.handover import APPLY, keep_replicas
+from mlops.adapters.kubernetes.handover import APPLY, keep_replicas, may_take
 from mlops.adapters.kubernetes.kinds import Kinds, Object
 from mlops.adapters.kubernetes.refusals import Refused
 from mlops.errors import TargetError
@@ -33,7 +33,7 @@ def apply(kinds: Kinds, one: Object) -> Object:
         if not conflicts:
             raise
         for manager, field in conflicts:
-            if not manager.startswith(HANDS):
+            if not manager.startswith(HANDS) and not may_take(kinds, one, manager, field):
                 raise TargetError(_conflict(one, manager, field)) from None
     return _sent(kinds, path, one, is_forced=True)
 

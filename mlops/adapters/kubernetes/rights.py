@@ -18,15 +18,17 @@ APPLIED = ("get", "list", "create", "patch", "delete")
 KEPT = ("create", "patch")
 LEFT = ("list", "delete")  # of what may be left of a version, whether the stage still has its kind or not
 SCALERS = (("autoscaling", "horizontalpodautoscalers"), ("keda.sh", "scaledobjects"))
-PARTS = {  # of infra/kubernetes, where the stage's overlay takes them
+RULES = ("monitoring.coreos.com", "prometheusrules")
+PARTS = {  # of infra/kubernetes, where the stage's overlay takes them; a folder, or a file
     "kubernetes/components/monitoring/monitor.yaml": ("monitoring.coreos.com", "servicemonitors"),
-    "kubernetes/components/monitoring/rules.yaml": ("monitoring.coreos.com", "prometheusrules"),
+    "kubernetes/components/monitoring/rules.yaml": RULES,
+    "kubernetes/waking/": RULES,
     "kubernetes/streams/workers.yaml": ("apps", "statefulsets"),
     "kubernetes/overlays/gpu/stage/engines.yaml": ("", "persistentvolumeclaims"),
 }
 PRUNED = (
     *(("gateway.networking.k8s.io", "httproutes"), *SCALERS),
-    *(("monitoring.coreos.com", "servicemonitors"), ("apps", "statefulsets")),
+    *(("monitoring.coreos.com", "servicemonitors"), RULES, ("apps", "statefulsets")),
     ("networking.k8s.io", "networkpolicies"),
 )
 
@@ -95,4 +97,5 @@ def _kinds(stage: Stage) -> list[tuple[str, str]]:
     if stage.kubernetes.traffic == "gateway":
         found += [("gateway.networking.k8s.io", "httproutes"), ("gateway.networking.k8s.io", "gateways")]
     found += [one for one, name in zip(SCALERS, ("hpa", "keda"), strict=True) if name == stage.kubernetes.autoscaling]
-    return [*found, *(PARTS[path] for path in manifests(stage) if path in PARTS)]
+    parts = [kind for path in manifests(stage) for part, kind in PARTS.items() if path.startswith(part)]
+    return [*found, *dict.fromkeys(parts)]

@@ -17,9 +17,10 @@ from functools import cached_property
 from mlops.adapters.kubernetes.applying import apply, delete, expect_kinds
 from mlops.adapters.kubernetes.cluster import Cluster, connect
 from mlops.adapters.kubernetes.forward import Forwarder
+from mlops.adapters.kubernetes.handover import end_scaling
 from mlops.adapters.kubernetes.kinds import Kinds, Object, in_order
 from mlops.adapters.kubernetes.lease import Lease, Place, held
-from mlops.adapters.kubernetes.live import Live, gateway_url, look
+from mlops.adapters.kubernetes.live import STAGE_LABEL, Live, gateway_url, look
 from mlops.adapters.kubernetes.pods import Pods
 from mlops.adapters.kubernetes.pruning import drained, leftovers
 from mlops.adapters.kubernetes.reasons import is_rolled_out, obstacle
@@ -49,6 +50,8 @@ class KubernetesTarget:
         self._ensure_namespace()
         with held(Place(self._cluster, self._namespace, f"{self.stage.model}-release")) as lease:
             self._lease = lease
+            declared = self._rendered(look(self._kinds, self.stage).declared)
+            end_scaling(self._kinds, self._namespace, f"{STAGE_LABEL}={self.stage.name}", declared, self._seconds)
             self._apply_scalers()
             try:
                 yield
