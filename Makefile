@@ -99,7 +99,7 @@ infra-apply-terraform: infra-init-terraform
 
 infra-plan-bicep:
 	az deployment sub what-if --name $(STAGE) --location $(REGION) --parameters infra/bicep/$(STAGE).bicepparam \
-		--no-pretty-print > $(PLAN).json
+		--validation-level ProviderNoRbac --no-pretty-print > $(PLAN).json
 
 infra-apply-bicep:
 	az deployment sub create --name $(STAGE) --location $(REGION) --parameters infra/bicep/$(STAGE).bicepparam \

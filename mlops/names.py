@@ -23,6 +23,7 @@ RESOURCE_NAMES = {
     "ci": "id-{name}-{stage}-ci",
     "jobs": "id-{name}-{stage}-jobs",
     "serving": "id-{name}-{stage}-serving",
+    "operations": "id-{name}-operations",  # one for all stages: dev makes it
     "logs": "log-{name}-{stage}",
     "insights": "appi-{name}-{stage}",
     "storage": "st{name}{short}{suffix}",

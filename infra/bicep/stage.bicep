@@ -65,6 +65,12 @@ param issuer string = ''
 @description('Whom the issuer names: empty for GitHub\'s environment, else the service connection\'s subject.')
 param subject string = ''
 
+@description('Whom the issuer names for the environment operations: empty on GitHub, else its connection\'s subject.')
+param operationsSubject string = ''
+
+@description('The object id of the identity that reads every stage (dev\'s output), if dev has its own subscription.')
+param operationsPrincipal string = ''
+
 @description('The address of the repository that Flux follows; empty: no Flux.')
 param gitopsRepository string = ''
 
@@ -113,6 +119,7 @@ var names = {
   ci: 'id-${name}-${stage}-ci'
   jobs: 'id-${name}-${stage}-jobs'
   serving: 'id-${name}-${stage}-serving'
+  operations: 'id-${name}-operations'
   logs: 'log-${name}-${stage}'
   insights: 'appi-${name}-${stage}'
   storage: 'st${name}${short}${suffix}'
@@ -194,7 +201,20 @@ module identity 'modules/identity.bicep' = {
     tags: allTags
     issuer: empty(issuer) ? 'https://token.actions.githubusercontent.com' : issuer
     subject: empty(subject) ? 'repo:${gitRepository}:environment:${stage}' : subject
+    makesOperations: makesOperations
+    operationsSubject: empty(operationsSubject) ? onGithub : operationsSubject
   }
+}
+
+// Who reads every stage, made by the first one.
+var makesOperations = stage == 'dev'
+var onGithub = ciSystem == 'github' ? 'repo:${gitRepository}:environment:operations' : ''
+var operations = makesOperations ? identity.outputs.operations : elsewhere
+var elsewhere = empty(operationsPrincipal) ? madeByDev!.properties.principalId : operationsPrincipal
+
+resource madeByDev 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = if (!makesOperations) {
+  name: names.operations
+  scope: resourceGroup('rg-${name}-dev')
 }
 
 module storage 'modules/storage.bicep' = {
@@ -324,7 +344,8 @@ module sharedImagesEndpoint 'modules/privateendpoint.bicep' = if (sharedPrivate)
 }
 
 // Nodes pull images as an identity of their own.
-var principals = union(identity.outputs.principals, isAks ? { nodes: aks!.outputs.nodes } : {})
+var ofNodes = isAks ? { nodes: aks!.outputs.nodes } : {}
+var principals = union(identity.outputs.principals, ofNodes, { operations: operations })
 
 module roles 'modules/roles.bicep' = {
   name: 'roles'
@@ -350,6 +371,14 @@ module sharedRoles 'modules/sharedroles.bicep' = if (isShared) {
     principals: union(principals, { workspace: workspace.outputs.principal })
     registry: sharedNames.registry
     images: sharedNames.images
+  }
+}
+
+module subscriptionRoles 'modules/subscriptionroles.bicep' = {
+  name: 'roles-of-${names.workspace}'
+  params: {
+    name: names.workspace
+    principals: { operations: operations }
   }
 }
 
@@ -498,3 +527,6 @@ output gitopsRepository string = kubernetes == 'none' ? '' : gitopsRepository
 
 @description('The stage\'s folder there: flux.path; empty: none.')
 output gitopsPath string = kubernetes == 'none' || empty(gitopsRepository) ? '' : 'clusters/${stage}'
+
+@description('The object id of the identity that reads every stage, for stages in other subscriptions.')
+output operationsPrincipal string = operations

@@ -58,8 +58,8 @@ class Plan:
         return group, identity
 
     def reader(self) -> tuple[str, str]:
-        """Return the resource group and the name of the identity that only reads."""
-        return self.places(STAGES[0])[0], f"id-{self.name}-{OPERATIONS}"
+        """Return the resource group and the name of the identity that only reads: the first stage's infra/ makes it."""
+        return self.places(STAGES[0])[0], resource_name(OPERATIONS, str(self.name), STAGES[0], _NO_SUFFIX)
 
     def subscription(self, stage: str) -> str:
         """Return a stage's subscription: its file's, or the one that az is logged in to."""

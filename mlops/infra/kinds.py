@@ -44,6 +44,7 @@ AZURERM = {
     "arc_kubernetes_flux_configuration": "Microsoft.KubernetesConfiguration/fluxConfigurations",
     "user_assigned_identity": "Microsoft.ManagedIdentity/userAssignedIdentities",
     "federated_identity_credential": ("Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"),
+    "role_definition": "Microsoft.Authorization/roleDefinitions",
     "role_assignment": "Microsoft.Authorization/roleAssignments",
     "management_lock": "Microsoft.Authorization/locks",
     "virtual_network": "Microsoft.Network/virtualNetworks",

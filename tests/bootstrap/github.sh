@@ -27,26 +27,10 @@ gh api --silent --method POST repos/octo/camera/environments/operations/deployme
 SUBSCRIPTION_ID="$(az account show --query id --output tsv)"
 SUBSCRIPTION_NAME="$(az account show --query name --output tsv)"
 TENANT_ID="$(az account show --query tenantId --output tsv)"
-az identity create --name id-camera-operations --resource-group rg-camera-dev --subscription "$SUBSCRIPTION_ID" --output none
-OPERATIONS_PRINCIPAL_ID="$(az identity show --name id-camera-operations --resource-group rg-camera-dev --subscription "$SUBSCRIPTION_ID" --query principalId --output tsv)"
 DEV_CLIENT_ID="$(az identity show --name id-camera-dev-ci --resource-group rg-camera-dev --subscription "$SUBSCRIPTION_ID" --query clientId --output tsv)"
 QA_CLIENT_ID="$(az identity show --name id-camera-qa-ci --resource-group rg-camera-qa --subscription "$SUBSCRIPTION_ID" --query clientId --output tsv)"
 PRODUCTION_CLIENT_ID="$(az identity show --name id-camera-production-ci --resource-group rg-camera-production --subscription "$SUBSCRIPTION_ID" --query clientId --output tsv)"
 OPERATIONS_CLIENT_ID="$(az identity show --name id-camera-operations --resource-group rg-camera-dev --subscription "$SUBSCRIPTION_ID" --query clientId --output tsv)"
-ROLE_COUNT="$(az role definition list --name 'visionline camera asks endpoints' --custom-role-only true --query 'length(@)' --output tsv)"
-[ "$ROLE_COUNT" != 0 ] || az role definition create --role-definition "{\"Name\":\"visionline camera asks endpoints\",\"Description\":\"May send requests to online endpoints, and change nothing.\",\"Actions\":[\"Microsoft.MachineLearningServices/workspaces/onlineEndpoints/score/action\",\"Microsoft.MachineLearningServices/workspaces/onlineEndpoints/token/action\",\"Microsoft.MachineLearningServices/workspaces/onlineEndpoints/listKeys/action\"],\"AssignableScopes\":[\"/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-dev\",\"/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-qa\",\"/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-production\"]}" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role Reader --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-dev" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role 'Storage Blob Data Reader' --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-dev" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role AcrPull --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-dev" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role 'visionline camera asks endpoints' --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-dev" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role Reader --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-qa" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role 'Storage Blob Data Reader' --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-qa" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role AcrPull --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-qa" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role 'visionline camera asks endpoints' --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-qa" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role Reader --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-production" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role 'Storage Blob Data Reader' --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-production" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role AcrPull --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-production" --output none
-az role assignment create --assignee-object-id "$OPERATIONS_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --role 'visionline camera asks endpoints' --scope "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/rg-camera-production" --output none
 az identity federated-credential create --name ci --identity-name id-camera-dev-ci --resource-group rg-camera-dev --subscription "$SUBSCRIPTION_ID" --issuer https://token.actions.githubusercontent.com --subject repo:octo/camera:environment:dev --audiences api://AzureADTokenExchange --output none
 gh variable set AZURE_CLIENT_ID --repo octo/camera --env dev --body "$DEV_CLIENT_ID"
 gh variable set AZURE_TENANT_ID --repo octo/camera --env dev --body "$TENANT_ID"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from infra_stages import deployed
 
 from mlops.bootstrap.azuredevops import APPROVAL, TASK
 from mlops.cli import main
@@ -18,6 +19,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "bootstrap"
 GITHUB = ("--ci", "github", "--repository", "octo/camera", "--name", "camera")
 GITHUB += ("--reviewer", "User:583231", "--reviewer", "Team:12")
 DEVOPS = ("--ci", "azure-devops", "--repository", "org/edge cameras/camera", "--name", "camera", "--reviewer", "abc-1")
+IDENTITIES, READER = "Microsoft.ManagedIdentity/userAssignedIdentities", "id-visionline-operations"
 BOTH = pytest.mark.parametrize("flags", [GITHUB, DEVOPS], ids=["github", "azure-devops"])
 STAND_IN = """#!/bin/sh
 { printf '%s\\037' "${0##*/}" "$@"; printf '\\n'; } >> "$CALLS"
@@ -85,24 +87,36 @@ def test_what_is_there_is_not_made_again(tools: Tools, monkeypatch: pytest.Monke
     monkeypatch.setenv("THERE", "1")
     bootstrapped(*DEVOPS, "--apply")
     # What is left are calls that Azure takes again as they are.
-    assert made(tools.calls()) == {"az identity create", "az identity federated-credential", "az role assignment"}
+    assert made(tools.calls()) == {"az identity federated-credential"}
 
 
 def made(calls: list[list[str]]) -> set[str]:
     return {" ".join(call[:3]) for call in calls if "create" in call or "post" in call}
 
 
-def test_the_reading_identity_gets_no_role_that_writes(tools: Tools) -> None:
+@BOTH
+def test_identities_and_roles_are_infrastructures_alone(flags: tuple[str, ...], tools: Tools) -> None:
+    bootstrapped(*flags, "--apply")
+    calls = [" ".join(call) for call in tools.calls()]
+    assert not any(words in call for call in calls for words in ("identity create", "az role ", "group create"))
+    # What is asked for here is what infra/ makes: one identity that reads, in the first stage's group.
+    asked = [call for call in calls if call.startswith("az identity show") and "-operations " in call]
+    made = [one for stage in STAGES for one in deployed("terraform", stage).resources if one.kind.endswith(IDENTITIES)]
+    named = [one.name.replace("visionline", "camera") for one in made if one.name.endswith("-operations")]
+    assert len(asked) == 1 and f"--name {named[0]} --resource-group rg-camera-dev" in asked[0] and len(named) == 1
+
+
+def test_whom_the_reading_identity_trusts_is_told_alike_by_infrastructure(tools: Tools) -> None:
     bootstrapped(*GITHUB, "--apply")
-    calls = tools.calls()
-    given = {call[call.index("--role") + 1] for call in calls if "--role" in call}
-    asks = "visionline camera asks endpoints"
-    assert given == {"Reader", "Storage Blob Data Reader", "AcrPull", asks}
-    (role,) = [json.loads(call[-3]) for call in calls if "--role-definition" in call]
-    assert role["Name"] == asks and len(role["AssignableScopes"]) == 3
-    assert {action.rpartition("onlineEndpoints/")[2] for action in role["Actions"]} == {
-        *("score/action", "token/action", "listKeys/action")
-    }
+    (trust,) = [call for call in tools.calls() if "federated-credential" in call and "id-camera-operations" in call]
+    told = dict(zip(trust, trust[1:], strict=False))
+    found = deployed("bicep", "dev").resources
+    (one,) = [
+        one for one in found if one.kind.endswith(f"{IDENTITIES}/federatedIdentityCredentials") and READER in one.id
+    ]
+    said = one.attributes["properties"]
+    assert (told["--name"], told["--issuer"], [told["--audiences"]]) == (one.name, said["issuer"], said["audiences"])
+    assert told["--subject"] == said["subject"].replace("owner/repository", "octo/camera")
 
 
 def test_each_body_is_json_with_the_answers_in_it(tools: Tools) -> None:

@@ -25,6 +25,12 @@ class Template:
             raise Unresolved(f"{path}: no parameter '{unknown[0]}' is declared")
         self.scope = {one.name: self._late(one, given) for one in self.statements if one.kind not in ("output", "type")}
 
+    @property
+    def target(self) -> str:
+        """Return where resources go that don't say: the subscription where the file says so, else the group."""
+        is_whole = any(one.kind == "targetScope" for one in self.statements)
+        return "/subscriptions/<subscription>" if is_whole else f"Microsoft.Resources/resourceGroups/{self.group()}"
+
     def of(self, kind: str) -> Iterator[Declaration]:
         """Yield the statements of a kind."""
         return (one for one in self.statements if one.kind == kind)
@@ -118,7 +124,7 @@ class Instance:
         for name in ("parent", "scope"):
             if name in values:
                 values[name] = short_id(attribute_of(values[name], "id"))
-        values.setdefault("scope", f"Microsoft.Resources/resourceGroups/{self.template.group()}")
+        values.setdefault("scope", self.template.target)
         declared = f"{self.template.path.name}/{self.one.name}"
         return Resource(self.kind, str(self._value("name")), self.id, values, declared)
 

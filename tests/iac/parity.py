@@ -25,7 +25,7 @@ PARTS = (
 # What of a resource only its deployment knows: each language has another word for it.
 ATTRIBUTE = re.compile(r"<(.+)\.\w+>")
 # There is one at most, whose name Azure gives, or nobody sees.
-NAMELESS = ("managementpolicies", "trustedaccessrolebindings", "datacollectionruleassociations")
+NAMELESS = ("roledefinitions", "managementpolicies", "trustedaccessrolebindings", "datacollectionruleassociations")
 
 
 def differences(one: Deployment, other: Deployment, prices: Prices) -> list[str]:

@@ -7,17 +7,27 @@ from typing import Any
 
 from iac.resource import Deployment, Resource, short_id
 from iac.settings import settings_of
+from iac.values import Symbol
 
 from mlops.infra.change import first_at
 from mlops.infra.roles import STRONG, role_name
 
 LOCK = "Microsoft.Authorization/locks"
 ROLE = "Microsoft.Authorization/roleAssignments"
+OWN_ROLE = "Microsoft.Authorization/roleDefinitions"
 DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
 ENDPOINT = "Microsoft.Network/privateEndpoints"
 # Kinds that Azure gives no tags.
 UNTAGGED = (
-    *("locks", "roleAssignments", "diagnosticSettings", "budgets", "federatedIdentityCredentials", "subnets"),
+    *(
+        "locks",
+        "roleAssignments",
+        "roleDefinitions",
+        "diagnosticSettings",
+        "budgets",
+        "federatedIdentityCredentials",
+        "subnets",
+    ),
     *("blobServices", "containers", "managementPolicies", "privateDnsZoneGroups", "extensions", "deployments"),
     *("fluxConfigurations", "dataCollectionRuleAssociations", "outboundRules", "trustedAccessRoleBindings"),
     *("maintenanceConfigurations", "fileServices", "connections", "datastores", "azurerm_", "azapi_", "Association"),
@@ -140,8 +150,10 @@ def problems(deployment: Deployment) -> list[str]:
 
 
 def role_assignments(deployment: Deployment) -> list[tuple[str, str, str]]:
-    """Return scope, role and principal of each role assignment, sorted."""
-    return sorted((_scope(one), _role(one), str(first_at(one.attributes, *PRINCIPAL))) for one in deployment.of(ROLE))
+    """Return scope, role and principal of each role assignment, sorted; a role that is made here by its own name."""
+    own = {one.id: str(first_at(one.attributes, "properties.roleName", "name")) for one in deployment.of(OWN_ROLE)}
+    found = deployment.of(ROLE)
+    return sorted((_scope(one), _role(one, own), str(first_at(one.attributes, *PRINCIPAL))) for one in found)
 
 
 PRINCIPAL = ("principal_id", "properties.principalId")
@@ -181,9 +193,10 @@ def _scope(one: Resource) -> str:
     return short_id(first_at(one.attributes, "target_resource_id", "scope"))
 
 
-def _role(one: Resource) -> str:
+def _role(one: Resource, own: dict[str, str]) -> str:
     paths = ("role_definition_name", "role_definition_id", "properties.roleDefinitionId")
-    return role_name(str(first_at(one.attributes, *paths)))
+    role = first_at(one.attributes, *paths)
+    return own.get(role.base if isinstance(role, Symbol) else str(role)) or role_name(str(role))
 
 
 def _of(deployment: Deployment, kinds: tuple[str, ...]) -> Iterator[Resource]:

@@ -93,6 +93,10 @@ SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "issuer": ("issuer", "properties.issuer"),
         "audience": ("audience.0", "properties.audiences.0"),
     },
+    "Microsoft.Authorization/roleDefinitions": {
+        "actions": ("permissions.0.actions", "properties.permissions.0.actions"),
+        "called": ("properties.roleName", "name"),
+    },
     "Microsoft.Consumption/budgets": {"amount": ("amount", "properties.amount")},
 }
 WORDS = {"enabled": True, "disabled": False, "none": "private"}

@@ -84,17 +84,22 @@ class Module:
         return Late(lambda: self.evaluator.value(block.attributes["default"], {}))
 
     def _data(self) -> Table:
-        declared = {block.labels for block in self._of("data")}
+        declared = {block.labels: block for block in self._of("data")}
 
         def look(kind: str) -> Table:
             def inner(label: str) -> Any:
                 if (kind, label) not in declared:
                     raise KeyError(label)
-                return CLIENT if kind == "azurerm_client_config" else Symbol(f"{kind}.{label}")
+                return CLIENT if kind == "azurerm_client_config" else self._known(declared[kind, label])
 
             return Table(f"data.{kind}", inner)
 
         return Table("data", look)
+
+    def _known(self, block: Block) -> Symbol:
+        """Return what another deployment made, by its kind and name."""
+        name = self.evaluator.value(block.attributes["name"], self.scope)
+        return Symbol(f"{azure_kind(block.labels[0], {})}/{name}")
 
     def _called(self, block: Block) -> Any:
         source = self.evaluator.value(block.attributes["source"], {})

@@ -164,7 +164,7 @@ def _in_bicep(value: Any) -> str:
 
 
 def _tolerations() -> Iterator[dict[str, str]]:
-    text = (ROOT / "infra/kubernetes/overlays/gpu/triton.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "infra/kubernetes/components/triton/triton.yaml").read_text(encoding="utf-8")
     yield from yaml.safe_load(text)["spec"]["template"]["spec"]["tolerations"]
 
 

@@ -31,7 +31,10 @@ BROKEN = [
     ("bicep/stage.bicep", "output keyVault string", "output vaultName string", "output keyvault"),
     ("bicep/modules/roles.bicep", "row.scope == 'key_vault'", "row.scope == 'none'", "role Microsoft.KeyVault"),
     ("bicep/production.bicepparam", "param lock = true", "param lock = false", "parameter lock = True"),
-    ("terraform/modules/roles/main.tf", "= each.value.role\n", '= "Reader"\n', "role Microsoft.KeyVault"),
+    ("terraform/modules/roles/main.tf", ": each.value.role\n", ': "Reader"\n', "role Microsoft.KeyVault"),
+    ("terraform/modules/roles/main.tf", "= each.value.actions", '= ["*"]', "actions = ['*']"),
+    ("bicep/modules/subscriptionroles.bicep", "contains(principals, row.identity)", "false", "role /subscriptions/"),
+    ("bicep/stage.bicep", "operations: 'id-${name}-operations'", "operations: 'id-${name}-reader'", "role Microsoft.St"),
     ("terraform/modules/monitor/main.tf", "? 90 : 30", "? 60 : 30", "days = 60"),
     ("terraform/stage/names.tf", '"kv-${var.name}', '"k-${var.name}', "resource microsoft.keyvault/vaults k-"),
     ("terraform/stage/outputs.tf", 'output "workspace"', 'output "place"', "output workspace"),
@@ -62,6 +65,7 @@ def test_resources_are_called_what_names_py_says(language: str, stage: str) -> N
     name, suffix = one.parameters["name"], one.parameters["suffix"]
     names = {kind: resource_name(kind, name, stage, suffix) for kind in RESOURCE_NAMES}
     optional = {"kubernetes", "namespace", "sandbox", "sandbox_environment", "network"}
+    optional |= set() if stage == STAGES[0] else {"operations"}
     deployed_names = {resource.name for resource in one.resources}
     assert {kind for kind, called in names.items() if called not in deployed_names} <= optional
 

@@ -33,7 +33,7 @@ BROKEN = [
     (f"{TF}/keyvault/main.tf", '["vault"] : []', "[] : []", "has no private endpoint"),
     (f"{TF}/compute/main.tf", "ssh_public_access_enabled     = false", "ssh_public_access_enabled = true", "by SSH"),
     (f"{TF}/monitor/main.tf", "local_authentication_enabled = false", "", "lets in by keys"),
-    (f"{TF}/roles/main.tf", "= each.value.role\n", '= "Owner"\n', "gets Owner on"),
+    (f"{TF}/roles/main.tf", ": each.value.role\n", ': "Owner"\n', "gets Owner on"),
     ("terraform/stage/main.tf", "storage   = module.storage.id\n    key_vault", "key_vault", "has no lock"),
     (f"{TF}/budget/main.tf", "azurerm_consumption_budget_resource_group", "azurerm_cost_anomaly_alert", "no budget"),
     (f"{BICEP}/storage.bicep", "place.private ? 'Disabled' : 'Enabled'", "'Enabled'", "reached from the internet"),

@@ -25,9 +25,22 @@ def test_readme_shows_each_row_and_no_other() -> None:
 
 
 def test_a_role_is_given_once_and_always_by_the_same_id() -> None:
-    given = [(row["identity"], row["id"], row["scope"]) for row in ROWS]
+    given = [(row["identity"], row["role"], row["scope"]) for row in ROWS]
     assert len(set(given)) == len(given)
-    assert len({(row["role"], row["id"]) for row in ROWS}) == len({row["role"] for row in ROWS})
+    assert len({(row["role"], row.get("id")) for row in ROWS}) == len({row["role"] for row in ROWS})
+    assert all(("id" in row) != ("actions" in row) for row in ROWS)
+
+
+def test_who_only_reads_may_write_nothing() -> None:
+    reading = {"Reader", "Storage Blob Data Reader", "AcrPull"}
+    rows = [row for row in ROWS if row["identity"] == "operations"]
+    assert {row["role"] for row in rows if "id" in row} == reading
+    may = {
+        action.rpartition("/")[0].rpartition("/")[2] + "/" + action.rpartition("/")[2]
+        for row in rows
+        for action in row.get("actions", ())
+    }
+    assert not any(word in action for action in may for word in ("write", "delete", "*")), may
 
 
 def test_no_identity_may_do_everything() -> None:
@@ -35,7 +48,7 @@ def test_no_identity_may_do_everything() -> None:
 
 
 def test_bicep_assigns_on_each_scope() -> None:
-    modules = [INFRA / "bicep" / "modules" / f"{name}.bicep" for name in ("roles", "sharedroles")]
+    modules = [INFRA / "bicep" / "modules" / f"{name}.bicep" for name in ("roles", "sharedroles", "subscriptionroles")]
     text = "".join(module.read_text(encoding="utf-8") for module in modules)
     assert set(re.findall(r"row\.scope == '(\w+)'", text)) == {row["scope"] for row in ROWS}
 
@@ -43,4 +56,4 @@ def test_bicep_assigns_on_each_scope() -> None:
 def test_terraform_knows_each_scope() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (INFRA / "terraform" / "stage").glob("*.tf"))
     for scope in {row["scope"] for row in ROWS}:
-        assert re.search(rf"\b{scope}\s*= (module|azurerm|\"\$)", text), f"no resource is given as scope {scope}"
+        assert re.search(rf"\b{scope}\s*= (module|azurerm|\"[/$])", text), f"no resource is given as scope {scope}"

@@ -15,6 +15,7 @@ ALLOWED = {
     "ci": r"[a-zA-Z0-9][\w-]{2,127}",
     "jobs": r"[a-zA-Z0-9][\w-]{2,127}",
     "serving": r"[a-zA-Z0-9][\w-]{2,127}",
+    "operations": r"[a-zA-Z0-9][\w-]{2,127}",
     "logs": r"[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]",
     "insights": r"[\w.()-]{1,260}(?<!\.)",
     "storage": r"[a-z0-9]{3,24}",

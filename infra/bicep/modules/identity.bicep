@@ -1,6 +1,7 @@
-// Who acts: CI in pipelines, jobs on clusters, serving in endpoints and pods. None of them has a secret.
+// Who acts: CI in pipelines, jobs on clusters, serving in endpoints and pods; operations reads every stage and is made
+// once. None of them has a secret.
 
-@description('Names of resources: ci, jobs, serving.')
+@description('Names of resources: ci, jobs, serving, operations.')
 param names object
 
 @description('Azure\'s region.')
@@ -14,6 +15,12 @@ param issuer string
 
 @description('Whom the issuer names in them.')
 param subject string
+
+@description('Whether the identity that reads every stage is made here.')
+param makesOperations bool
+
+@description('Whom the issuer names in that identity\'s tokens; empty: nobody yet.')
+param operationsSubject string
 
 resource ci 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: names.ci
@@ -43,6 +50,24 @@ resource federation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedI
   }
 }
 
+var isTrusted = makesOperations && !empty(operationsSubject)
+
+resource operations 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = if (makesOperations) {
+  name: names.operations
+  location: location
+  tags: tags
+}
+
+resource trust 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (isTrusted) {
+  parent: operations
+  name: 'ci'
+  properties: {
+    audiences: ['api://AzureADTokenExchange']
+    issuer: issuer
+    subject: operationsSubject
+  }
+}
+
 @description('Resource ids by identity.')
 output ids object = {
   ci: ci.id
@@ -56,6 +81,9 @@ output principals object = {
   jobs: jobs.properties.principalId
   serving: serving.properties.principalId
 }
+
+@description('The principal id of the identity that reads every stage; empty: another stage makes it.')
+output operations string = makesOperations ? operations!.properties.principalId : ''
 
 @description('Client ids by identity: what tokens are asked for.')
 output clients object = {

@@ -1,4 +1,5 @@
-// Role assignments within the stage's resource group, as infra/roles.yaml lists them.
+// Role assignments within the stage's resource group, as infra/roles.yaml lists them, and those of its roles that Azure
+// does not have.
 
 @description('Whether the stage is private: some roles are needed there only.')
 param private bool
@@ -28,7 +29,9 @@ param captures string = ''
 param kubernetes string = ''
 
 var needed = filter(loadYamlContent('../../roles.yaml'), row => private || !contains(row, 'private'))
-var rows = filter(needed, row => contains(principals, row.identity))
+var given = filter(needed, row => contains(principals, row.identity))
+var rows = filter(given, row => contains(row, 'id'))
+var own = filter(given, row => contains(row, 'actions') && row.scope == 'workspace')
 
 resource machine 'Microsoft.MachineLearningServices/workspaces@2025-06-01' existing = {
   name: workspace
@@ -156,6 +159,32 @@ resource ofKubernetes 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', row.id)
+      description: row.step
+    }
+  }
+]
+
+resource definitions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
+  for row in own: {
+    name: guid(resourceGroup().id, row.role)
+    properties: {
+      roleName: '${row.role} of ${workspace}'
+      description: row.step
+      type: 'CustomRole'
+      permissions: [{ actions: row.actions }]
+      assignableScopes: [resourceGroup().id]
+    }
+  }
+]
+
+resource ofOwn 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (row, index) in own: {
+    name: guid(machine.id, principals[row.identity], row.role)
+    scope: machine
+    properties: {
+      principalId: principals[row.identity]
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: definitions[index].id
       description: row.step
     }
   }

@@ -69,6 +69,26 @@ module "identity" {
   tags           = local.tags
   issuer         = var.issuer == "" ? "https://token.actions.githubusercontent.com" : var.issuer
   subject        = var.subject == "" ? "repo:${var.git_repository}:environment:${var.stage}" : var.subject
+
+  makes_operations   = local.makes_operations
+  operations_subject = local.operations_subject
+}
+
+# Who reads every stage, made by the first one.
+data "azurerm_user_assigned_identity" "operations" {
+  count = local.makes_operations || var.operations_principal != "" ? 0 : 1
+
+  name                = local.names.operations
+  resource_group_name = "rg-${var.name}-dev"
+}
+
+locals {
+  makes_operations   = var.stage == "dev"
+  on_github          = var.ci_system == "github" ? "repo:${var.git_repository}:environment:operations" : ""
+  operations_subject = var.operations_subject == "" ? local.on_github : var.operations_subject
+  made_by_dev        = one(data.azurerm_user_assigned_identity.operations[*].principal_id)
+  elsewhere          = var.operations_principal == "" ? local.made_by_dev : var.operations_principal
+  operations         = local.makes_operations ? module.identity.principals.operations : local.elsewhere
 }
 
 module "storage" {
@@ -126,11 +146,14 @@ module "shared_endpoints" {
 module "roles" {
   source = "../modules/roles"
 
+  name    = local.names.workspace
   private = var.private
   principals = merge(module.identity.principals, local.cluster_principals, {
-    workspace = module.workspace.principal
+    operations = local.operations
+    workspace  = module.workspace.principal
   })
   scopes = merge(local.shared_ids, local.cluster_scopes, {
+    subscription   = "/subscriptions/${data.azurerm_client_config.current.subscription_id}"
     resource_group = azurerm_resource_group.stage.id
     workspace      = module.workspace.id
     storage        = module.storage.id

@@ -8,6 +8,7 @@ locals {
     ci                  = "id-${var.name}-${var.stage}-ci"
     jobs                = "id-${var.name}-${var.stage}-jobs"
     serving             = "id-${var.name}-${var.stage}-serving"
+    operations          = "id-${var.name}-operations"
     logs                = "log-${var.name}-${var.stage}"
     insights            = "appi-${var.name}-${var.stage}"
     storage             = "st${var.name}${local.short}${var.suffix}"

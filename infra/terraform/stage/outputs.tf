@@ -118,3 +118,8 @@ output "gitops_path" {
   description = "The stage's folder there: flux.path; empty: none."
   value       = local.gitops_repository == "" ? "" : "clusters/${var.stage}"
 }
+
+output "operations_principal" {
+  description = "The object id of the identity that reads every stage, for stages in other subscriptions."
+  value       = local.operations
+}

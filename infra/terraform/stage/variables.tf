@@ -159,6 +159,23 @@ variable "subject" {
   }
 }
 
+variable "operations_subject" {
+  description = "Whom the issuer names for the environment operations: empty on GitHub, else its connection's subject."
+  type        = string
+  default     = ""
+}
+
+variable "operations_principal" {
+  description = "The object id of the identity that reads every stage (dev's output), where dev has its own subscription."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.operations_principal == "" || can(regex("^[0-9a-f-]{36}$", var.operations_principal))
+    error_message = "operations_principal: write an object id, as 00000000-0000-0000-0000-000000000000."
+  }
+}
+
 variable "gitops_repository" {
   description = "The address of the repository that Flux follows; empty: no Flux."
   type        = string

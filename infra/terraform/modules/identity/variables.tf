@@ -1,5 +1,5 @@
 variable "names" {
-  description = "Names of resources: ci, jobs, serving."
+  description = "Names of resources: ci, jobs, serving, operations."
   type        = map(string)
 }
 
@@ -25,5 +25,15 @@ variable "issuer" {
 
 variable "subject" {
   description = "Whom the issuer names in them."
+  type        = string
+}
+
+variable "makes_operations" {
+  description = "Whether the identity that reads every stage is made here."
+  type        = bool
+}
+
+variable "operations_subject" {
+  description = "Whom the issuer names in that identity's tokens; empty: nobody yet."
   type        = string
 }

@@ -1,3 +1,8 @@
+variable "name" {
+  description = "The workspace's name: roles that Azure does not have are told apart by it."
+  type        = string
+}
+
 variable "private" {
   description = "Whether the stage is private: some roles are needed there only."
   type        = bool

@@ -2,16 +2,26 @@
 mock_provider "azurerm" {}
 
 variables {
-  names          = { ci = "id-vision-dev-ci", jobs = "id-vision-dev-jobs", serving = "id-vision-dev-serving" }
+  names = {
+    ci         = "id-vision-dev-ci"
+    jobs       = "id-vision-dev-jobs"
+    serving    = "id-vision-dev-serving"
+    operations = "id-vision-operations"
+  }
   resource_group = "rg-vision-dev"
   location       = "westeurope"
   tags           = { owner = "team" }
   issuer         = "https://token.actions.githubusercontent.com"
   subject        = "repo:owner/repository:environment:dev"
 
+  makes_operations   = true
+  operations_subject = "repo:owner/repository:environment:operations"
+
+  name       = "mlw-vision-dev"
   private    = true
-  principals = { ci = "1", jobs = "2", serving = "3", workspace = "4", nodes = "5" }
+  principals = { ci = "1", jobs = "2", serving = "3", workspace = "4", nodes = "5", operations = "6" }
   scopes = {
+    subscription    = "/subscription"
     resource_group  = "/group"
     workspace       = "/workspace"
     storage         = "/storage"
@@ -37,8 +47,33 @@ run "ci_is_who_the_code_host_says" {
     error_message = "Another repository or environment could act as this stage's CI."
   }
   assert {
+    condition     = keys(azurerm_user_assigned_identity.one) == ["ci", "jobs", "operations", "serving"]
+    error_message = "CI, jobs, serving and operations do not each have an identity."
+  }
+  assert {
+    condition     = azurerm_federated_identity_credential.operations[0].subject == "repo:owner/repository:environment:operations"
+    error_message = "Another environment could read every stage."
+  }
+}
+
+run "who_reads_every_stage_is_made_once" {
+  command = plan
+
+  module {
+    source = "../modules/identity"
+  }
+
+  variables {
+    makes_operations = false
+  }
+
+  assert {
     condition     = keys(azurerm_user_assigned_identity.one) == ["ci", "jobs", "serving"]
-    error_message = "CI, jobs and serving do not each have an identity."
+    error_message = "Another stage than the first makes the identity that reads them all."
+  }
+  assert {
+    condition     = length(azurerm_federated_identity_credential.operations) == 0
+    error_message = "Somebody is trusted as an identity that is not made here."
   }
 }
 
@@ -56,9 +91,20 @@ run "every_row_of_the_table_is_assigned" {
   assert {
     condition = alltrue([
       for one in azurerm_role_assignment.one :
-      !contains(["Owner", "Contributor", "User Access Administrator"], one.role_definition_name)
+      !contains(["Owner", "Contributor", "User Access Administrator"], coalesce(one.role_definition_name, "own"))
     ])
     error_message = "An identity may do everything."
+  }
+  assert {
+    condition = alltrue([
+      for one in azurerm_role_definition.one :
+      !anytrue([for action in one.permissions[0].actions : strcontains(action, "*") || endswith(action, "/write")])
+    ])
+    error_message = "A role that is made here may write."
+  }
+  assert {
+    condition     = azurerm_role_definition.one["operations: Asks endpoints on workspace"].scope == "/group"
+    error_message = "The role to ask endpoints can be given outside the stage's group."
   }
   assert {
     condition     = azurerm_role_assignment.one["jobs: AzureML Data Scientist on workspace"].principal_id == "2"
