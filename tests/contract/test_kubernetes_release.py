@@ -15,6 +15,7 @@ from running_endpoint import wait_for
 from mlops.adapters.kubernetes import lease, target as kubernetes
 from mlops.adapters.kubernetes.rights import needed
 from mlops.adapters.kubernetes.target import open_target
+from mlops.delivery import namespace_of
 from mlops.errors import BusyError, TargetError
 from mlops.records import stage_tag
 from mlops.steps.rollback import rollback
@@ -110,6 +111,26 @@ def test_two_releases_at_once_are_one_release(serving: Serving) -> None:
     serving.cluster.heal(V2)
     first.join()
     serving.expect(2)
+
+
+def test_two_processes_of_one_pipeline_run_never_both_hold_the_lease(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_RUN_ID", "7")
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://code.example")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "team/one")
+    monkeypatch.setattr(lease, "_now", lambda place: 1_800_000_000.0)
+    serving.cluster.delete("Lease", f"{MODEL}-release")
+    first, second = (open_target(serving.stage) for _ in range(2))
+    with first.lock():
+        taken = serving.cluster.find("Lease", f"{MODEL}-release")["spec"]["holderIdentity"]
+        assert taken.startswith("https://code.example/team/one/actions/runs/7#")
+        # The second looked before the first had it, and then wrote in the same second of the API server's.
+        monkeypatch.setattr(type(second._cluster), "find", lambda cluster, path: None)
+        with pytest.raises(BusyError, match="https://code.example/team/one/actions/runs/7 is releasing to it"):
+            with lease.held(lease.Place(second._cluster, namespace_of(serving.stage), f"{MODEL}-release")):
+                raise AssertionError("two hold it")
+        monkeypatch.undo()
 
 
 def test_the_lease_of_a_process_that_died_is_taken_over_once_it_ran_out(serving: Serving) -> None:

@@ -7,6 +7,7 @@ Source: kubernetes.io, "Leases"; k8s.io/client-go/tools/leaderelection.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from mlops.holder import holder
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 8.0
+OWN = "#"  # before what is a hold's own, as the fragment of a run's address
 API = "/apis/coordination.k8s.io/v1/namespaces"
 
 
@@ -99,7 +101,9 @@ def _taken(place: Place) -> dict[str, Any]:
     if found is not None and not _is_over(found["spec"], seconds):
         raise _busy(place, found["spec"])
     times = {"acquireTime": _time(seconds), "renewTime": _time(seconds)}
-    spec = {"holderIdentity": holder(), "leaseDurationSeconds": LEASE_SECONDS, **times}
+    # Two processes of one pipeline run have one name: what follows it tells a hold from every other.
+    identity = f"{holder()}{OWN}{secrets.token_hex(8)}"
+    spec = {"holderIdentity": identity, "leaseDurationSeconds": LEASE_SECONDS, **times}
     body = found or {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -113,16 +117,17 @@ def _taken(place: Place) -> dict[str, Any]:
             raise
         # Somebody was faster; or it was us, and the answer got lost.
         now = place.cluster.request("GET", place.path)
-        if now["spec"].get("holderIdentity") == spec["holderIdentity"] and now["spec"].get("renewTime") == _time(
-            seconds
-        ):
+        if now["spec"].get("holderIdentity") == identity:
             return dict(now)
         raise _busy(place, now["spec"]) from None
 
 
 def _busy(place: Place, spec: dict[str, Any]) -> BusyError:
-    who, since = spec.get("holderIdentity") or "another process", spec.get("acquireTime") or "just now"
-    return BusyError(f"{place.namespace}: {who} is releasing to it since {since}: run again when that has ended")
+    who = str(spec.get("holderIdentity") or "another process").rpartition(OWN)
+    since = spec.get("acquireTime") or "just now"
+    return BusyError(
+        f"{place.namespace}: {who[0] or who[2]} is releasing to it since {since}: run again when that has ended"
+    )
 
 
 def _is_over(spec: dict[str, Any], seconds: float) -> bool:
