@@ -7,13 +7,16 @@ as of Kubernetes 1.33, which added image volumes (kubernetes/kubernetes pull req
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 Object = Mapping[str, Any]
 Rule = Callable[[Object], Iterator[str]]
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+CLIENT_ID, USES_IDENTITY = "azure.workload.identity/client-id", "azure.workload.identity/use"
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NOBODY = "00000000-0000-0000-0000-000000000000"
 DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 VOLUMES = {
     *("name", "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim"),
@@ -29,6 +32,24 @@ UNTOUCHED = ("seLinuxOptions", "procMount", "windowsOptions", "appArmorProfile",
 def problems(one: Object) -> list[str]:
     """Return what each rule finds in one object: nothing where it holds no pod."""
     return [problem for rule in RULES for problem in rule(one)] if one["kind"] in WORKLOADS else []
+
+
+def identity_problems(objects: Iterable[Object]) -> Iterator[str]:
+    """Yield what keeps pods of a tree from acting as an identity of Entra ID: its half, or an identity of nobody."""
+    known = list(objects)
+    accounts = {one["metadata"]["name"]: one["metadata"] for one in known if one["kind"] == "ServiceAccount"}
+    clients = {name: (one.get("annotations") or {}).get(CLIENT_ID) for name, one in accounts.items()}
+    acting = set()
+    for one in known:
+        if one["kind"] in WORKLOADS and one["spec"]["template"]["metadata"]["labels"].get(USES_IDENTITY) == "true":
+            acting.add(_pod(one).get("serviceAccountName"))
+            if not clients.get(_pod(one).get("serviceAccountName")):
+                yield f"{one['metadata']['name']}: is labelled {USES_IDENTITY}, and its account names no {CLIENT_ID}"
+    for name, client in clients.items():
+        if client and not UUID.fullmatch(client) or client == NOBODY:
+            yield f"{name}: {CLIENT_ID} {client} is nobody's: give the output serving_client_id"
+        if client and name not in acting:
+            yield f"{name}: names a {CLIENT_ID}, and no pod of it is labelled {USES_IDENTITY}"
 
 
 def images_by_digest(one: Object) -> Iterator[str]:
