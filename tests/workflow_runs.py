@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 from code_hosts import Call, Reply
+from comment_hosts import GitHubPulls
 from issue_hosts import GitHubIssues
 from raw_stripes import write_raw
 
@@ -55,6 +56,7 @@ PARTS = (
 TOOLS = ("black", "flake8", "yamllint", "actionlint", "zizmor", "shellcheck")
 PINNED = re.compile(r"uses: (?P<action>[\w-]+/[\w-]+)(?P<inner>/\S+)?@(?P<ref>\w{40})")
 QUEUE = re.compile(r"^ +queue: max\n", re.MULTILINE)
+AT_ONCE = re.compile(r"^( +)fail-fast: false\n", re.MULTILINE)
 HERE = {"name": "a developer", "email": "developer@example.com"}
 
 
@@ -74,7 +76,7 @@ class Ended:
     said: str
 
 
-class GitHubOfRuns(GitHubIssues):
+class GitHubOfRuns(GitHubPulls, GitHubIssues):
     """The code host, with the artifacts that runs kept: folders below `artifacts`, by run and name."""
 
     def __init__(self, artifacts: Path) -> None:
@@ -99,11 +101,15 @@ class GitHubOfRuns(GitHubIssues):
 
 @dataclass
 class CodeRepository:
-    """A repository with workflows, in a folder of its own. `variables` are its settings, as GitHub's `vars`."""
+    """A repository with workflows, in a folder of its own. `variables` are its settings, as GitHub's `vars`.
+
+    `only`: of a workflow nothing is run but this job, and those that it needs.
+    """
 
     root: Path
     variables: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    only: str | None = None
     running: subprocess.Popen[str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -200,10 +206,14 @@ class CodeRepository:
                     os.kill(int(status.parent.name), signal.SIGINT)
 
     def _as_act_reads(self, workflow: Path) -> Path:
-        """Return a copy of a workflow without what act refuses to know: how many may wait for a lock."""
+        """Return a copy of a workflow without what act does not know: how many may wait for a lock.
+
+        A matrix's jobs run one after the other there, as all have this machine.
+        """
         copy = self.root / "workflows" / workflow.name
         copy.parent.mkdir(exist_ok=True)
-        copy.write_text(QUEUE.sub("", workflow.read_text(encoding="utf-8")), encoding="utf-8")
+        text = QUEUE.sub("", workflow.read_text(encoding="utf-8"))
+        copy.write_text(AT_ONCE.sub(r"\g<0>\g<1>max-parallel: 1\n", text), encoding="utf-8")
         return copy
 
     def _command(self, event: str, workflow: Path, payload: Path, run: str) -> list[str]:
@@ -216,6 +226,7 @@ class CodeRepository:
             str(payload),
         ]
         how = ["--platform", "ubuntu-latest=-self-hosted", "--pull=false", "--json", "--no-cache-server"]
+        how += ["--job", self.only] if self.only else []
         how += ["--no-skip-checkout", "--concurrent-jobs", "1", "--secret", "GITHUB_TOKEN=ghs_workflow"]
         where = {
             "ARTIFACTS": str(self.root / "artifacts"),

@@ -98,7 +98,36 @@ def stubbed(repository: CodeRepository, tmp_path_factory: pytest.TempPathFactory
         yield repository
 
 
-@pytest.mark.skipif(TERRAFORM is None, reason="terraform is not installed")
+needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="terraform is not installed")
+
+
+def pull_request(repository: CodeRepository) -> None:
+    """Change infra/ in a pull request, of whose checks only the plan is run."""
+    with (repository.checkout / "infra" / "terraform" / "stage" / "dev.tfvars").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    repository.push("refs/pull/12/merge")
+    repository.only = "infra"
+
+
+@needs_terraform
+def test_a_pull_request_that_changes_infra_is_planned_in_a_comment(stubbed: CodeRepository) -> None:
+    pull_request(stubbed)
+    for run in ("101", "102"):
+        ended = stubbed.run("build-validation", "pull_request.trusted", run)
+        assert (ended.results["changes"], ended.results["infra"]) == ("success", "success"), ended.said
+    (comment,) = stubbed.host.texts
+    assert all(stage in comment for stage in STAGES) and "to create" in comment
+
+
+@needs_terraform
+def test_a_forks_pull_request_is_not_planned(stubbed: CodeRepository) -> None:
+    pull_request(stubbed)
+    ended = stubbed.run("build-validation", "pull_request.opened", "101")
+    assert (ended.results["changes"], ended.results["infra"]) == ("success", "skipped"), ended.said
+    assert stubbed.host.texts == []
+
+
+@needs_terraform
 def test_a_push_to_main_plans_each_stage_and_applies_what_was_planned(stubbed: CodeRepository) -> None:
     ended = stubbed.run("infra", "push.main", "101")
     assert set(ended.results.values()) == {"success"}, ended.said

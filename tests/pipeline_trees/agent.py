@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline_trees.azure_plan import RESULTS, expanded, job_variables, states, steps_of
 from pipeline_trees.azure_rules import azure_rules, is_true, variables
-from pipeline_trees.agent_words import COMMAND, as_environment, typed, unescaped
+from pipeline_trees.agent_words import COMMAND, as_environment, needs_of, typed, unescaped
 from pipeline_trees.build_host import AzureOfRuns
 from pipeline_trees.expressions import Unknown, evaluate
 from pipeline_trees.files import AZURE, SETTINGS, read_tree
@@ -66,7 +66,9 @@ class AzureRepository(CodeRepository):
         files = read_tree(AZURE, self.checkout)
         asked = typed(files[f"{AZURE}/{workflow}.yml"].get("parameters", ()), {**told.get("inputs", {}), **inputs})
         settings = {**files[SETTINGS]["variables"], **self.variables}
-        scene = Scene(event.partition(".")[0], ref, tuple(settings.items()), tuple(asked.items()))
+        pull = told.get("pull_request", {})
+        is_fork = bool(pull) and pull["head"]["repo"] != pull["base"]["repo"]
+        scene = Scene(event.partition(".")[0], ref, tuple(settings.items()), tuple(asked.items()), is_fork)
         return _Run(self, run, scene, expanded(files, workflow, scene)).to_its_end()
 
     def cancel(self) -> None:
@@ -91,6 +93,9 @@ class _Run:
         """Run job after job. Each name stands for the job and its stage, which has no other."""
         units = [(one, one) for one in self.content.get("jobs", ())]
         units += [(stage, stage["jobs"][0]) for stage in self.content.get("stages", ())]
+        only = self.repository.only
+        needed = {only, *next((needs_of(unit) for unit, job in units if job["displayName"] == only), ())}
+        units = [(unit, job) for unit, job in units if only is None or job["displayName"] in needed]
         shown = {}
         for unit, job in units:
             name = unit.get("stage") or unit["job"]
@@ -98,7 +103,7 @@ class _Run:
         return Ended(shown, "\n".join(self.said))
 
     def _result(self, unit: dict[str, Any], job: dict[str, Any]) -> str:
-        needs = [unit["dependsOn"]] if isinstance(unit.get("dependsOn"), str) else unit.get("dependsOn") or []
+        needs = needs_of(unit)
         ends = [self.results[need] for need in needs]
         status = next((end for end in ends if end != "success"), "success")
         known = {**self.predefined, **self.content["variables"]}
@@ -124,6 +129,7 @@ class _Run:
             "System.TeamProject": "edge cameras",
             "System.TeamProjectId": "project-id",
             "TF_BUILD": "True",
+            **({"System.PullRequest.PullRequestId": "12"} if self.scene.event == "pull_request" else {}),
         }
 
     def _before(self, needs: set[str], has_stages: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is said between Azure's agent and its steps: what a person typed in, the environment, logging commands.
+"""What Azure's agent and its steps say to each other: what a person typed in, commands, variables; what waits for what.
 
 Source: learn.microsoft.com, "Logging commands".
 """
@@ -11,6 +11,12 @@ from typing import Any
 
 COMMAND = re.compile(r"##vso\[(?P<name>[\w.]+)(?: (?P<properties>[^]]*))?\](?P<value>.*)")
 ESCAPES = {"%3B": ";", "%5D": "]", "%0D": "\r", "%0A": "\n", "%AZP25": "%"}
+
+
+def needs_of(unit: Mapping[str, Any]) -> list[str]:
+    """Return the names of what a job or stage waits for."""
+    needs = unit.get("dependsOn") or []
+    return [needs] if isinstance(needs, str) else list(needs)
 
 
 def typed(declared: Any, given: Mapping[str, str]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from code_hosts import Call, Reply
+from comment_hosts import AzureDevOpsPulls
 from issue_hosts import AzureDevOpsItems
 
 PROJECT = "/org/edge cameras/_apis"
 
 
-class AzureOfRuns(AzureDevOpsItems):
+class AzureOfRuns(AzureDevOpsItems, AzureDevOpsPulls):
     """The code host, with what runs kept: folders below `artifacts`, by run and name, and the builds' tags."""
 
     def __init__(self, artifacts: Path) -> None:
