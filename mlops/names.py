@@ -26,6 +26,7 @@ RESOURCE_NAMES = {
     "operations": "id-{name}-operations",  # one for all stages: dev makes it
     "logs": "log-{name}-{stage}",
     "insights": "appi-{name}-{stage}",
+    "monitor_scope": "ampls-{name}-{stage}",
     "storage": "st{name}{short}{suffix}",
     "captures": "stc{name}{short}{suffix}",
     "key_vault": "kv-{name}{short}{suffix}",

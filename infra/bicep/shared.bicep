@@ -15,7 +15,7 @@ param suffix string
 @minLength(4)
 param location string
 
-@description('Whether the registries are reached through the stages\' private endpoints only.')
+@description('Whether registries, metrics and dashboards are reached through the stages\' private endpoints only.')
 param private bool
 
 @description('Who is told of alerts and of the budget: e-mail addresses.')
@@ -66,6 +66,7 @@ module observability 'modules/observability.bicep' = {
     names: names
     location: location
     tags: allTags
+    private: private
     contacts: alertContacts
     viewers: dashboardViewers
   }

@@ -122,6 +122,7 @@ var names = {
   operations: 'id-${name}-operations'
   logs: 'log-${name}-${stage}'
   insights: 'appi-${name}-${stage}'
+  monitorScope: 'ampls-${name}-${stage}'
   storage: 'st${name}${short}${suffix}'
   captures: 'stc${name}${short}${suffix}'
   keyVault: 'kv-${name}${short}${suffix}'
@@ -138,6 +139,7 @@ var names = {
 var sharedNames = {
   registry: 'mlr-${name}'
   metrics: 'amw-${name}'
+  dashboards: 'amg-${name}'
   images: 'cr${name}shared${suffix}'
 }
 
@@ -149,6 +151,7 @@ var registryType = 'Microsoft.MachineLearningServices/registries'
 var sharedRegistry = isShared ? '${shared}/${registryType}/${sharedNames.registry}' : ''
 var sharedImages = '${shared}/Microsoft.ContainerRegistry/registries/${sharedNames.images}'
 var sharedMetrics = isShared ? '${shared}/Microsoft.Monitor/accounts/${sharedNames.metrics}' : ''
+var sharedBoards = '${shared}/Microsoft.Dashboard/grafana/${sharedNames.dashboards}'
 var imageRegistry = isShared ? '${sharedNames.images}.azurecr.io' : registry.outputs.loginServer
 var isAks = kubernetes == 'aks'
 var isArc = kubernetes == 'arc'
@@ -189,6 +192,7 @@ module monitor 'modules/monitor.bicep' = {
     location: location
     tags: allTags
     production: production
+    private: private
   }
 }
 
@@ -342,6 +346,41 @@ module sharedImagesEndpoint 'modules/privateendpoint.bicep' = if (sharedPrivate)
     place: place
   }
 }
+
+module sharedMetricsEndpoint 'modules/privateendpoint.bicep' = if (sharedPrivate) {
+  name: '${sharedNames.metrics}-prometheusMetrics'
+  scope: group
+  params: {
+    name: sharedNames.metrics
+    part: 'prometheusMetrics'
+    target: sharedMetrics
+    zones: ['prometheus']
+    place: place
+  }
+}
+
+module sharedBoardsEndpoint 'modules/privateendpoint.bicep' = if (sharedPrivate) {
+  name: '${sharedNames.dashboards}-grafana'
+  scope: group
+  params: {
+    name: sharedNames.dashboards
+    part: 'grafana'
+    target: sharedBoards
+    zones: ['grafana']
+    place: place
+  }
+}
+
+module monitorScope 'modules/monitorscope.bicep' = if (private) {
+  name: 'monitorscope'
+  scope: group
+  params: {
+    name: names.monitorScope
+    resources: union({ logs: monitor.outputs.logs, insights: monitor.outputs.insights }, collectors)
+    place: place
+  }
+}
+var collectors = isAks && isShared ? { collector: aks!.outputs.collector } : {}
 
 // Nodes pull images as an identity of their own.
 var ofNodes = isAks ? { nodes: aks!.outputs.nodes } : {}

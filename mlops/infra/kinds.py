@@ -18,7 +18,10 @@ AZURERM = {
     "monitor_data_collection_rule_association": "Microsoft.Insights/dataCollectionRuleAssociations",
     "monitor_workspace": "Microsoft.Monitor/accounts",
     "monitor_alert_prometheus_rule_group": "Microsoft.AlertsManagement/prometheusRuleGroups",
+    "monitor_private_link_scope": "Microsoft.Insights/privateLinkScopes",
+    "monitor_private_link_scoped_service": "Microsoft.Insights/privateLinkScopes/scopedResources",
     "dashboard_grafana": "Microsoft.Dashboard/grafana",
+    "dashboard_grafana_managed_private_endpoint": "Microsoft.Dashboard/grafana/managedPrivateEndpoints",
     "machine_learning_workspace": "Microsoft.MachineLearningServices/workspaces",
     "machine_learning_workspace_network_outbound_rule_fqdn": (
         "Microsoft.MachineLearningServices/workspaces/outboundRules"

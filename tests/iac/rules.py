@@ -30,7 +30,16 @@ UNTAGGED = (
     ),
     *("blobServices", "containers", "managementPolicies", "privateDnsZoneGroups", "extensions", "deployments"),
     *("fluxConfigurations", "dataCollectionRuleAssociations", "outboundRules", "trustedAccessRoleBindings"),
-    *("maintenanceConfigurations", "fileServices", "connections", "datastores", "azurerm_", "azapi_", "Association"),
+    *(
+        "scopedResources",
+        "maintenanceConfigurations",
+        "fileServices",
+        "connections",
+        "datastores",
+        "azurerm_",
+        "azapi_",
+        "Association",
+    ),
 )
 # Whose logs are worth keeping.
 DIAGNOSED = (
@@ -40,10 +49,13 @@ DIAGNOSED = (
 # What can't be made again, so that production locks it.
 LOCKED = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries")
 # How a service is reached where it may not be public.
-PRIVATE = (*LOCKED, "Microsoft.MachineLearningServices/workspaces")
-# Numbers and dashboards, opened by roles alone: closing them takes a private link scope, which takes over every name of
-# Azure Monitor in the network.
-OPEN = ("Microsoft.Insights/dataCollectionEndpoints", "Microsoft.Monitor/accounts", "Microsoft.Dashboard/grafana")
+PRIVATE = (*LOCKED, "Microsoft.MachineLearningServices/workspaces", "Microsoft.Insights/privateLinkScopes")
+# What is reached by the endpoint of a scope that names it.
+SCOPED = (
+    *("Microsoft.OperationalInsights/workspaces", "Microsoft.Insights/components"),
+    "Microsoft.Insights/dataCollectionEndpoints",
+)
+SCOPE = "Microsoft.Insights/privateLinkScopes/scopedResources"
 TAGS = ("owner", "project")
 
 Rule = Callable[[Deployment], Iterator[str]]
@@ -54,14 +66,23 @@ def no_public_access(deployment: Deployment) -> Iterator[str]:
     if not deployment.parameters.get("private"):
         return
     for one in settings_of(deployment):
-        if one.values.get("public", False) is not False and one.resource.kind not in OPEN:
+        if any(one.values.get(way, False) is not False for way in ("public", "ingestion")):
             yield _said(one.resource, "is reached from the internet, or doesn't say that it isn't")
         if str(one.values.get("default", "Deny")) != "Deny":
             yield _said(one.resource, "lets every network in, or doesn't say that it doesn't")
+    yield from _unreached(deployment)
+
+
+def _unreached(deployment: Deployment) -> Iterator[str]:
     reached = {target for target, _ in private_endpoints(deployment)}
     for resource in _of(deployment, PRIVATE):
         if resource.id not in reached:
             yield _said(resource, "has no private endpoint")
+    paths = ("linked_resource_id", "properties.linkedResourceId")
+    scoped = {short_id(first_at(one.attributes, *paths)) for one in deployment.of(SCOPE)}
+    for resource in _of(deployment, SCOPED):
+        if "stage" in deployment.parameters and resource.id not in scoped:
+            yield _said(resource, "is in no private link scope")
 
 
 def encrypted_on_the_way(deployment: Deployment) -> Iterator[str]:

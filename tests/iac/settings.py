@@ -37,6 +37,8 @@ SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "anonymous": ("anonymous_pull_enabled", "properties.anonymousPullEnabled"),
     },
     "Microsoft.OperationalInsights/workspaces": {
+        "public": ("internet_query_enabled", "properties.publicNetworkAccessForQuery"),
+        "ingestion": ("internet_ingestion_enabled", "properties.publicNetworkAccessForIngestion"),
         "keys": ("local_authentication_enabled", "!properties.features.disableLocalAuth"),
         "days": ("retention_in_days", "properties.retentionInDays"),
     },
@@ -72,6 +74,17 @@ SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "keys": ("api_key_enabled", "properties.apiKey"),
     },
     "Microsoft.Monitor/accounts": {"public": ("public_network_access_enabled", "properties.publicNetworkAccess")},
+    "Microsoft.Insights/components": {
+        "public": ("internet_query_enabled", "properties.publicNetworkAccessForQuery"),
+        "outside": ("internet_ingestion_enabled", "properties.publicNetworkAccessForIngestion"),
+    },
+    "Microsoft.Insights/privateLinkScopes": {
+        "query": ("query_access_mode", "properties.accessModeSettings.queryAccessMode"),
+        "ingestion mode": ("ingestion_access_mode", "properties.accessModeSettings.ingestionAccessMode"),
+    },
+    "Microsoft.Insights/privateLinkScopes/scopedResources": {
+        "of": ("linked_resource_id", "properties.linkedResourceId"),
+    },
     "Microsoft.Insights/dataCollectionEndpoints": {
         "public": ("public_network_access_enabled", "properties.networkAcls.publicNetworkAccess"),
     },

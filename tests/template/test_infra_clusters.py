@@ -15,7 +15,8 @@ import yaml
 from iac import bicep, terraform
 from iac.parity import differences
 from iac.resource import Deployment
-from iac.rules import problems
+from iac.rules import private_endpoints, problems
+from iac.settings import settings_of
 from infra_stages import INFRA, LANGUAGES, change, copied, prices
 from sources import ROOT
 
@@ -41,6 +42,9 @@ BROKEN = [
     (f"{TF}/aks/main.tf", "local_account_disabled            = true", "", "lets in by keys or local accounts"),
     (f"{TF}/aks/main.tf", "= var.place.private\n  oidc", "= false\n  oidc", "reached from the internet"),
     (f"{TF}/captures/main.tf", "= !var.place.private", "= true", "is reached from the internet"),
+    (f"{TF}/aks/metrics.tf", "= !var.place.private", "= true", "Endpoints/dce-aks-visionline-production is reached"),
+    ("terraform/stage/clusters.tf", "{ collector = module.aks[0].collector }", "{}", "is in no private link scope"),
+    (f"{BICEP}/aksmetrics.bicep", "place.private ? 'Disabled' : 'Enabled'", "'Enabled'", "is reached from the inter"),
     (f"{TF}/captures/main.tf", "shared_access_key_enabled       = false", "", "lets in by keys"),
     (f"{TF}/sandbox/main.tf", '? "Disabled" : "Enabled"', '? "Enabled" : "Enabled"', "reached from the internet"),
     (f"{TF}/sandbox/main.tf", "allow_insecure_connections = false", "", "speaks plain HTTP"),
@@ -85,18 +89,45 @@ def test_clusters_and_sandboxes_keep_all_rules(language: str, stage: str, infra:
     assert problems(deployed(language, stage, infra)) == []
 
 
-def test_what_stages_share_is_the_same_in_both_languages() -> None:
-    assert differences(*(deployed(language, "shared", INFRA) for language in LANGUAGES), prices()) == []
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+def test_what_stages_share_is_the_same_in_both_languages(private: bool, tmp_path: Path) -> None:
+    changed = sharing(tmp_path, private)
+    assert differences(*(deployed(language, "shared", changed) for language in LANGUAGES), prices()) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_stages_share_is_reached_inside_a_private_stage_where_it_is_closed(language: str, tmp_path: Path) -> None:
+    stage, shared = (deployed(language, name, sharing(tmp_path, True)) for name in ("production", "shared"))
+    closed = {one.resource.id for one in settings_of(shared) if one.values.get("public") is False}
+    logs = {one.id for one in shared.of("Microsoft.OperationalInsights/workspaces")}  # Azure's own services send there
+    assert closed - logs and closed - logs <= {target for target, _ in private_endpoints(stage)}
+
+
+def sharing(folder: Path, private: bool) -> Path:
+    """Return a copy of infra/ in which what stages share is reached from their networks only, or from everywhere."""
+    changed = folder / "infra"
+    if not changed.exists():
+        changed.mkdir()
+        copied(changed)
+        if private:
+            change(changed, "terraform/shared/shared.tfvars", "private        = false", "private = true")
+            change(changed, "bicep/shared.bicepparam", "private = false", "private = true")
+            change(
+                changed, "terraform/stage/production.tfvars", "shared_private        = false", "shared_private = true"
+            )
+            change(changed, "bicep/production.bicepparam", "sharedPrivate = false", "sharedPrivate = true")
+    return changed
+
+
+def test_a_private_stage_that_reaches_what_is_shared_is_the_same_in_both_languages(tmp_path: Path) -> None:
+    changed = sharing(tmp_path, True)
+    assert differences(*(deployed(language, "production", changed) for language in LANGUAGES), prices()) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 def test_what_stages_share_keeps_the_rules(language: str, private: bool, tmp_path: Path) -> None:
-    changed = copied(tmp_path)
-    if private:
-        change(changed, "terraform/shared/shared.tfvars", "= false", "= true")
-        change(changed, "bicep/shared.bicepparam", "private = false", "private = true")
-    found = problems(deployed(language, "shared", changed))
+    found = problems(deployed(language, "shared", sharing(tmp_path, private)))
     # Each private stage brings the endpoint by which it reaches the shared registry.
     own = [line for line in found if "has no private endpoint" not in line or "crvisionlineshared" not in line]
     assert own == []

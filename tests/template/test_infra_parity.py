@@ -64,7 +64,7 @@ def test_resources_are_called_what_names_py_says(language: str, stage: str) -> N
     one = deployed(language, stage)
     name, suffix = one.parameters["name"], one.parameters["suffix"]
     names = {kind: resource_name(kind, name, stage, suffix) for kind in RESOURCE_NAMES}
-    optional = {"kubernetes", "namespace", "sandbox", "sandbox_environment", "network"}
+    optional = {"kubernetes", "namespace", "sandbox", "sandbox_environment", "network", "monitor_scope"}
     optional |= set() if stage == STAGES[0] else {"operations"}
     deployed_names = {resource.name for resource in one.resources}
     assert {kind for kind, called in names.items() if called not in deployed_names} <= optional

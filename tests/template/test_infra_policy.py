@@ -49,6 +49,11 @@ BROKEN = [
     (f"{BICEP}/compute.bicep", "disableLocalAuth: true", "disableLocalAuth: false", "lets in by keys"),
     (f"{BICEP}/endpoints.bicep", "'AADToken'", "'Key'", "asked with a key"),
     (f"{BICEP}/roles.bicep", "row.id)\n", "'b24988ac-6180-42a0-ab88-20f7382dd24c')\n", "gets Contributor on"),
+    (f"{TF}/monitor/main.tf", "internet_ingestion_enabled   = !var.private", "", "reached from the internet"),
+    (f"{TF}/monitorscope/main.tf", "for_each = var.resources", "for_each = {}", "is in no private link scope"),
+    (f"{BICEP}/monitor.bicep", "publicNetworkAccessForQuery: outside", "", "reached from the internet"),
+    (f"{BICEP}/monitorscope.bicep", "target: scope.id", "target: part[0].id", "has no private endpoint"),
+    ("bicep/stage.bicep", ", insights: monitor.outputs.insights }, c", " }, c", "is in no private link scope"),
     (f"{BICEP}/locks.bicep", "scope: vault", "scope: workspace", "has no lock"),
 ]
 

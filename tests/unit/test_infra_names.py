@@ -17,6 +17,7 @@ ALLOWED = {
     "serving": r"[a-zA-Z0-9][\w-]{2,127}",
     "operations": r"[a-zA-Z0-9][\w-]{2,127}",
     "logs": r"[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]",
+    "monitor_scope": r"[\w.()-]{1,255}(?<!\.)",
     "insights": r"[\w.()-]{1,260}(?<!\.)",
     "storage": r"[a-z0-9]{3,24}",
     "captures": r"[a-z0-9]{3,24}",

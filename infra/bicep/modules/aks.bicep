@@ -295,3 +295,6 @@ output name string = cluster.name
 
 @description('The principal id of the nodes\' identity, which pulls images.')
 output nodes string = nodesIdentity.properties.principalId
+
+@description('The resource id of what takes the cluster\'s metrics; empty: nothing does.')
+output collector string = empty(metrics) ? '' : collection!.outputs.collector

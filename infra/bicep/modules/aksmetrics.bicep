@@ -13,14 +13,13 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-04-01' existin
   name: name
 }
 
-// Reached from outside too: it takes numbers of the cluster's own identity, and closing it would need a private link
-// scope.
+// A private stage's scope names it, so that the cluster finds it inside the network.
 resource endpoint 'Microsoft.Insights/dataCollectionEndpoints@2022-06-01' = {
   name: 'dce-${name}'
   location: place.location
   tags: place.tags
   kind: 'Linux'
-  properties: { networkAcls: { publicNetworkAccess: 'Enabled' } }
+  properties: { networkAcls: { publicNetworkAccess: place.private ? 'Disabled' : 'Enabled' } }
 }
 
 resource rule 'Microsoft.Insights/dataCollectionRules@2022-06-01' = {
@@ -67,6 +66,9 @@ resource toEndpoint 'Microsoft.Insights/dataCollectionRuleAssociations@2022-06-0
   scope: cluster
   properties: { dataCollectionEndpointId: endpoint.id }
 }
+
+@description('The resource id of what takes the cluster\'s metrics.')
+output collector string = endpoint.id
 
 @description('The resource id of the rule that says what is collected.')
 output rule string = rule.id

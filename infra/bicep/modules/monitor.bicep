@@ -12,6 +12,11 @@ param tags object
 @description('Whether logs are kept for 90 days rather than 30.')
 param production bool
 
+@description('Whether logs are sent and asked from the private network only.')
+param private bool
+
+var outside = private ? 'Disabled' : 'Enabled'
+
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   name: names.logs
   location: location
@@ -20,10 +25,13 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
     sku: { name: 'PerGB2018' }
     retentionInDays: production ? 90 : 30
     features: { disableLocalAuth: true }
+    publicNetworkAccessForIngestion: outside
+    publicNetworkAccessForQuery: outside
   }
 }
 
-// Azure ML's endpoints send with this component's key, so its local authentication stays on.
+// Azure ML's endpoints send with this component's key, so its local authentication stays on; and from machines of
+// Azure's, outside the stage's network, so it takes what comes from outside. Who asks it what it knows has to be inside.
 resource component 'Microsoft.Insights/components@2020-02-02' = {
   name: names.insights
   location: location
@@ -32,6 +40,8 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
+    publicNetworkAccessForIngestion: 'Enabled'
+    publicNetworkAccessForQuery: outside
   }
 }
 

@@ -33,6 +33,13 @@ var zones = {
   registry: 'privatelink.azurecr.io'
   api: 'privatelink.api.azureml.ms'
   notebooks: 'privatelink.notebooks.azure.net'
+  // Azure Monitor has one endpoint for all of a scope, under four names of its own and one of Blob storage's.
+  monitor: 'privatelink.monitor.azure.com'
+  oms: 'privatelink.oms.opinsights.azure.com'
+  ods: 'privatelink.ods.opinsights.azure.com'
+  agentsvc: 'privatelink.agentsvc.azure-automation.net'
+  prometheus: 'privatelink.${location}.prometheus.monitor.azure.com'
+  grafana: 'privatelink.grafana.azure.com'
 }
 
 // Azure's default rules: nothing comes in from outside the network.
@@ -123,4 +130,10 @@ output zones object = {
   registry: resourceId('Microsoft.Network/privateDnsZones', zones.registry)
   api: resourceId('Microsoft.Network/privateDnsZones', zones.api)
   notebooks: resourceId('Microsoft.Network/privateDnsZones', zones.notebooks)
+  monitor: resourceId('Microsoft.Network/privateDnsZones', zones.monitor)
+  oms: resourceId('Microsoft.Network/privateDnsZones', zones.oms)
+  ods: resourceId('Microsoft.Network/privateDnsZones', zones.ods)
+  agentsvc: resourceId('Microsoft.Network/privateDnsZones', zones.agentsvc)
+  prometheus: resourceId('Microsoft.Network/privateDnsZones', zones.prometheus)
+  grafana: resourceId('Microsoft.Network/privateDnsZones', zones.grafana)
 }

@@ -19,6 +19,10 @@ param contacts array
 @description('Who may look at dashboards: object ids of Entra groups.')
 param viewers array
 
+@description('Whether metrics and dashboards are reached through private endpoints only.')
+param private bool
+
+var outside = private ? 'Disabled' : 'Enabled'
 var readerRole = 'b0d8363b-8ddd-447d-831f-62ca05bff136'
 var viewerRole = '60921a7e-fef1-4a43-9b16-a26c52ad4769'
 var roleType = 'Microsoft.Authorization/roleDefinitions'
@@ -31,15 +35,17 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
     sku: { name: 'PerGB2018' }
     retentionInDays: 90
     features: { disableLocalAuth: true }
+    publicNetworkAccessForIngestion: outside
+    publicNetworkAccessForQuery: outside
   }
 }
 
-// Numbers only, opened by roles; a network of its own would keep Grafana's and the clusters' ways apart from it.
+// Numbers only, opened by roles. Clusters send them by collectors of their own; this is how they are asked for.
 resource account 'Microsoft.Monitor/accounts@2023-04-03' = {
   name: names.metrics
   location: location
   tags: tags
-  properties: { publicNetworkAccess: 'Enabled' }
+  properties: { publicNetworkAccess: outside }
 }
 
 // People come in by Entra only: it has no keys.
@@ -52,12 +58,25 @@ resource grafana 'Microsoft.Dashboard/grafana@2023-09-01' = {
   properties: {
     grafanaMajorVersion: '11'
     apiKey: 'Disabled'
-    publicNetworkAccess: 'Enabled'
+    publicNetworkAccess: outside
     grafanaIntegrations: {
       azureMonitorWorkspaceIntegrations: [
         { azureMonitorWorkspaceResourceId: account.id }
       ]
     }
+  }
+}
+
+// By it Grafana asks what is closed to everybody outside. Who owns the metrics approves it once: infra/README.md.
+resource managed 'Microsoft.Dashboard/grafana/managedPrivateEndpoints@2023-09-01' = if (private) {
+  parent: grafana
+  name: 'metrics'
+  location: location
+  tags: tags
+  properties: {
+    privateLinkResourceId: account.id
+    privateLinkResourceRegion: location
+    groupIds: ['prometheusMetrics']
   }
 }
 

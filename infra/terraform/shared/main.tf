@@ -19,6 +19,7 @@ module "observability" {
   resource_group = azurerm_resource_group.shared.name
   location       = var.location
   tags           = local.tags
+  private        = var.private
   contacts       = var.alert_contacts
   viewers        = var.dashboard_viewers
 }

@@ -29,7 +29,7 @@ variable "location" {
 }
 
 variable "private" {
-  description = "Whether the registries are reached through the stages' private endpoints only."
+  description = "Whether registries, metrics and dashboards are reached through the stages' private endpoints only."
   type        = bool
 }
 

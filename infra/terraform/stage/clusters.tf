@@ -4,6 +4,7 @@ locals {
     { captures = module.captures.id },
     var.kubernetes == "aks" ? { kubernetes = module.aks[0].id } : {},
   )
+  collectors         = var.kubernetes == "aks" && local.shared != "" ? { collector = module.aks[0].collector } : {}
   gitops_repository  = var.kubernetes == "none" ? "" : var.gitops_repository
   cluster_principals = var.kubernetes == "aks" ? { nodes = module.aks[0].nodes } : {}
 }
@@ -33,7 +34,7 @@ module "aks" {
   namespace         = local.names.namespace
   workspace         = module.workspace.id
   gitops_repository = var.gitops_repository
-  metrics           = local.shared == "" ? "" : "${local.shared}/Microsoft.Monitor/accounts/${local.shared_names.metrics}"
+  metrics           = local.shared == "" ? "" : local.shared_metrics
 }
 
 module "attach" {

@@ -13,6 +13,8 @@ locals {
     shared_registry = "${local.shared}/Microsoft.MachineLearningServices/registries/${local.shared_names.registry}"
     shared_images   = "${local.shared}/Microsoft.ContainerRegistry/registries/${local.shared_names.images}"
   }
+  shared_metrics = "${local.shared}/Microsoft.Monitor/accounts/${local.shared_names.metrics}"
+  shared_boards  = "${local.shared}/Microsoft.Dashboard/grafana/${local.shared_names.dashboards}"
 }
 
 locals {
@@ -58,6 +60,7 @@ module "monitor" {
   location       = var.location
   tags           = local.tags
   production     = local.production
+  private        = var.private
 }
 
 module "identity" {
@@ -132,15 +135,26 @@ module "workspace" {
 module "shared_endpoints" {
   source = "../modules/privateendpoint"
   for_each = { for part, one in {
-    amlregistry = { name = local.shared_names.registry, key = "shared_registry", zones = ["api"] }
-    registry    = { name = local.shared_names.images, key = "shared_images", zones = ["registry"] }
+    amlregistry       = { name = local.shared_names.registry, target = lookup(local.shared_ids, "shared_registry", ""), zones = ["api"] }
+    registry          = { name = local.shared_names.images, target = lookup(local.shared_ids, "shared_images", ""), zones = ["registry"] }
+    prometheusMetrics = { name = local.shared_names.metrics, target = local.shared_metrics, zones = ["prometheus"] }
+    grafana           = { name = local.shared_names.dashboards, target = local.shared_boards, zones = ["grafana"] }
   } : part => one if var.shared_private }
 
   name   = each.value.name
   part   = each.key
-  target = local.shared_ids[each.value.key]
+  target = each.value.target
   zones  = each.value.zones
   place  = local.place
+}
+
+module "monitorscope" {
+  source = "../modules/monitorscope"
+  count  = var.private ? 1 : 0
+
+  name      = local.names.monitor_scope
+  resources = merge({ logs = module.monitor.logs, insights = module.monitor.insights }, local.collectors)
+  place     = local.place
 }
 
 module "roles" {

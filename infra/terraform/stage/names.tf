@@ -11,6 +11,7 @@ locals {
     operations          = "id-${var.name}-operations"
     logs                = "log-${var.name}-${var.stage}"
     insights            = "appi-${var.name}-${var.stage}"
+    monitor_scope       = "ampls-${var.name}-${var.stage}"
     storage             = "st${var.name}${local.short}${var.suffix}"
     captures            = "stc${var.name}${local.short}${var.suffix}"
     key_vault           = "kv-${var.name}${local.short}${var.suffix}"
@@ -26,8 +27,9 @@ locals {
   }
 
   shared_names = {
-    registry = "mlr-${var.name}"
-    metrics  = "amw-${var.name}"
-    images   = "cr${var.name}shared${var.suffix}"
+    registry   = "mlr-${var.name}"
+    metrics    = "amw-${var.name}"
+    dashboards = "amg-${var.name}"
+    images     = "cr${var.name}shared${var.suffix}"
   }
 }

@@ -3,7 +3,7 @@ locals {
   collected = var.metrics == "" ? 0 : 1
 }
 
-# Reached from outside too: it takes numbers of the cluster's own identity, and closing it would need a private link scope.
+# A private stage's scope names it, so that the cluster finds it inside the network.
 resource "azurerm_monitor_data_collection_endpoint" "one" {
   count = local.collected
 
@@ -12,7 +12,7 @@ resource "azurerm_monitor_data_collection_endpoint" "one" {
   location                      = var.place.location
   tags                          = var.place.tags
   kind                          = "Linux"
-  public_network_access_enabled = true
+  public_network_access_enabled = !var.place.private
 }
 
 resource "azurerm_monitor_data_collection_rule" "one" {

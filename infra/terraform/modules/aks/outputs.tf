@@ -12,3 +12,8 @@ output "nodes" {
   description = "The principal id of the nodes' identity, which pulls images."
   value       = azurerm_user_assigned_identity.nodes.principal_id
 }
+
+output "collector" {
+  description = "The resource id of what takes the cluster's metrics; empty: nothing does."
+  value       = join("", azurerm_monitor_data_collection_endpoint.one[*].id)
+}

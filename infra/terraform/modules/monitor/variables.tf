@@ -22,3 +22,8 @@ variable "production" {
   description = "Whether logs are kept for 90 days rather than 30."
   type        = bool
 }
+
+variable "private" {
+  description = "Whether logs are sent and asked from the private network only."
+  type        = bool
+}

@@ -17,6 +17,13 @@ locals {
     registry  = "privatelink.azurecr.io"
     api       = "privatelink.api.azureml.ms"
     notebooks = "privatelink.notebooks.azure.net"
+    # Azure Monitor has one endpoint for all of a scope, under four names of its own and one of Blob storage's.
+    monitor    = "privatelink.monitor.azure.com"
+    oms        = "privatelink.oms.opinsights.azure.com"
+    ods        = "privatelink.ods.opinsights.azure.com"
+    agentsvc   = "privatelink.agentsvc.azure-automation.net"
+    prometheus = "privatelink.${var.location}.prometheus.monitor.azure.com"
+    grafana    = "privatelink.grafana.azure.com"
   }
 }
 

@@ -8,15 +8,17 @@ resource "azurerm_log_analytics_workspace" "one" {
   sku                          = "PerGB2018"
   retention_in_days            = 90
   local_authentication_enabled = false
+  internet_ingestion_enabled   = !var.private
+  internet_query_enabled       = !var.private
 }
 
-# Numbers only, opened by roles; a network of its own would keep Grafana's and the clusters' ways apart from it.
+# Numbers only, opened by roles. Clusters send them by collectors of their own; this is how they are asked for.
 resource "azurerm_monitor_workspace" "one" {
   name                          = var.names.metrics
   resource_group_name           = var.resource_group
   location                      = var.location
   tags                          = var.tags
-  public_network_access_enabled = true
+  public_network_access_enabled = !var.private
 }
 
 # People come in by Entra only: it has no keys.
@@ -28,7 +30,7 @@ resource "azurerm_dashboard_grafana" "one" {
   sku                           = "Standard"
   grafana_major_version         = "11"
   api_key_enabled               = false
-  public_network_access_enabled = true
+  public_network_access_enabled = !var.private
 
   identity {
     type = "SystemAssigned"
@@ -37,6 +39,19 @@ resource "azurerm_dashboard_grafana" "one" {
   azure_monitor_workspace_integrations {
     resource_id = azurerm_monitor_workspace.one.id
   }
+}
+
+# By it Grafana asks what is closed to everybody outside. Who owns the metrics approves it once: infra/README.md.
+resource "azurerm_dashboard_grafana_managed_private_endpoint" "metrics" {
+  count = var.private ? 1 : 0
+
+  name                         = "metrics"
+  grafana_id                   = azurerm_dashboard_grafana.one.id
+  location                     = var.location
+  tags                         = var.tags
+  private_link_resource_id     = azurerm_monitor_workspace.one.id
+  private_link_resource_region = var.location
+  group_ids                    = ["prometheusMetrics"]
 }
 
 resource "azurerm_role_assignment" "dashboards" {

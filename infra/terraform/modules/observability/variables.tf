@@ -32,3 +32,8 @@ variable "viewers" {
   description = "Who may look at dashboards: object ids of Entra groups."
   type        = list(string)
 }
+
+variable "private" {
+  description = "Whether metrics and dashboards are reached through private endpoints only."
+  type        = bool
+}

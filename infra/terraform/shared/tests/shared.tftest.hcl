@@ -48,6 +48,14 @@ run "every_alert_of_the_file_is_azures_too" {
     condition     = !azurerm_dashboard_grafana.one.api_key_enabled
     error_message = "Dashboards are opened by keys."
   }
+  assert {
+    condition     = !azurerm_dashboard_grafana.one.public_network_access_enabled && !azurerm_monitor_workspace.one.public_network_access_enabled
+    error_message = "Private metrics or dashboards are reached from the internet."
+  }
+  assert {
+    condition     = azurerm_dashboard_grafana_managed_private_endpoint.metrics[0].group_ids == tolist(["prometheusMetrics"])
+    error_message = "Dashboards have no way to metrics that are closed to the internet."
+  }
 }
 
 run "images_of_versions_are_nobodys_without_a_role" {

@@ -148,7 +148,7 @@ run "a_private_stage_reaches_what_is_shared" {
   }
 
   assert {
-    condition     = keys(module.shared_endpoints) == ["amlregistry", "registry"]
+    condition     = keys(module.shared_endpoints) == ["amlregistry", "grafana", "prometheusMetrics", "registry"]
     error_message = "The shared registries have no address inside the stage's network."
   }
 }
