@@ -25,6 +25,8 @@ CHANGING = ("mlops promote --stage", "mlops deploy ", "mlops rollback ", "mlops 
 TRYING = ("--judge", "--drill")
 # What must not be done twice at once.
 LOCKED = ("mlops home --pack", "make infra-apply ", "mlops score ", "mlops monitor ")
+# What begins something on Azure and waits for its end: it ends that with itself, on a signal.
+WAITING = ('mlops train --stage "$STAGE"', "mlops deploy ", "mlops score ")
 # What of a job's steps needs which right of the token, and nothing else gets any.
 RIGHTS = (
     ("check out ", "contents", "read"),
@@ -159,7 +161,18 @@ def _plan_problems(files: Files, name: str, plan: Plan, seen: list[Scene]) -> li
         jobs = [job for job in plan(files, name, scene) if any(job.when)]
         told += [*_gate_problems(name, jobs, scene), *_stage_problems(jobs), *_fork_problems(jobs, scene)]
         told += [f"job {job.name}: has no time limit" for job in jobs if not job.minutes]
+        told += [
+            f"job {job.name}: {step.what}: a cancelled run's signal ends at the shell: begin it with exec"
+            for job in jobs
+            for step in job.steps
+            if _is_deaf(step.what)
+        ]
     return told
+
+
+def _is_deaf(command: str) -> bool:
+    waits = any(word in command for word in WAITING) and "--job" not in command
+    return waits and not command.startswith("exec ")
 
 
 def _gate_problems(name: str, jobs: list[Job], scene: Scene) -> Iterator[str]:

@@ -71,6 +71,17 @@ def test_a_plan_that_is_not_made_for_another_reason_than_no_change_does_not_pass
     assert any("job gate: PASSED" in line for line in found), found
 
 
+@pytest.mark.parametrize("name", ["train", "release", "batch-score"])
+@pytest.mark.parametrize("folder", [WORKFLOWS, f"{AZURE}/"])
+def test_a_command_that_no_signal_reaches_is_found(folder: str, name: str) -> None:
+    place = f"{folder}{name}.yml"
+    if not (ROOT / place).exists():
+        pytest.skip(f"{folder} was deleted")
+    tree, problems = (OURS, github_problems) if folder == WORKFLOWS else (THEIRS, azure_problems)
+    content = yaml.safe_load((ROOT / place).read_text(encoding="utf-8").replace("exec python", "python"))
+    assert any("begin it with exec" in line for line in problems(changed(tree, place, content), name))
+
+
 def gates() -> Iterator[tuple[Path, Files, Callable[[Files, str], list[str]]]]:
     """Yield the files of build-validation that are here, each with its tree and policy."""
     for path, tree, problems in ((f"{WORKFLOWS}", OURS, github_problems), (f"{AZURE}/", THEIRS, azure_problems)):

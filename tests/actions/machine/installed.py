@@ -27,7 +27,8 @@ def main(arguments: list[str]) -> int:
     if "--editable" in asked:
         return 0 if (Path(asked["--editable"]) / "setup.cfg").exists() else 1
     Path(asked["-c"]).read_text(encoding="utf-8")
-    absent = missing(Path(asked["-r"]).read_text(encoding="utf-8"))
+    files = [file for flag, file in zip(arguments, arguments[1:]) if flag == "-r"]
+    absent = [line for file in files for line in missing(Path(file).read_text(encoding="utf-8"))]
     print(*(f"not installed: {line}" for line in absent), sep="\n")
     return 1 if absent else 0
 
