@@ -12,6 +12,7 @@ from azurefake.state import Azure
 from pipeline_trees.agent import AzureRepository
 from pipeline_trees.files import AZURE, ROOT
 from test_workflows_azure import (  # noqa: F401 - the same tests, on this file's repository
+    test_a_batch_of_images_is_scored_by_the_batch_endpoint,
     test_a_canary_that_fails_gives_the_traffic_back_and_revokes_its_version,
     test_a_rollback_serves_the_version_before,
     test_a_run_that_is_cancelled_cancels_its_job_and_registers_nothing,

@@ -115,6 +115,13 @@ def test_a_model_that_the_gate_rejects_is_registered_nowhere_and_the_status_says
 
 
 @thorough
+def test_a_pull_request_that_keeps_all_rules_passes(trainer: AzureRepository) -> None:
+    trainer.push("refs/pull/12/merge")
+    ended = trainer.run("build-validation", "pull_request.opened", run="101")
+    assert ended.results == {**dict.fromkeys(CHECKED, "success"), "infra": "skipped"}, ended.said
+
+
+@thorough
 def test_one_check_of_a_pull_request_that_fails_fails_the_gate(trainer: AzureRepository) -> None:
     trainer.environment["MAKE_FAILS"] = "contract"
     trainer.push("refs/pull/12/merge")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from azure_life import BATCH_STAGES, at_batch
 from azure_runs import IDENTITY, Cloud, cancelled_once_it_trains, in_the_cloud, nodes
 from azurefake.jobs import plan
 from azurefake.scoring import break_down
 from azurefake.state import Azure
 from workflow_runs import WORKFLOWS, CodeRepository
 
-from mlops.records import DeployRecord, PromoteRecord, RegisterRecord, SubmittedRecord, read_record
+from mlops.cli import main
+from mlops.records import DeployRecord, PromoteRecord, RegisterRecord, ScoreRecord, SubmittedRecord, read_record
 
 pytestmark = [
     pytest.mark.skipif(not WORKFLOWS.exists(), reason="this project keeps no pipelines on GitHub"),
@@ -98,3 +101,16 @@ def test_a_run_that_is_cancelled_cancels_its_job_and_registers_nothing(cloud: Cl
     ((job, steps),) = plan(cloud.azure).steps.items()
     assert [one.path for one in cloud.azure.sent("POST", f"/jobs/{job.lower()}/cancel")], ended.said
     assert cloud.tags("dev") == {} and "Completed" not in [one.status for one in steps if one.name == "register"]
+
+
+def test_a_batch_of_images_is_scored_by_the_batch_endpoint(cloud: Cloud, own_platform: Path) -> None:
+    cloud.made(1, "qa", "production")
+    with at_batch(own_platform):
+        assert main(["deploy", "--stage", "production", "--run", "batch"], lambda line: None) == 0
+    stages = cloud.repository.checkout / "mlops" / "stages"
+    shutil.copy(own_platform / BATCH_STAGES / "production.yaml", stages)
+    cloud.repository.push("refs/heads/main")
+    ended = cloud.repository.run("batch-score", "workflow_dispatch.score", "101")
+    assert ended.results == {"score": "success"}, ended.said
+    record = read_record(cloud.repository.kept("101", "runs") / "101", "score.production", ScoreRecord)
+    assert (record.version, record.files, record.failed, record.data.name) == (1, 500, 0, "stripes-images")
