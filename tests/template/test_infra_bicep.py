@@ -20,7 +20,8 @@ from mlops.names import STAGES
 
 FILES = sorted(path.relative_to(INFRA).as_posix() for path in (INFRA / "bicep").rglob("*.bicep"))
 TYPED = re.compile(r"""['"](Microsoft\.[A-Za-z.]+(?:/[A-Za-z]+)+)@([0-9][0-9a-z-]+)['"]""")
-VERSIONS = yaml.safe_load((Path(__file__).resolve().parent.parent / "iac" / "apiversions.yaml").read_text("utf-8"))
+TABLE = yaml.safe_load((Path(__file__).resolve().parent.parent / "iac" / "apiversions.yaml").read_text("utf-8"))
+VERSIONS = {kind: [one for listed in found.values() for one in listed] for kind, found in TABLE["versions"].items()}
 # A file, what is changed in it, and what has to be said.
 BROKEN = [
     (
@@ -70,6 +71,14 @@ def test_each_module_is_called() -> None:
 def test_each_type_and_api_version_is_a_known_one() -> None:
     files = [*(INFRA / "bicep").rglob("*.bicep"), *(INFRA / "terraform").rglob("*.tf")]
     assert {one for path in files for one in unknown_versions(path.read_text(encoding="utf-8"))} == set()
+
+
+def test_each_api_version_was_looked_up_somewhere_and_is_used() -> None:
+    assert {source for found in TABLE["versions"].values() for source in found} == set(TABLE["sources"])
+    assert all(re.match(r"\d{4}-\d{2}-\d{2}, ", where) for where in TABLE["sources"].values())
+    files = [*(INFRA / "bicep").rglob("*.bicep"), *(INFRA / "terraform").rglob("*.tf")]
+    used = {pair for path in files for pair in TYPED.findall(path.read_text(encoding="utf-8"))}
+    assert used == {(kind, version) for kind, versions in VERSIONS.items() for version in versions}
 
 
 @pytest.mark.parametrize("name, old, new, says", BROKEN, ids=lambda value: str(value)[:40])
