@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,11 @@ def deployment(cluster: Cluster, stage: Stage, version: int, package: Path) -> D
     return Deployment(stage.model, version, digest, package, "int8", packaged(cluster, package))
 
 
-def register(stage: Stage, packages: list[Path]) -> None:
-    """Register packages in turn, as packaged."""
+def register(stage: Stage, packages: list[Path], packaged_as: Mapping[int, Mapping[str, str]] | None = None) -> None:
+    """Register packages in turn, as packaged: with the images that stand for them, or with those that are given."""
     registry = open_registry(stage)
-    for package in packages:
-        images = images_of_digest(package_digest(package))
+    for number, package in enumerate(packages, 1):
+        images = (packaged_as or {}).get(number) or images_of_digest(package_digest(package))
         registry.register(stage.model, package, {image_tag(kind): image for kind, image in images.items()})
 
 
