@@ -10,12 +10,14 @@ from typing import Any
 
 from mlops.errors import ConfigError
 from mlops.loading import build, read_mapping
-from mlops.names import STAGES
+from mlops.names import ENDPOINT_RULE, STAGES, endpoint_name, is_endpoint_name
 from mlops.places import AzureML, Flux, Images, Kubernetes, Local
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES_FOLDER = REPOSITORY / "mlops" / "stages"
 WAY_OUT = "restore it from the template"
+PLATFORMS = ("local", "azureml")
+TARGETS = ("local", "azureml-online", "azureml-batch", "kubernetes", "flux")
 REPORTS = ("none", "github", "azure-devops")
 AUTHS = ("key", "aad_token", "aml_token")
 BUILDERS = ("buildah", "docker")
@@ -153,6 +155,8 @@ def load_stage(name: str, folder: Path | None = None) -> Stage:
     )
     stage = build(Stage, {"name": name, **merged}, str(path))
     _check_choices(stage, path)
+    _check_platform(stage, path)
+    _check_endpoints(stage, path)
     _check_mirror(stage, path)
     return stage
 
@@ -161,6 +165,8 @@ def _check_choices(stage: Stage, path: Path) -> None:
     azure = stage.azureml
     clusters = tuple(azure.clusters)
     for key, value, known in (
+        ("platform", stage.platform, PLATFORMS),
+        ("target", stage.target, TARGETS),
         ("report", stage.report, REPORTS),
         ("azureml.online.auth", azure.online.auth, AUTHS),
         ("azureml.training.cluster", azure.training.cluster, clusters),
@@ -175,6 +181,27 @@ def _check_choices(stage: Stage, path: Path) -> None:
     ):
         if value not in known:
             raise ConfigError(f"{path}: {key}: '{value}' is unknown: use one of {', '.join(known)}")
+
+
+def _check_platform(stage: Stage, path: Path) -> None:
+    if stage.target.startswith("azureml") and stage.platform != "azureml":
+        wrong = f"'{stage.target}' serves versions of an Azure ML workspace, and platform is {stage.platform}"
+        raise ConfigError(f"{path}: target: {wrong}: write platform: azureml, or another target")
+
+
+def _check_endpoints(stage: Stage, path: Path) -> None:
+    """Refuse a name that Azure would refuse, given or made of model and stage, before anything is made."""
+    online, batch = stage.azureml.online.endpoint, stage.azureml.batch.endpoint
+    for kind, given, made in (
+        ("online", online, endpoint_name(stage.model, stage.name)),
+        ("batch", batch, endpoint_name(stage.model, stage.name, "batch")),
+    ):
+        key = f"azureml.{kind}.endpoint"
+        if given and not is_endpoint_name(given):
+            raise ConfigError(f"{path}: {key}: '{given}' is no name of an endpoint: {ENDPOINT_RULE}")
+        if not given and stage.target == f"azureml-{kind}" and not is_endpoint_name(made):
+            wrong = f"'{stage.model}' would name the endpoint '{made}', which Azure refuses: {ENDPOINT_RULE}"
+            raise ConfigError(f"{path}: model: {wrong}, or name one in {key}")
 
 
 def _check_mirror(stage: Stage, path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops.config import STAGES_FOLDER, load_stage
+from mlops.adapters import ADAPTERS
+from mlops.config import PLATFORMS, STAGES_FOLDER, TARGETS, load_stage
 from mlops.errors import ConfigError
 from mlops.names import STAGES
 
@@ -62,6 +63,27 @@ def test_a_list_is_replaced_whole(stages: Path) -> None:
             "azureml: {online: {mirror_percent: 20, compute: edge}}",
             r"azureml.online.mirror_percent: is 20, but Azure ML copies no requests on Kubernetes \(edge\): write 0",
         ),
+        ("platform: azure-ml", "platform: 'azure-ml' is unknown: use one of local, azureml"),
+        ("target: azureml_online", "target: 'azureml_online' is unknown: use one of local, azureml-online, azureml-ba"),
+        (
+            "target: azureml-online",
+            "target: 'azureml-online' serves versions of an Azure ML workspace, and platform is local: write platform",
+        ),
+        ("{platform: local, target: azureml-batch}", "target: 'azureml-batch' serves versions of an Azure ML"),
+        (
+            "azureml: {online: {endpoint: My_Endpoint!}}",
+            "azureml.online.endpoint: 'My_Endpoint!' is no name of an endpoint: write 3 to 32 letters, digits and hyph",
+        ),
+        ("azureml: {batch: {endpoint: -nightly}}", "azureml.batch.endpoint: '-nightly' is no name of an endpoint"),
+        (f"azureml: {{online: {{endpoint: {'e' * 33}}}}}", "azureml.online.endpoint: 'e+' is no name of an endpoint"),
+        (
+            "{platform: azureml, target: azureml-online, model: Fashion_Classifier}",
+            "model: 'Fashion_Classifier' would name the endpoint 'Fashion_Classifier-qa', which Azure refuses: write",
+        ),
+        (
+            "{platform: azureml, target: azureml-batch, model: 7segments}",
+            "model: '7segments' would name the endpoint '7segments-qa-batch', .* name one in azureml.batch.endpoint",
+        ),
         ("gates: [", "is not YAML"),
         ("", "should be a mapping of keys"),
         ("- gates", "should be a mapping of keys"),
@@ -72,6 +94,32 @@ def test_a_wrong_stage_file_is_refused_with_file_and_key(content: str, words: st
     with pytest.raises(ConfigError, match=f"qa.yaml: {words}") as caught:
         load_stage("qa", stages)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_platform_and_target_is_taken_but_an_endpoint_of_azures_without_its_workspace(
+    platform: str, target: str, stages: Path
+) -> None:
+    (stages / "qa.yaml").write_text(f"{{platform: {platform}, target: {target}}}\n")
+    if target.startswith("azureml") and platform == "local":
+        with pytest.raises(ConfigError, match="write platform: azureml"):
+            load_stage("qa", stages)
+    else:
+        assert (load_stage("qa", stages).platform, load_stage("qa", stages).target) == (platform, target)
+
+
+def test_what_may_be_chosen_is_what_there_is_an_adapter_for() -> None:
+    assert set(PLATFORMS) == set(ADAPTERS["registry"]) == set(ADAPTERS["job_runner"])
+    assert set(TARGETS) == set(ADAPTERS["deploy_target"])
+
+
+def test_a_model_whose_name_no_endpoint_can_have_is_taken_where_an_endpoint_is_named_or_none_is_made(
+    stages: Path,
+) -> None:
+    for rest in ("", ", platform: azureml, target: azureml-online, azureml: {online: {endpoint: fashion-qa}}"):
+        (stages / "qa.yaml").write_text(f"{{model: Fashion_Classifier{rest}}}\n")
+        assert load_stage("qa", stages).model == "Fashion_Classifier"
 
 
 def test_an_absent_stage_file_is_named(stages: Path) -> None:

@@ -90,8 +90,24 @@ def test_the_cluster_of_a_stage_of_its_own_may_be_named_by_jobs(place: Place) ->
     assert place.findings() == []
 
 
+@pytest.mark.parametrize(
+    "keys, value, says",
+    [
+        (("platform",), "azure-ml", "platform: 'azure-ml' is unknown: use one of local, azureml"),
+        (("target",), "azureml_online", "target: 'azureml_online' is unknown"),
+        (("target",), "azureml-online", "target: 'azureml-online' serves versions of an Azure ML workspace"),
+        (("azureml", "online", "endpoint"), "My_Endpoint!", "azureml.online.endpoint: 'My_Endpoint!' is no name"),
+    ],
+)
+def test_a_choice_that_there_is_not_is_found(place: Place, keys: tuple[str, ...], value: str, says: str) -> None:
+    place.change(DEV, *keys, value=value)
+    (one,) = place.findings()
+    assert one == place.refusal(DEV, says) and one.line == place.line(DEV, f"{keys[-1]}: {value}")
+
+
 @pytest.mark.parametrize("file", [DEV, BASE])
 def test_an_autoscaler_beside_azures_router_is_found_where_it_is_said(place: Place, file: str) -> None:
+    place.change(DEV, "platform", value="azureml")
     place.change(DEV, "target", value="azureml-online")
     place.change(DEV, "azureml", "online", "compute", value="edge-cluster")
     assert place.findings() == []
