@@ -21,7 +21,18 @@ class RegistryError(StepError):
 
 
 class JobError(StepError):
-    """A job, or a step of it, failed. The message holds the failing step's last lines."""
+    """A job can't be started, followed or fetched from, or it failed (JobFailed)."""
+
+
+class JobFailed(JobError):
+    """A job's own end: a step of it failed, or somebody cancelled it. The message holds the failing step's last lines.
+
+    A job that can't be asked for has not ended by that.
+    """
+
+
+class OutputMissing(JobError):
+    """A job made no such output; where it may have, and can't be asked, that is a JobError."""
 
 
 class DeployError(StepError):

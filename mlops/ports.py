@@ -74,13 +74,13 @@ class JobRunner(Protocol):
     """Runs a pipeline job written in Azure ML's YAML."""
 
     def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
-        """Run the job to its end, telling `report` a line per change. Raises JobError where a step fails."""
+        """Run the job to its end, telling `report` a line per change. Raises JobFailed where a step fails."""
 
     def submit(self, job_file: Path, inputs: Mapping[str, str]) -> Submitted:
         """Start the job and leave it. Raises ConfigError where jobs live no longer than the process that waits."""
 
     def result(self, job: str, report: Callable[[str], None]) -> JobResult:
-        """Wait for a job that this stage submitted, as `run` does. Raises ConfigError as `submit` does."""
+        """Wait for a job that this stage submitted. Raises as `run` and `submit` do, JobError where its end is lost."""
 
     def ended(self, hours: float) -> list[EndedJob]:
         """Return the stage's jobs that were started in the last hours and have ended, the oldest first.
@@ -89,7 +89,7 @@ class JobRunner(Protocol):
         """
 
     def output(self, job: str, name: str) -> Path:
-        """Return the folder of an output of a job that completed. Raises JobError; ConfigError as `submit` does."""
+        """Return the folder of an output of a job that ended. Raises OutputMissing, JobError; ConfigError."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class DeploymentStatus:
     One that is declared where nobody looks, by the stage file's choice, is `declared`; one that should be looked at and
     can't be is `unseen`. Of both, the reason says why, and there is no url.
     `requests` and `errors` count live traffic since it was started; an error is the model's, not the client's. One
-    that answers no requests, but scores files by jobs, has an empty url.
+    that answers no requests, but scores files by jobs, has an empty url. `is_current`: as the stage file says by now.
     """
 
     version: int
@@ -169,6 +169,7 @@ class DeploymentStatus:
     url: str
     infer_path: str
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    is_current: bool = True
 
     @property
     def is_online(self) -> bool:

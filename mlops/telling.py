@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.context import Context
-from mlops.errors import ConfigError, JobError, StepError
+from mlops.errors import ConfigError, JobFailed, OutputMissing, StepError
 from mlops.evaluation import Evaluation
 from mlops.loading import read_json
 from mlops.names import EVALUATION_FILE
@@ -35,10 +35,13 @@ class Ending:
 
 
 def end_of_job(context: Context, job: str, origin: Origin) -> Ending:
-    """Return how a submitted job ended, once it has; one that failed before it judged its model says why."""
+    """Return how a submitted job ended, once it has; one that failed before it judged its model says why.
+
+    Raises StepError where its end can't be had now: that is no verdict on the training.
+    """
     try:
         outputs = context.jobs.result(job, context.report).outputs
-    except JobError as error:
+    except JobFailed as error:
         verdict = single("job", Outcome.ERROR, str(error))
         failed = RegisterRecord(context.stage.model, None, None, UNKNOWN, origin.commit, verdict)
         return Ending(_judged_before(context, job) or failed, None)
@@ -50,7 +53,7 @@ def _judged_before(context: Context, job: str) -> RegisterRecord | None:
     """Return the verdict of a job that failed when it had one: its model is registered, whatever came of its report."""
     try:
         return read_json(RegisterRecord, record_path(context.jobs.output(job, "registration"), "register"))
-    except StepError:
+    except (ConfigError, OutputMissing):
         return None
 
 

@@ -155,6 +155,22 @@ def test_a_training_that_failed_in_its_own_report_is_told_by_its_verdict(trainin
     assert trainings.shown == {"1": ("success", "version 3: passed: all rules pass")}
 
 
+@pytest.mark.parametrize("end", ["completed", "failed in its report"])
+def test_a_verdict_that_cannot_be_fetched_is_no_failure_of_the_training(
+    trainings: Trainings, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr("azure.core.pipeline.policies.RetryPolicy.get_backoff_time", lambda *_: 0)
+    is_completed = end == "completed"
+    job = trainings.completed("1", delivered=False) if is_completed else trainings.failed("1", step="report")
+    trainings.azure.fail("*", "/rundata", *[FORBIDDEN] * 9)
+    code, said = notified()
+    assert (code, trainings.shown) == (1, {})
+    assert said[-1].startswith(f"github: job {job}: not delivered: job {job}: output ") and "403" in said[-1]
+    trainings.azure.faults.clear()
+    assert notified()[0] == 0
+    assert trainings.shown == {"1": ("success", "version 3: passed: all rules pass")}
+
+
 def test_jobs_of_others_of_no_origin_and_of_long_ago_are_left_alone(trainings: Trainings) -> None:
     old = trainings.failed("1")
     (known,) = (one for id, one in trainings.azure.resources.items() if id.endswith(f"/jobs/{old}"))

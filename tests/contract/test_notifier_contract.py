@@ -30,7 +30,7 @@ from mlops.adapters.local.jobs import LocalJobRunner
 from mlops.adapters.local.notifier import SilentNotifier
 from mlops.config import REPOSITORY, load_stage
 from mlops.context import Context
-from mlops.errors import ConfigError, JobError, StepError
+from mlops.errors import ConfigError, JobError, JobFailed, OutputMissing, StepError
 from mlops.loading import read_json, write_json
 from mlops.names import EVALUATION_FILE
 from mlops.origin import decoded, encoded
@@ -475,7 +475,7 @@ class EndedJob:
         return JobResult(job, {}, self.end)
 
     def output(self, job: str, name: str) -> Path:
-        raise JobError(f"job {job}: output {name}: is not there")
+        raise OutputMissing(f"job {job}: output {name}: is not there")
 
 
 def told(host: CodeHost, tmp_path: Path, end: dict[str, str] | JobError, *flags: str) -> int:
@@ -500,17 +500,26 @@ def test_the_end_of_a_submitted_job_is_told_by_hand(tmp_path: Path) -> None:
 def test_a_job_that_failed_and_so_could_not_tell_is_told_by_hand(tmp_path: Path) -> None:
     host = GitHubHost()
     write_json(tmp_path / "run" / "origin.json", github_origin(host))
-    assert told(host, tmp_path, JobError("job j: step train failed: out of memory")) == 0
+    assert told(host, tmp_path, JobFailed("job j: step train failed: out of memory")) == 0
     host.close()
     ((state, words),) = host.shown
     assert state == "failure" and "step train failed: out of memory" in words
+
+
+def test_a_job_whose_end_cannot_be_had_is_told_as_nothing(tmp_path: Path) -> None:
+    host = GitHubHost()
+    write_json(tmp_path / "run" / "origin.json", github_origin(host))
+    assert told(host, tmp_path, JobError("job j: 503 The service is unavailable")) == 1
+    host.close()
+    assert host.shown == []
+    assert "503" in read_json(NotifyRecord, tmp_path / "run" / "notify.json").reason
 
 
 def test_a_run_knows_the_job_that_it_submitted(tmp_path: Path) -> None:
     host = GitHubHost()
     write_json(tmp_path / "run" / "origin.json", github_origin(host))
     write_json(tmp_path / "run" / "submitted.json", SubmittedRecord("k", "https://ml.azure.com/runs/k", "d1", None))
-    assert told(host, tmp_path, JobError("job k: step export failed")) == 0
+    assert told(host, tmp_path, JobFailed("job k: step export failed")) == 0
     host.close()
     ((state, words),) = host.shown
     assert state == "failure" and "step export failed" in words

@@ -14,7 +14,7 @@ from pathlib import Path
 from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
-from mlops.errors import JobError
+from mlops.errors import JobError, OutputMissing
 from mlops.storage import place_folder
 
 SDK_FOLDER = "named-outputs"
@@ -23,7 +23,10 @@ REFUSALS = (400, 401, 403, 404)
 
 
 def fetch_output(stage: Stage, job: str, output: str, target: Path) -> None:
-    """Put one output of a job that ended at `target`, whole or not at all. Raises JobError where it can't be had."""
+    """Put one output of a job that ended at `target`, whole or not at all.
+
+    Raises OutputMissing where the job made none, JobError where it can't be had.
+    """
     for left in reversed(range(TRIES)):
         try:
             _fetch(stage, job, output, target)
@@ -41,5 +44,5 @@ def _fetch(stage: Stage, job: str, output: str, target: Path) -> None:
         made = Path(scratch) / SDK_FOLDER / output
         if not made.is_dir():
             again = f"`python -m mlops train --stage {stage.name} --job {job}` looks again"
-            raise JobError(f"job {job}: output {output}: is not there though the job completed: {again}")
+            raise OutputMissing(f"job {job}: output {output}: is not there though the job completed: {again}")
         place_folder(made, target, lambda placed: None)

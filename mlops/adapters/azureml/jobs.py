@@ -24,7 +24,7 @@ from mlops.adapters.azureml.pipelinejob import TAG_STAGE, pipeline_job, snapshot
 from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
-from mlops.errors import JobError, StepError
+from mlops.errors import JobError, JobFailed, StepError
 from mlops.ports import EndedJob, JobResult, Submitted
 from mlops.records import JobStep
 
@@ -52,8 +52,8 @@ class AzureJobRunner:
     def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
         """Run a job to its end, a line to `report` for each change.
 
-        Raises ConfigError, before anything is sent, where file or inputs are wrong; JobError where a step fails, or
-        where somebody cancels the job. A signal that ends the wait cancels the job.
+        Raises ConfigError, before anything is sent, where file or inputs are wrong; JobFailed where a step fails, or
+        where somebody cancels the job; JobError where its end can't be had. A signal that ends the wait cancels it.
         """
         name = _new_name(job_file)
         with cancelled_with_us(self._job(name), report):
@@ -76,7 +76,7 @@ class AzureJobRunner:
             return ended_jobs(self.stage, self.arm, hours)
 
     def output(self, job: str, name: str) -> Path:
-        """Return the folder of an output of a job that completed, fetched. Raises JobError where it can't be had."""
+        """Return the folder of an output of a job that ended, fetched. Raises JobError, OutputMissing where none is."""
         return self._fetch(job, name)
 
     def _submit(self, job_file: Path, inputs: Mapping[str, str], name: str) -> Submitted:
@@ -167,16 +167,16 @@ def _new_name(job_file: Path) -> str:
     return f"{job_file.stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
-def _failure(job: Mapping[str, Any], children: list[Child], follower: Follower) -> JobError:
+def _failure(job: Mapping[str, Any], children: list[Child], follower: Follower) -> JobFailed:
     name, link = follower.job, _studio(job)
     if job["status"] == "Canceled":
-        return JobError(f"job {name}: was cancelled: see {link}")
+        return JobFailed(f"job {name}: was cancelled: see {link}")
     failed = next((child for child in children if child.status == "Failed"), None)
     if failed is None:
-        return JobError(f"job {name}: {follower.history.reason(name) or job['status'].lower()}: see {link}")
+        return JobFailed(f"job {name}: {follower.history.reason(name) or job['status'].lower()}: see {link}")
     why = follower.why(failed)
     again = "mend it and run the step again"
-    return JobError(f"job {name}: step {failed.name} failed: {why}: see {link}, {again}")
+    return JobFailed(f"job {name}: step {failed.name} failed: {why}: see {link}, {again}")
 
 
 def _step(child: Child) -> JobStep:

@@ -27,7 +27,7 @@ from mlops.adapters.local.reuse import StepMemo, StepStore, Stopped, made_from, 
 from mlops.adapters.local.schedule import run_graph
 from mlops.snapshot import Snapshot, take_snapshot
 from mlops.config import REPOSITORY, Stage
-from mlops.errors import ConfigError, JobError
+from mlops.errors import ConfigError, JobFailed
 from mlops.ports import EndedJob, JobResult, Submitted
 from mlops.records import JobStep
 
@@ -46,7 +46,7 @@ class LocalJobRunner:
     def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
         """Run a job to its end, a line to `report` for each change and each line of a step.
 
-        Raises ConfigError, before anything runs, where the files or inputs are wrong; JobError where a step fails.
+        Raises ConfigError, before anything runs, where the files or inputs are wrong; JobFailed where a step fails.
         """
         plan = make_plan(job_file, inputs)
         name = f"{job_file.stem}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
@@ -113,7 +113,7 @@ class LocalJob:
             self.sources.update({folder: take_snapshot(folder) for folder in (runtime, step.code) if folder})
 
     def run_step(self, name: str) -> Done:
-        """Run or reuse one step whose upstream steps are done. Raises JobError, or Stopped where the job ends early."""
+        """Run or reuse one step whose upstream steps are done. Raises JobFailed, or Stopped where the job ends."""
         step, started = self.plan.steps[name], time.monotonic()
         parts = made_from(step, self._code(step), self.sources[self.environments / step.runtime], self._upstream(step))
         make = self._reuse_or_make if step.is_deterministic else self._make
@@ -156,7 +156,7 @@ class LocalJob:
             raise Stopped
         self._say(step, f"failed after {seconds:.1f} s")
         lines = "\n  ".join(ended.last_lines) or "it wrote nothing"
-        raise JobError(f"step '{step.name}' failed with exit code {ended.code}; see {launch.log}; it ends:\n  {lines}")
+        raise JobFailed(f"step '{step.name}' failed with exit code {ended.code}; see {launch.log}; it ends:\n  {lines}")
 
     def _launch(self, step: Step, folder: Path) -> execution.Launch:
         """Make the folders that a step finds, as Azure ML does, and return how to start it."""
