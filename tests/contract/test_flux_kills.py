@@ -6,23 +6,22 @@ between a commit and what the cluster shows of it is the same commit to the reru
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from cluster_stages import images_of_digest
+from flux_killer import Killer
 from flux_stages import be_quick, flux_stage
 from gitserver import BRANCH, README, GitServer, running_git_server
 from model_packages import MODEL, make_package
 
 from mlops.adapters.flux.lock import lock_ref
 from mlops.adapters.flux.target import open_target
-from mlops.adapters.local.registry import LocalRegistry, open_registry
+from mlops.adapters.local.registry import open_registry
 from mlops.config import Stage
 from mlops.context import Context
 from mlops.names import image_tag
@@ -76,47 +75,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield world
 
 
-class Killer:
-    """Counts what changes something, in a forked process and at the server, and kills it after the given one."""
-
-    def __init__(self, world: World, kill_after: int, journal: Path) -> None:
-        self.world, self.kill_after, self.journal = world, kill_after, journal
-
-    def run(self, work: Callable[[], object]) -> int:
-        """Do the work in a process of its own; return its exit code, minus the signal where one ended it."""
-        self.journal.write_text("0")
-        child = os.fork()
-        if child == 0:
-            try:
-                self._watch()
-                work()
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status)
-
-    def _watch(self) -> None:
-        from mlops.adapters.flux.git import Git
-
-        for owner, name in ((Git, "_push"), (LocalRegistry, "set_tag")):
-            self._after(owner, name)
-
-    def _after(self, owner: type, name: str) -> None:
-        original = getattr(owner, name)
-
-        def change(*arguments: object, **options: object) -> object:
-            result = original(*arguments, **options)
-            seen = int(self.journal.read_text()) + 1
-            self.journal.write_text(str(seen))
-            if seen == self.kill_after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        setattr(owner, name, change)
-
-
 def prepare(world: World, play: Play) -> None:
     """Let the version before be declared, with all the traffic, and both be approved."""
     context = world.context(world.home.parent / "start")
@@ -157,7 +115,7 @@ def test_a_kill_after_any_change_and_a_rerun_converge(
         monkeypatch.setenv("VISIONLINE_HOME", str(home))
         world.server.git("update-ref", BRANCH, start)
         run = tmp_path / f"run{kill_after}"
-        code = Killer(world, kill_after, tmp_path / "changes").run(lambda run=run: play.act(world.context(run)))
+        code = Killer(kill_after, tmp_path / "changes").run(lambda run=run: play.act(world.context(run)))
         if kill_after == 0:
             changes = int((tmp_path / "changes").read_text())
             assert code == 0 and changes >= 5
