@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from iac.resource import Deployment
-from iac.rules import DIAGNOSTICS, LOCK, ROLE, diagnostics, locks, private_endpoints, role_assignments
+from iac.rules import DIAGNOSTICS, LOCK, ROLE, diagnostics, locks, private_endpoints, role_assignments, scoped
 from iac.settings import price_of, settings_of
 from iac.values import plain
 
@@ -34,6 +34,7 @@ def differences(one: Deployment, other: Deployment, prices: Prices) -> list[str]
         ("resource", _resources(one), _resources(other)),
         ("role", _lines(role_assignments(one)), _lines(role_assignments(other))),
         ("private endpoint", _lines(private_endpoints(one)), _lines(private_endpoints(other))),
+        ("part of a private link scope", scoped(one), scoped(other)),
         ("lock", _lines(locks(one)), _lines(locks(other))),
         ("diagnostic setting", diagnostics(one), diagnostics(other)),
         ("subnet", _lines(_subnets(one)), _lines(_subnets(other))),

@@ -78,10 +78,9 @@ def _unreached(deployment: Deployment) -> Iterator[str]:
     for resource in _of(deployment, PRIVATE):
         if resource.id not in reached:
             yield _said(resource, "has no private endpoint")
-    paths = ("linked_resource_id", "properties.linkedResourceId")
-    scoped = {short_id(first_at(one.attributes, *paths)) for one in deployment.of(SCOPE)}
+    named = scoped(deployment)
     for resource in _of(deployment, SCOPED):
-        if "stage" in deployment.parameters and resource.id not in scoped:
+        if "stage" in deployment.parameters and resource.id not in named:
             yield _said(resource, "is in no private link scope")
 
 
@@ -192,6 +191,12 @@ def private_endpoints(deployment: Deployment) -> list[tuple[str, str]]:
     )
     found = deployment.of(ENDPOINT)
     return sorted((short_id(first_at(o.attributes, *paths)), str(first_at(o.attributes, *parts))) for o in found)
+
+
+def scoped(deployment: Deployment) -> list[str]:
+    """Return what a private link scope of Azure Monitor names, sorted."""
+    paths = ("linked_resource_id", "properties.linkedResourceId")
+    return sorted(short_id(first_at(one.attributes, *paths)) for one in deployment.of(SCOPE))
 
 
 def locks(deployment: Deployment) -> list[tuple[str, str]]:

@@ -82,9 +82,6 @@ SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "query": ("query_access_mode", "properties.accessModeSettings.queryAccessMode"),
         "ingestion mode": ("ingestion_access_mode", "properties.accessModeSettings.ingestionAccessMode"),
     },
-    "Microsoft.Insights/privateLinkScopes/scopedResources": {
-        "of": ("linked_resource_id", "properties.linkedResourceId"),
-    },
     "Microsoft.Insights/dataCollectionEndpoints": {
         "public": ("public_network_access_enabled", "properties.networkAcls.publicNetworkAccess"),
     },

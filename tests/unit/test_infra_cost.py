@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,15 @@ def test_a_door_that_opens_is_seen(before: dict[str, Any], after: dict[str, Any]
 def test_a_door_that_closes_is_no_danger() -> None:
     closing = Change(UPDATE, "x", "it", {"admin_enabled": True}, {"admin_enabled": False})
     assert dangers([closing]) == []
+
+
+def unmarked(text: str) -> list[str]:
+    """Return the lines with a price that don't say what they were compared with."""
+    priced = [line for line in text.splitlines() if re.search(r"\{.*\d", line) and not line.lstrip().startswith("#")]
+    return [line for line in priced if not line.endswith(("  # tables", "  # list"))]
+
+
+def test_each_price_says_what_it_was_compared_with() -> None:
+    text = PRICES.read_text(encoding="utf-8")
+    assert unmarked(text) == [] and all(word in text for word in ("`tables`", "`list`"))
+    assert len(unmarked(text.replace("  # tables", ""))) > 10
