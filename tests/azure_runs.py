@@ -108,3 +108,7 @@ def _cancel(cloud: Cloud) -> None:
     steps = plan(cloud.azure).steps
     wait_for(lambda: any(one.name == "train" and one.status == "Running" for all_ in steps.values() for one in all_))
     cloud.repository.cancel()
+    try:
+        wait_for(lambda: cloud.azure.sent("POST", "/cancel"))
+    finally:  # else a run that did not hear of it would wait for ever
+        plan(cloud.azure).held = ""
