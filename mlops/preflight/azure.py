@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from mlops.ports import CheckLine
 from mlops.preflight.line import failure, ok, warning
 
 SUCCEEDED = "Succeeded"
+DENIED = "computes/write is not allowed: have an AzureML Compute Operator"
+DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?")
+UNITS = (86400, 3600, 60, 1)
 
 
 def who(token: str) -> dict[str, Any]:
@@ -67,22 +71,44 @@ def images_line(workspace: Mapping[str, Any], registry: Mapping[str, Any] | None
     return ok("container registry", f"{name} ({(registry.get('sku') or {}).get('name', 'no sku')})")
 
 
-def cluster_lines(name: str, wanted: Cluster, found: Mapping[str, Any] | None, may_make: bool) -> Iterator[CheckLine]:
-    """Yield whether a cluster is as the stage file says, or can be made; `found` None: it is absent."""
+def cluster_line(name: str, wanted: Cluster, found: Mapping[str, Any] | None, may_make: bool) -> CheckLine:
+    """Return whether a cluster is as the stage file says, or may be made or changed to be so; `found` None: absent."""
     if found is None and may_make:
-        yield ok("cluster", f"{name} is absent: the first training makes it")
-    elif found is None:
-        text = f"{name} is absent, and computes/write is not allowed: have an AzureML Compute Operator make it"
-        yield failure("cluster", text)
-    else:
-        properties = found["properties"].get("properties") or {}
-        size, priority = str(properties.get("vmSize", "")), str(properties.get("vmPriority") or "Dedicated")
-        if size.lower() != wanted.size.lower() or (priority.lower() == "lowpriority") != wanted.low_priority:
-            yield failure("cluster", f"{name} is {size}, {priority}, and can't be changed: name another or delete it")
-        elif found["properties"].get("provisioningState") != SUCCEEDED:
-            yield failure("cluster", f"{name} is {found['properties'].get('provisioningState')}: see it in the studio")
-        else:
-            yield ok("cluster", f"{name}: {size}, {priority}")
+        return ok("cluster", f"{name} is absent: the first training makes it")
+    if found is None:
+        return failure("cluster", f"{name} is absent, and {DENIED} make it")
+    properties = found["properties"].get("properties") or {}
+    size, priority = str(properties.get("vmSize", "")), str(properties.get("vmPriority") or "Dedicated")
+    if size.lower() != wanted.size.lower() or (priority.lower() == "lowpriority") != wanted.low_priority:
+        return failure("cluster", f"{name} is {size}, {priority}, and can't be changed: name another or delete it")
+    if found["properties"].get("provisioningState") != SUCCEEDED:
+        return failure("cluster", f"{name} is {found['properties'].get('provisioningState')}: see it in the studio")
+    differences = ", ".join(_differences(found, wanted))
+    if differences and not may_make:
+        way = "or write into azureml.clusters what it has"
+        return failure("cluster", f"{name} {differences}, and {DENIED} change it, {way}")
+    changes = f"; it {differences}: the first step that uses it changes that" if differences else ""
+    return ok("cluster", f"{name}: {size}, {priority}{changes}")
+
+
+def _differences(found: Mapping[str, Any], wanted: Cluster) -> Iterator[str]:
+    """Yield what a step would have to change of a cluster before it can use it."""
+    scale = (found["properties"].get("properties") or {}).get("scaleSettings") or {}
+    for key, has, should in (
+        ("min_nodes", scale.get("minNodeCount"), wanted.min_nodes),
+        ("max_nodes", scale.get("maxNodeCount"), wanted.max_nodes),
+        ("idle_seconds", seconds_of(scale.get("nodeIdleTimeBeforeScaleDown")), wanted.idle_seconds),
+    ):
+        if has != should:
+            yield f"has {key} {has} where the stage file says {should}"
+    if ((found.get("identity") or {}).get("type") or "None").lower() == "none":
+        yield "has no identity"
+
+
+def seconds_of(duration: str | None) -> int | None:
+    """Return the whole seconds of a duration as Azure writes it (ISO 8601: PT300S, PT5M); None where it is none."""
+    found = DURATION.fullmatch(duration or "")
+    return sum(int(part or 0) * unit for part, unit in zip(found.groups(), UNITS, strict=True)) if found else None
 
 
 def principal_of(compute: Mapping[str, Any]) -> str | None:

@@ -25,6 +25,7 @@ from azurefake.state import Azure
 from azurefake.workspaces import add_workspace
 from code_hosts import AzureDevOpsHost, CodeHost, GitHubHost, Reply
 
+from mlops.adapters.azureml.computes import ensure_cluster
 from mlops.adapters.azureml.secrets import open_secrets
 from mlops.config import REPOSITORY, load_stage
 from mlops.context import Context
@@ -39,6 +40,7 @@ WS = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/prov
 )
 VAULT = WS.partition("Microsoft.MachineLearning")[0] + "Microsoft.Keyvault/vaults/kv-ws"
 TODAY = date(2026, 11, 21)
+SCALE = {"minNodeCount": 0, "maxNodeCount": 4, "nodeIdleTimeBeforeScaleDown": "PT5M"}
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +60,7 @@ def ready(azure: Azure) -> Azure:
 
 def add_cluster(azure: Azure, size: str = "STANDARD_D4S_V5", **more: Any) -> None:
     """Put the cluster that training runs on."""
-    inner = {"vmSize": size, "vmPriority": "Dedicated"}
+    inner = {"vmSize": size, "vmPriority": "Dedicated", "scaleSettings": SCALE}
     properties = {"computeType": "AmlCompute", "provisioningState": "Succeeded", "properties": inner, **more}
     body = {"identity": {"type": "SystemAssigned", "principalId": PRINCIPAL}, "properties": properties}
     azure.put(f"{WS}/computes/cpu-cluster", body)
@@ -281,6 +283,53 @@ def test_an_absent_cluster_is_made_by_whoever_may(azure: Azure, tmp_path: Path) 
     fake.of(azure).permissions = [{"actions": ["*"], "notActions": ["*/computes/write"]}]
     ((state, text),) = of(looked(tmp_path), "cluster")
     assert state == "failure" and "AzureML Compute Operator" in text
+
+
+NO_CLUSTERS = {"actions": ["*"], "notActions": ["*/computes/*/write", "*/computes/write"]}
+RESIZED = {
+    "fewer nodes": ({"maxNodeCount": 1}, "has max_nodes 1 where the stage file says 4"),
+    "nodes that stay": ({"minNodeCount": 1}, "has min_nodes 1 where the stage file says 0"),
+    "nodes that wait": ({"nodeIdleTimeBeforeScaleDown": "PT1H"}, "has idle_seconds 3600 where the stage file says"),
+}
+
+
+@pytest.mark.parametrize("case", RESIZED)
+def test_a_cluster_that_a_step_would_change_fails_whoever_may_not(ready: Azure, tmp_path: Path, case: str) -> None:
+    changes, words = RESIZED[case]
+    sized = {"vmSize": "STANDARD_D4S_V5", "vmPriority": "Dedicated", "scaleSettings": {**SCALE, **changes}}
+    add_cluster(ready, properties=sized)
+    ((state, text),) = of(looked(tmp_path), "cluster")
+    assert state == "ok" and words in text and "the first step that uses it changes that" in text
+    fake.of(ready).permissions = [NO_CLUSTERS]
+    ((state, text),) = of(looked(tmp_path), "cluster")
+    assert state == "failure" and words in text and "computes/write is not allowed" in text
+
+
+def test_a_cluster_without_an_identity_fails_whoever_may_not_give_it_one(ready: Azure, tmp_path: Path) -> None:
+    ready.resources[f"{WS}/computes/cpu-cluster".lower()]["identity"] = None
+    fake.of(ready).permissions = [NO_CLUSTERS]
+    ((state, text),) = of(looked(tmp_path), "cluster")
+    assert state == "failure" and "has no identity, and computes/write is not allowed" in text
+
+
+def test_whoever_may_not_make_clusters_trains_on_one_that_is_as_the_stage_file_says(
+    ready: Azure, tmp_path: Path
+) -> None:
+    fake.of(ready).permissions = [NO_CLUSTERS]
+    assert of(looked(tmp_path), "cluster") == [("ok", "cpu-cluster: STANDARD_D4S_V5, Dedicated")]
+
+
+def test_what_preflight_takes_for_wanted_is_what_no_step_changes(ready: Azure) -> None:
+    ensure_cluster(azure_stage(), "cpu-cluster")
+    assert ready.sent("PUT", "/computes/") == ready.sent("PATCH", "/computes/") == []
+
+
+@pytest.mark.parametrize(
+    "duration, seconds",
+    [("PT300S", 300), ("PT5M", 300), ("PT1H30M", 5400), ("P1DT0.5S", 86400), ("5 minutes", None), (None, None)],
+)
+def test_durations_of_azure_are_read(duration: str | None, seconds: int | None) -> None:
+    assert answers.seconds_of(duration) == seconds
 
 
 def test_a_job_that_may_not_register_is_found_before_it_has_trained(ready: Azure, tmp_path: Path) -> None:

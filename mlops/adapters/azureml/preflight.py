@@ -81,7 +81,7 @@ class AzurePreflight:
         may_make = permissions.allows(self._allowed, permissions.MAKES_CLUSTERS)
         for name, wanted in stagefile.used_clusters(self.stage).items():
             found = self._compute(name)
-            yield from azure.cluster_lines(name, wanted, found, may_make)
+            yield azure.cluster_line(name, wanted, found, may_make)
             if found and self.stage.platform == "azureml" and name == self.stage.azureml.training.default_cluster:
                 yield from guarded("job identity", self._identity(name, azure.principal_of(found)))
 
