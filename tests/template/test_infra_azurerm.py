@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from providerstub import extract
 
 SCHEMA: dict[str, Any] = json.loads(extract.SCHEMA.read_text(encoding="utf-8"))
 FILES = sorted(path.relative_to(INFRA).as_posix() for path in (INFRA / "terraform").rglob("*.tf"))
+VARIABLE = re.compile(r'^variable "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
 VAULT = """
 resource "azurerm_key_vault" "one" {
   name                = "kv"
@@ -56,6 +58,45 @@ def test_anothers_parser_reads_it(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_each_variable_and_output_is_described(name: str) -> None:
     assert list(without_description(read_terraform((INFRA / name).read_text(encoding="utf-8"), name))) == []
+
+
+def variables_of(root: str, text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each variable of a root module: its name, its type and checks without white space, and where it stands."""
+    for name, body in VARIABLE.findall(text):
+        checked = re.sub(r"\s+", " ", re.sub(r"(?m)^  (description|default) .*", "", body))
+        yield name, checked.strip(), root
+
+
+def unlike(found: list[tuple[str, str, str]]) -> list[str]:
+    """Return the variables that two root modules declare in different ways."""
+    ways: dict[str, set[str]] = {}
+    for name, checked, _ in found:
+        ways.setdefault(name, set()).add(checked)
+    return sorted(name for name, checks in ways.items() if len(checks) > 1)
+
+
+def roots() -> list[tuple[str, str, str]]:
+    """Return the variables of all root modules. None can import another's, so each says them again."""
+    paths = [path for path in FILES if path.endswith("variables.tf") and "modules/" not in path]
+    return [one for path in paths for one in variables_of(path, (INFRA / path).read_text(encoding="utf-8"))]
+
+
+def test_root_modules_check_what_they_both_ask_for_alike() -> None:
+    found = roots()
+    assert len({root for *_, root in found}) == 3 and unlike(found) == []
+
+
+def test_a_check_that_only_one_root_module_has_is_found() -> None:
+    found = [(name, text.replace("{2,11}", "{2,9}") if "stage" in root else text, root) for name, text, root in roots()]
+    assert unlike(found) == ["name"]
+
+
+def test_modules_that_are_told_their_place_are_told_the_same() -> None:
+    paths = [path for path in FILES if path.endswith("variables.tf") and "modules/" in path]
+    told = {
+        body for path in paths for name, body in VARIABLE.findall((INFRA / path).read_text("utf-8")) if name == "place"
+    }
+    assert len(told) == 1
 
 
 def test_the_extract_holds_what_is_used_and_nothing_else() -> None:

@@ -21,6 +21,11 @@ variable "suffix" {
 variable "location" {
   description = "Azure's region, as westeurope."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+[0-9]?$", var.location))
+    error_message = "location: write the region as Azure's tools do, as westeurope."
+  }
 }
 
 variable "writers" {
@@ -38,4 +43,9 @@ variable "networks" {
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)
+
+  validation {
+    condition     = contains(keys(var.tags), "owner")
+    error_message = "tags: say at least whose it is: owner."
+  }
 }
