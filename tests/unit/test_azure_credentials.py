@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +13,8 @@ import pytest
 
 from mlops.adapters.azureml import credentials
 from mlops.adapters.azureml.credentials import PLACES, credential, place
-from mlops.errors import ConfigError
+from mlops.adapters.azureml.failures import explained
+from mlops.errors import ConfigError, StepError
 
 FEDERATED = {"AZURE_CLIENT_ID": "client", "AZURE_TENANT_ID": "11111111-1111-1111-1111-111111111111"}
 GITHUB = {**FEDERATED, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t0ken"}
@@ -51,6 +53,17 @@ def test_each_place_has_its_own_identity(name: str, monkeypatch: pytest.MonkeyPa
     for variable in PLACES.get(name, ()):
         monkeypatch.setenv(variable, FEDERATED.get(variable, "x"))
     assert type(credential()).__name__ == KINDS[name]
+
+
+def test_a_login_that_is_not_there_is_raised_with_advice_and_not_written_beside(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    logging.getLogger("azure").setLevel(logging.NOTSET)
+    with pytest.raises(StepError, match="login: Azure CLI not found on path: nobody is logged in here: `az login`"):
+        with explained("login"):
+            credential().get_token("https://management.azure.com/.default")
+    assert caplog.records == []
 
 
 @pytest.fixture

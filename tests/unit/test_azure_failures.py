@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.identity import CredentialUnavailableError
 
-from mlops.adapters.azureml.failures import ADVICE, AGAIN, explained, reason
+from mlops.adapters.azureml.failures import ADVICE, AGAIN, LOGINS, explained, reason
 from mlops.errors import JobError, RegistryError, StepError
 
 SECRETS = (
@@ -33,13 +34,29 @@ def test_each_status_has_its_advice(status: int) -> None:
     assert str(raised.value).endswith(ADVICE[status])
 
 
+UNKNOWN_ASSERTION = "AADSTS700213: No matching federated identity record found\r\nfor presented assertion subject"
+
+
+def refused_login(status: int | None) -> ClientAuthenticationError:
+    error = ClientAuthenticationError(UNKNOWN_ASSERTION)
+    error.status_code = status
+    return error
+
+
 @pytest.mark.parametrize(
-    "error", [ServiceRequestError("Connection\n  reset"), ClientAuthenticationError("AADSTS1\r\nx")]
+    "error, advice",
+    [
+        (ServiceRequestError("Connection\n  reset"), AGAIN),
+        (refused_login(None), LOGINS["ClientAuthenticationError"]),
+        (refused_login(400), LOGINS["ClientAuthenticationError"]),
+        (refused_login(401), ADVICE[401]),
+        (CredentialUnavailableError("Azure CLI not\n found on path"), LOGINS["CredentialUnavailableError"]),
+    ],
 )
-def test_what_has_no_status_is_one_line_too(error: Exception) -> None:
+def test_what_has_no_status_of_its_own_is_one_line_with_advice_too(error: Exception, advice: str) -> None:
     with pytest.raises(StepError) as raised, explained("login"):
         raise error
-    assert "\n" not in str(raised.value) and str(raised.value).endswith(AGAIN)
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(f": {advice}")
 
 
 @pytest.mark.parametrize("text", SECRETS)

@@ -10,6 +10,7 @@ Sources: learn.microsoft.com/python/api/azure-identity; GitHub's "OpenID Connect
 from __future__ import annotations
 
 import json
+import logging
 import os
 import urllib.request
 from collections.abc import Mapping
@@ -50,6 +51,8 @@ def credential() -> TokenCredential:
     """Return the identity of this process. It asks nobody anything before a token is needed."""
     from azure import identity
 
+    # It writes to stderr what it raises, too.
+    logging.getLogger("azure").setLevel(logging.ERROR)
     here, given = place(os.environ), os.environ.get
     tenant, client = given("AZURE_TENANT_ID", ""), given("AZURE_CLIENT_ID", "")
     if here == "job":

@@ -16,6 +16,12 @@ ADVICE = {
     409: "somebody else changed it meanwhile: run the step again",
     429: "Azure asks to wait: run the step again later",
 }
+# Class of an error without such a status -> what a person can do about it. A subclass stands before its base.
+LOGINS = {
+    "CredentialUnavailableError": "nobody is logged in here: `az login` on a laptop, elsewhere see README: Azure ML",
+    "ClientAuthenticationError": "Entra ID refuses this login: `az login` again; in a pipeline or a pod compare client "
+    "id, tenant, and the federated credential's issuer and subject",
+}
 AGAIN = "run the step again; what was done stays done"
 SECRETS = re.compile(
     r"(?i)(\bsig=|\bBearer\s+|\baccess_token[\"'=:\s]+|AccountKey=|\bclient_secret=|\bcode=)[^\s&\"',;]+|eyJ[\w.-]{20,}"
@@ -33,9 +39,16 @@ def explained(what: str, error: type[StepError] = StepError) -> Iterator[None]:
     except Exception as raised:
         if not _is_azures(raised):
             raise
-        failure = error(f"{what}: {reason(raised)}: {ADVICE.get(status_of(raised) or 0, AGAIN)}")
+        failure = error(f"{what}: {reason(raised)}: {advice(raised)}")
         failure.status = status_of(raised)
         raise failure from None
+
+
+def advice(raised: BaseException) -> str:
+    """Return what a person can do about an exception: by its HTTP status, or else by its kind."""
+    kinds = (kind.__name__ for kind in type(raised).__mro__)
+    by_kind = next((LOGINS[kind] for kind in kinds if kind in LOGINS), AGAIN)
+    return ADVICE.get(status_of(raised) or 0, by_kind)
 
 
 def reason(raised: BaseException) -> str:
