@@ -28,6 +28,7 @@ from mlops.records import Outcome
 NEEDS_STAGE = False
 PRICES = REPOSITORY / "infra" / "prices.yaml"
 KEY = "visionline/plan"
+CAP = "VISIONLINE_CAP"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     told = "what `terraform show -json PLAN` or `az deployment sub what-if --no-pretty-print` printed; may be repeated"
     parser.add_argument("--plan", type=Path, action="append", required=True, metavar="FILE", help=told)
     parser.add_argument("--language", choices=(TERRAFORM, BICEP), help="default: the plan says itself")
-    parser.add_argument("--cap", type=float, metavar="AMOUNT", help="the most that a month of any plan may cost")
+    most = f"the most that a month of any plan may cost (default: {CAP}, else any)"
+    parser.add_argument("--cap", type=float, metavar="AMOUNT", help=most)
     parser.add_argument("--prices", type=Path, default=PRICES, metavar="FILE", help="default: infra/prices.yaml")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the comment there (default: show it)")
     parser.add_argument("--show", action="store_true", help="with --out: show it on the pipeline run's page, too")
@@ -46,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
     """Show or write the comment. Raises ConfigError on a plan or a price file that doesn't do, or a price missing."""
     prices = build(Prices, read_mapping(options.prices, "restore it from the template"), str(options.prices))
-    told = [_of_plan(path, options, prices) for path in options.plan]
+    cap = options.cap if options.cap is not None else _team_cap()
+    told = [_of_plan(path, options, prices, cap) for path in options.plan]
     text = "\n".join(words for words, _ in told)
     if options.out:
         write_text(options.out, text)
@@ -58,16 +61,25 @@ def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
         say(text)
     if options.comment:
         say(_commented(text))
-    return _verdict([costs for _, costs in told], options)
+    return _verdict([costs for _, costs in told], options, cap)
 
 
-def _of_plan(path: Path, options: argparse.Namespace, prices: Prices) -> tuple[str, Estimate]:
+def _team_cap() -> float | None:
+    """Return the cap that a team's pipelines set. Raises ConfigError where it is no amount."""
+    text = os.environ.get(CAP, "")
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ConfigError(f"{CAP}: '{text}' is no amount: write a number, as 500") from None
+
+
+def _of_plan(path: Path, options: argparse.Namespace, prices: Prices, cap: float | None) -> tuple[str, Estimate]:
     """Return what is said of a plan, and what it costs; of several plans each bears its file's name."""
     changes = read_plan(path, options.language)
     costs = estimate(changes, prices)
     found = dangers(change for change in changes if change.action != KEEP)
     title = "Infrastructure" if len(options.plan) == 1 else f"Infrastructure, {path.stem}"
-    return comment(title, changes, found, costs, prices, options.cap), costs
+    return comment(title, changes, found, costs, prices, cap), costs
 
 
 def _commented(text: str) -> str:
@@ -81,10 +93,10 @@ def _commented(text: str) -> str:
         return f"not shown on the pull request: {error}"
 
 
-def _verdict(costs: list[Estimate], options: argparse.Namespace) -> int:
-    if any(over(one, options.cap) for one in costs):
+def _verdict(costs: list[Estimate], options: argparse.Namespace, cap: float | None) -> int:
+    if any(over(one, cap) for one in costs):
         return Outcome.REJECT
     unknown = [missing for one in costs for missing in one.unknown]
-    if options.cap is not None and unknown:
+    if cap is not None and unknown:
         raise ConfigError(f"{options.prices}: {unknown[0].note}: add it, so that --cap can be judged")
     return Outcome.PROMOTE

@@ -144,7 +144,7 @@ def _base(content: dict[Any, Any], scene: Scene) -> dict[str, Any]:
         "token": "token",
         "workspace": WORKSPACE,
     }
-    settings = {**owner, "VISIONLINE_DRIFT": "", "VISIONLINE_INFRA": "", **dict(scene.settings)}
+    settings = {**owner, "VISIONLINE_CAP": "", "VISIONLINE_DRIFT": "", "VISIONLINE_INFRA": "", **dict(scene.settings)}
     return {
         "github": members(told, "github"),
         "inputs": members(given, "inputs"),

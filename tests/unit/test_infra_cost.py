@@ -89,6 +89,21 @@ def test_a_month_within_the_cap_passes(name: str) -> None:
     assert cost("--plan", PLANS / name, "--cap", 100_000)[0] == 0
 
 
+def test_a_teams_setting_is_the_cap_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISIONLINE_CAP", "100")
+    code, text = cost("--plan", PLANS / "terraform.json")
+    assert code == 2 and "over the cap of 100" in text
+    assert cost("--plan", PLANS / "terraform.json", "--cap", 100_000)[0] == 0
+
+
+def test_a_setting_that_is_no_amount_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VISIONLINE_CAP", "much")
+    assert cost("--plan", PLANS / "terraform.json")[0] == 1
+    assert "VISIONLINE_CAP: 'much' is no amount" in capsys.readouterr().err
+
+
 def test_a_price_that_is_not_there_is_said_and_no_cap_passes_without_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
