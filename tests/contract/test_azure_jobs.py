@@ -296,15 +296,23 @@ def test_a_job_that_was_not_waited_for_is_waited_for_later(
         runner.result("unknown", silent)
 
 
-@pytest.mark.parametrize("tags, owner", [({"stage": "qa"}, "stage qa's"), ({}, "no stage's")])
-def test_a_job_of_another_stage_is_refused_in_one_line_and_not_waited_for(
-    azure: Azure, going: Plan, runner: AzureJobRunner, job_file: Path, tags: dict[str, str], owner: str
+@pytest.mark.parametrize(
+    "tags, said",
+    [
+        ({"stage": "qa", "model": "fashion-classifier"}, "is stage qa's, not dev's: name the --stage that started it"),
+        ({"model": "fashion-classifier"}, "is no stage's, not dev's: name the --stage that started it"),
+        ({"stage": "dev", "model": "birds"}, "is model birds's, not fashion-classifier's: name a job of this"),
+        ({"stage": "dev"}, "is no model's, not fashion-classifier's: name a job of this stage file's model"),
+    ],
+)
+def test_a_job_of_another_stage_or_model_is_refused_in_one_line_and_not_waited_for(
+    azure: Azure, going: Plan, runner: AzureJobRunner, job_file: Path, tags: dict[str, str], said: str
 ) -> None:
     submitted = runner.submit(job_file, {"text": "hello"})
     going.held = "first"
-    assert sent_job(azure)["tags"] == {"stage": "dev"}
+    assert sent_job(azure)["tags"] == {"stage": "dev", "model": "fashion-classifier"}
     next(one for id, one in azure.resources.items() if id.endswith(submitted.name))["properties"]["tags"] = tags
-    with pytest.raises(JobError, match=f"^job {submitted.name}: is {owner}, not dev's: name the --stage that started"):
+    with pytest.raises(JobError, match=f"^job {submitted.name}: {said}"):
         runner.result(submitted.name, silent)
     assert not azure.sent("GET", "/children")
 

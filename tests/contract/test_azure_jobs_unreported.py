@@ -73,15 +73,17 @@ class Trainings:
         self.azure, self.github, self.shop = azure, github, shop
         on_job(azure, "register", leaves("register", {**REGISTERED, "verdict": VERDICT}))
 
-    def start(self, run: str, stage: str = "dev") -> str:
-        """Start a training, and return the job's name."""
+    def start(self, run: str, stage: str = "dev", **changes: Any) -> str:
+        """Start a training of a stage, with changes to its file, and return the job's name."""
         origin = Origin("github", self.github.url, "octo/camera", "", "c0ffee", None, run, None)
-        return open_job_runner(azure_stage(stage)).submit(self.shop.job_file, {"origin": encoded(origin)}).name
+        return (
+            open_job_runner(azure_stage(stage, **changes)).submit(self.shop.job_file, {"origin": encoded(origin)}).name
+        )
 
-    def end(self, job: str, stage: str = "dev") -> str:
+    def end(self, job: str, stage: str = "dev", **changes: Any) -> str:
         """Let a training come to its end."""
         try:
-            open_job_runner(azure_stage(stage)).result(job, lambda line: None)
+            open_job_runner(azure_stage(stage, **changes)).result(job, lambda line: None)
         except JobError:
             pass
         return job
@@ -177,6 +179,7 @@ def test_jobs_of_others_of_no_origin_and_of_long_ago_are_left_alone(trainings: T
     known["systemData"]["createdAt"] = "2026-01-01T00:00:00.1234567Z"
     plan(trainings.azure).failures["register"] = "out of memory"
     trainings.end(trainings.start("2", stage="qa"), "qa")
+    trainings.end(trainings.start("3", model="birds"), model="birds")
     trainings.end(open_job_runner(azure_stage("dev")).submit(trainings.shop.job_file, {}).name)
     code, said = notified("--since", "24")
     assert (code, said, trainings.github.calls) == (0, ["github: all that ended in 24 hours was told"], [])

@@ -28,6 +28,7 @@ from mlops.steps import schedule
 
 NAME = "fashion-classifier-dev-retraining"
 NIGHTLY = {"cron": "30 3 * * mon-fri", "time_zone": "W. Europe Standard Time", "on_new_data": True}
+OWN = {"stage": "dev", "model": "fashion-classifier"}
 PIPELINE = """
 type: pipeline
 display_name: Small
@@ -97,10 +98,10 @@ def test_the_pipeline_is_scheduled_as_the_stage_file_has_it(azure: Azure, job_fi
         "timeZone": "W. Europe Standard Time",
         "startTime": "2026-01-01T00:00:00",  # past: without one the first job would start at once
     }
-    assert given["isEnabled"] is True and given["tags"] == {"data_version": "0123456789abcdef", "stage": "dev"}
+    assert given["isEnabled"] is True and given["tags"] == {"data_version": "0123456789abcdef", **OWN}
     job = given["action"]["jobDefinition"]
     assert given["action"]["actionType"] == "CreateJob" and job["jobType"] == "Pipeline"
-    assert job["tags"] == {"stage": "dev"}  # by which `train --job` and `notify --unreported` know whose it is
+    assert job["tags"] == OWN  # by which `train --job` and `notify --unreported` know whose it is
     assert job["inputs"]["data_version"]["value"] == "0123456789abcdef"
     assert job["inputs"]["raw"]["uri"].endswith("/data/fashion/versions/0123456789abcdef")
     assert jobs(azure) == []

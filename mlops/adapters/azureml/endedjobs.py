@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from mlops.adapters.azureml.arm import Arm, workspace_path
-from mlops.adapters.azureml.pipelinejob import TAG_STAGE
+from mlops.adapters.azureml.pipelinejob import TAG_STAGE, own_tags
 from mlops.config import Stage
 from mlops.ports import EndedJob
 
@@ -41,7 +41,7 @@ def _ended(stage: Stage, arm: Arm) -> Iterator[tuple[float, str]]:
     """Yield when each job of the stage was made (seconds since the epoch) and its name; of those that have ended."""
     for one in arm.items(_jobs(stage), API, jobType="Pipeline", tag=TAG_STAGE, listViewType="ActiveOnly"):
         job = one["properties"]
-        if job.get("status") in ENDED and (job.get("tags") or {}).get(TAG_STAGE) == stage.name:
+        if job.get("status") in ENDED and own_tags(stage).items() <= (job.get("tags") or {}).items():
             yield datetime.fromisoformat(one["systemData"]["createdAt"]).timestamp(), one["name"]
 
 

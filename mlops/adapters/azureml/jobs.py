@@ -20,7 +20,7 @@ from mlops.adapters.azureml.following import Follower
 from mlops.adapters.azureml.history import Child, History
 from mlops.adapters.azureml.jobcancel import Job, cancelled_with_us
 from mlops.adapters.azureml.joboutputs import fetch_output
-from mlops.adapters.azureml.pipelinejob import TAG_STAGE, pipeline_job, snapshots
+from mlops.adapters.azureml.pipelinejob import TAG_STAGE, own_tags, pipeline_job, snapshots
 from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
@@ -129,10 +129,12 @@ class AzureJobRunner:
 
     def _expect_own(self, name: str, job: Mapping[str, Any]) -> None:
         """Raise JobError where a job is not one that this stage started: its verdict would be taken for ours."""
-        whose = (job.get("tags") or {}).get(TAG_STAGE)
-        if whose != self.stage.name:
-            owner = f"stage {whose}'s" if whose else "no stage's"
-            raise JobError(f"job {name}: is {owner}, not {self.stage.name}'s: name the --stage that started it")
+        ours, theirs = own_tags(self.stage), job.get("tags") or {}
+        for tag, own in ours.items():
+            if theirs.get(tag) != own:
+                whose = f"{tag} {theirs[tag]}'s" if theirs.get(tag) else f"no {tag}'s"
+                right = "the --stage that started it" if tag == TAG_STAGE else "a job of this stage file's model"
+                raise JobError(f"job {name}: is {whose}, not {own}'s: name {right}")
 
     def _fetch(self, name: str, output: str) -> Path:
         target = self.stage.home / "jobs" / name / output

@@ -23,7 +23,7 @@ from mlops.snapshot import take_snapshot
 if TYPE_CHECKING:
     from azure.ai.ml.entities import PipelineJob
 
-TAG_STAGE = "stage"  # of a job: whose it is
+TAG_STAGE, TAG_MODEL = "stage", "model"  # of a job: whose it is; several models may share a workspace
 RUNTIME = re.compile(r"azureml:visionline-([a-z][a-z0-9-]*):\d+")
 
 
@@ -48,8 +48,13 @@ def pipeline_job(stage: Stage, job_file: Path, inputs: Mapping[str, str]) -> Pip
     for step, runtime in runtimes.items():
         # On a step Azure ML takes no environment in place of its component's, so the component gets it.
         job.jobs[step].component.environment = made[runtime]
-    job.tags = {**(job.tags or {}), TAG_STAGE: stage.name}
+    job.tags = {**(job.tags or {}), **own_tags(stage)}
     return job
+
+
+def own_tags(stage: Stage) -> dict[str, str]:
+    """Return the tags that a job bears which this stage of this model started."""
+    return {TAG_STAGE: stage.name, TAG_MODEL: stage.model}
 
 
 @contextmanager

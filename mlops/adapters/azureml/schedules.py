@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.failures import explained, status_of
-from mlops.adapters.azureml.pipelinejob import TAG_STAGE, pipeline_job, snapshots
+from mlops.adapters.azureml.pipelinejob import own_tags, pipeline_job, snapshots
 from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
@@ -109,7 +109,7 @@ class AzureScheduler:
 
         trigger = CronTrigger(expression=wanted.cron or "", start_time=STARTED, time_zone=wanted.time_zone)
         job = pipeline_job(self.stage, job_file, inputs)
-        tags = {TAG_DATA_VERSION: inputs[TAG_DATA_VERSION], TAG_STAGE: self.stage.name}
+        tags = {TAG_DATA_VERSION: inputs[TAG_DATA_VERSION], **own_tags(self.stage)}
         return JobSchedule(name=self.name, display_name=job.display_name, trigger=trigger, create_job=job, tags=tags)
 
     def _switch(self, is_enabled: bool) -> ScheduleStatus:
