@@ -63,8 +63,9 @@ def reconcile(context: Context) -> DeployRecord:
     status = context.target.status()
     before = version_before(status.traffic, desired.version)
     events: list[TrafficEvent] = []
-    if is_settled(status.traffic, list(status.deployments), desired.version):
-        seen = judge_seen(status.deployments[desired.version], desired.digest)
+    served = status.deployments.get(desired.version)
+    if served and served.is_current and is_settled(status.traffic, list(status.deployments), desired.version):
+        seen = judge_seen(served, desired.digest)
         unchanged = Verdict(seen.outcome, f"version {desired.version} has all the traffic already: {seen.reason}")
         return _record(context, "unchanged", Move(desired, None, False), events, unchanged, started)
     move = Move(desired, before, before in versions and stage_tag(versions[before], stage.name) == APPROVED)

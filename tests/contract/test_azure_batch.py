@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from model_packages import MODEL, make_package
 from running_endpoint import REPOSITORY, picture, wait_for
 from step_process import StepProcess, run_step
 
-from mlops.adapters.azureml import batchjobs, registry
+from mlops.adapters.azureml import batchjobs, onlinelock, registry
 from mlops.adapters.azureml.batch import BatchTarget, open_target
 from mlops.context import Context
 from mlops.errors import BusyError, ConfigError, TargetError
@@ -400,3 +401,35 @@ def test_the_steps_run_as_processes_of_their_own(azure: Azure, context: Context,
     assert "version 1 scored 2 of 2 files" in seen[2].stdout
     said = "".join(one.stdout + one.stderr for one in seen)
     assert Azure.SECRET not in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("changes", [{"nodes": 3}, {"mini_batch_size": 9}, {"max_failed": 2}])
+def test_settings_that_changed_since_are_taken_up_in_place(
+    azure: Azure, context: Context, tmp_path: Path, changes: dict[str, int]
+) -> None:
+    _approve(context, tmp_path / "package")
+    deploy(context)
+    azure.requests.clear()
+    later = replace(_context(tmp_path, **changes), run=tmp_path / "later")
+    assert not later.target.status().deployments[1].is_current
+    assert deploy(later).outcome == "served"
+    assert f"PUT {NAME}/deployments/v01" in _changes(azure)
+    assert later.target.status().deployments[1].is_current and later.target.status().traffic == {1: 100}
+    assert deploy(later).outcome == "unchanged"
+
+
+def test_who_has_lost_the_lock_changes_nothing_more(
+    azure: Azure, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = _approve(context, tmp_path / "package")
+    deploy(context)
+    second = _deployment(context, _approve(context, tmp_path / "second", 0.1))
+    target = context.target
+    with target.lock():
+        seen = _changes(azure)
+        monkeypatch.setattr(onlinelock, "LEASE_SECONDS", 0.0)
+        for change in (lambda: target.deploy(second), lambda: target.set_traffic({})):
+            with pytest.raises(TargetError, match="lock was lost"):
+                change()
+        assert _changes(azure) == seen
+    assert context.target.status().traffic == {version.version: 100}

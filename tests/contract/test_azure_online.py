@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from azurefake.faults import FORBIDDEN, THROTTLED, UNAVAILABLE, Drop
 from azurefake.message import Answer
 from azurefake.registries import add_registry
 from azurefake.routes import WS
+from azurefake.stages import azure_stage
 from azurefake.state import GROUP, SUBSCRIPTION, WORKSPACE, Azure
 from azureml_servers import inference_server, variables
 from model_packages import make_package
 from online_endpoints import ID, NAME, Served, changing, registered
 
-from mlops.adapters.azureml import onlinereach, onlinewait
+from mlops.adapters.azureml import onlinelock, onlinereach, onlinewait
 from mlops.adapters.azureml.online import open_target
 from mlops.adapters.azureml.onlinereach import expect_reachable
 from mlops.client import JsonClient
@@ -421,3 +423,45 @@ def test_the_verification_reads_what_azures_own_scoring_server_answers(tmp_path:
         assert judge_golden(golden, "int8", predict(seen, golden), 1e-5).outcome == "promote"
         assert probe_in_turn([seen], golden, 3)[0].failures == ()
         expect_reachable(seen, NAME)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"azureml": {"online": {"instances": 3}}},
+        {"azureml": {"online": {"instance_type": "Standard_F8s_v2"}}},
+        {"release": {"variant": "fp32"}},
+    ],
+)
+def test_settings_that_changed_since_are_told_and_taken_up_in_place(served: Served, changes: dict[str, Any]) -> None:
+    served.serve(1)
+    assert served.target.status().deployments[1].is_current
+    later = replace(served, stage=azure_stage("production", target="azureml-online", **changes))
+    assert not later.target.status().deployments[1].is_current
+    deployment = replace(later.deployment(1), variant=later.stage.release.variant)
+    served.azure.requests.clear()
+    later.target.deploy(deployment)
+    later.target.deploy(deployment)
+    assert later.changes() == ["PUT /deployments/v01"], "once, and it keeps its traffic"
+    assert later.target.status().deployments[1].is_current and later.target.status().traffic == {1: 100}
+
+
+def test_who_has_lost_the_lock_changes_nothing_more(
+    azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = registered(azure, tmp_path, 3)
+    target = served.serve(1)
+    target.deploy(served.deployment(2))
+    with target.lock():
+        served.azure.requests.clear()
+        monkeypatch.setattr(onlinelock, "LEASE_SECONDS", 0.0)
+        changes: list[Callable[[], object]] = [
+            lambda: target.deploy(served.deployment(3)),
+            lambda: target.set_traffic({2: 100}),
+            lambda: target.remove(2),
+        ]
+        for change in changes:
+            with pytest.raises(TargetError, match="lock was lost"):
+                change()
+        assert [one for one in served.changes() if "deployments" in one or one == "PUT /"] == []
+    assert served.target.status().traffic == {1: 100}

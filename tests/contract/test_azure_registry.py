@@ -13,10 +13,11 @@ from azurefake.faults import FORBIDDEN, THROTTLED, UNAVAILABLE, Drop
 from azurefake.message import Answer
 from azurefake.stages import azure_stage
 from azurefake.state import WORKSPACE, Azure
+from mlops.adapters.azureml.arm import Arm
 from mlops.adapters.azureml import registry as azure_registry
 from mlops.adapters.azureml.registry import AzureRegistry, open_registry
 from mlops.adapters.azureml.workspace import _client, place_of
-from mlops.errors import RegistryError
+from mlops.errors import RegistryError, StepError
 from modelpackage import open_package, package_digest
 from registries import sealed
 from running_endpoint import wait_for
@@ -207,3 +208,23 @@ def test_a_workspace_that_is_not_there_is_named_with_the_place_to_mend(azure: Az
     registry = open_registry(azure_stage("dev", azureml={"workspace": "elsewhere"}))
     with pytest.raises(RegistryError, match="elsewhere.*stage file"):
         registry.versions(MODEL)
+
+
+@pytest.mark.parametrize("version", ["v1", "2024-01-01", "1a", "²"])
+def test_a_version_that_somebody_else_named_otherwise_is_passed_over(
+    azure: Azure, registry: AzureRegistry, package: Path, tmp_path: Path, version: str
+) -> None:
+    registry.register(MODEL, package, TAGS)
+    (known,) = [key for key in azure.resources if key.endswith(f"/{MODEL}/versions/1")]
+    azure.put(
+        azure.resources[known]["id"].removesuffix("1") + version, {"properties": azure.resources[known]["properties"]}
+    )
+    assert list(registry.versions(MODEL)) == [1]
+    assert registry.register(MODEL, sealed(tmp_path / "other", "other weights"), TAGS).version == 2
+
+
+def test_a_page_that_a_proxy_answers_with_is_one_line_that_names_it(azure: Azure) -> None:
+    azure.fail("GET", "/quotas", Answer(200, "<html>Sign in</html>"))
+    with pytest.raises(StepError, match="answered by a page instead of JSON: see HTTPS_PROXY") as raised:
+        Arm().get("/subscriptions/s/quotas", "2024-01-01")
+    assert "\n" not in str(raised.value) and "Sign in" not in str(raised.value)

@@ -51,7 +51,7 @@ BELOW_ADAPTERS = tuple(
     f"mlops.{name}"
     for name in (
         "ports images oci records config places errors loading names client rest preflight storage snapshot manifest"
-        " scored jobfile delivery holder kept issues comments"
+        " scored jobfile delivery holder hiding kept issues comments"
     ).split()
 )
 # What rules and records are made of: values. None of them may reach for a platform, a folder's owner or a process.

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from mlops.adapters.azureml.credentials import credential
 from mlops.adapters.azureml.failures import explained
-from mlops.adapters.azureml.sending import sent
+from mlops.adapters.azureml.sending import answered
 from mlops.adapters.azureml.workspace import place_of
 from mlops.config import Stage
 
@@ -57,8 +57,7 @@ class Arm:
     def _send(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Any:
         url = f"{MANAGEMENT}{path}?{urlencode(query)}" if query else f"{MANAGEMENT}{path}"
         with explained(f"{method} {path.partition('?')[0]}"):
-            response = sent(self._client, method, url, body)
-        return response.json() if response.content else None
+            return answered(self._client, method, url, body)
 
 
 def workspace_path(stage: Stage) -> str:

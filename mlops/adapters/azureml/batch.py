@@ -11,12 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.arm import workspace_path
 from mlops.adapters.azureml.batchjobs import start
-from mlops.adapters.azureml.batchspec import AUTH, ENVIRONMENT, batch_deployment, batch_endpoint, serves
+from mlops.adapters.azureml.batchspec import (
+    AUTH,
+    ENVIRONMENT,
+    batch_deployment,
+    batch_endpoint,
+    is_current,
+    serves,
+)
 from mlops.adapters.azureml.computes import ensure_cluster
 from mlops.adapters.azureml.defaultstore import names_below
 from mlops.adapters.azureml.environments import ensure_environment
@@ -65,7 +72,10 @@ class BatchTarget:
         endpoint = self._endpoint()
         if endpoint is None:
             return EndpointStatus(None, {}, {})
-        seen = {version: _status(version, one) for version, one in self._deployments().items()}
+        found = self._deployments().items()
+        seen = {
+            version: replace(_status(version, one), is_current=is_current(self.stage, one)) for version, one in found
+        }
         return EndpointStatus(str(endpoint.scoring_uri) if seen else None, self._traffic(endpoint), seen)
 
     def deploy(self, deployment: Deployment) -> None:
@@ -76,7 +86,7 @@ class BatchTarget:
         ensure_cluster(self.stage, self.stage.azureml.batch.cluster)
         self._ensure_endpoint()
         found = self._settled_deployment(deployment.version)
-        if found is not None and serves(found, deployment):
+        if found is not None and serves(found, deployment) and is_current(self.stage, found):
             return
         if found is not None and not self._is_default(deployment.version):
             self.remove(deployment.version)

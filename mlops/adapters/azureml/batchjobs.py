@@ -21,7 +21,7 @@ from mlops.adapters.azureml.history import History
 from mlops.adapters.azureml.jobcancel import Job, cancel, cancelled_with_us
 from mlops.adapters.azureml.jobs import API, ENDED, OUTAGE_SECONDS, REFUSALS
 from mlops.adapters.azureml.onlineauth import DEPLOYMENT_HEADER
-from mlops.adapters.azureml.sending import sent
+from mlops.adapters.azureml.sending import answered
 from mlops.config import Stage
 from mlops.errors import JobError, StepError, TargetError
 
@@ -117,7 +117,7 @@ def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> Any:
     retries = RetryPolicy(retry_total=4, retry_read=0, method_whitelist=["GET"])
     bearer = BearerTokenCredentialPolicy(credential(), SCOPE)
     client: PipelineClient[Any, Any] = PipelineClient(url, policies=[retries, bearer])
-    return sent(client, "POST", url, body, headers).json()
+    return answered(client, "POST", url, body, headers)
 
 
 def _unheard(line: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops.adapters.azureml.onlinespec import VARIABLES, declared, deployment_name, model_asset
+from mlops.adapters.azureml.onlinespec import SETTINGS, VARIABLES, declared, deployment_name, model_asset
 from mlops.config import REPOSITORY, Stage
 from mlops.ports import Deployment
 
@@ -58,8 +58,20 @@ def batch_deployment(
         code_configuration=CodeConfiguration(code=str(code), scoring_script=SCRIPT),
         compute=batch.cluster,
         settings=settings,
-        tags={"model": deployment.model, **declared(deployment)},
+        tags={"model": deployment.model, **declared(deployment), SETTINGS: batch_settings(stage)},
     )
+
+
+def batch_settings(stage: Stage) -> str:
+    """Return what of the stage file a deployment depends on."""
+    batch = stage.azureml.batch
+    nodes = f"{stage.release.variant} on {batch.nodes} nodes of {batch.cluster}"
+    return f"{nodes}, {batch.mini_batch_size} files a batch, {batch.max_failed} may fail"
+
+
+def is_current(stage: Stage, found: BatchDeployment) -> bool:
+    """Tell whether a deployment was made by the settings that the stage file has now."""
+    return (found.tags or {}).get(SETTINGS) == batch_settings(stage)
 
 
 def variables(deployment: Deployment) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlops.errors import StepError
+from mlops.hiding import hidden
 
 # HTTP status -> what a person can do about it.
 ADVICE = {
@@ -23,9 +23,6 @@ LOGINS = {
     "id, tenant, and the federated credential's issuer and subject",
 }
 AGAIN = "run the step again; what was done stays done"
-SECRETS = re.compile(
-    r"(?i)(\bsig=|\bBearer\s+|\baccess_token[\"'=:\s]+|AccountKey=|\bclient_secret=|\bcode=)[^\s&\"',;]+|eyJ[\w.-]{20,}"
-)
 LONGEST = 500
 
 
@@ -56,7 +53,7 @@ def reason(raised: BaseException) -> str:
     inner = getattr(raised, "error", None)
     said = getattr(inner, "message", None) or getattr(raised, "message", None) or str(raised) or type(raised).__name__
     status = status_of(raised)
-    line = " ".join(SECRETS.sub("[hidden]", str(said)).split())[:LONGEST].rstrip(".: ")
+    line = " ".join(hidden(str(said)).split())[:LONGEST].rstrip(".: ")
     return f"{status} {line}" if status else line
 
 

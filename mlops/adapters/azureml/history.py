@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 from mlops.adapters.azureml.arm import workspace_path
 from mlops.adapters.azureml.credentials import credential
-from mlops.adapters.azureml.failures import SECRETS, explained
-from mlops.adapters.azureml.sending import sent
+from mlops.adapters.azureml.failures import explained
+from mlops.adapters.azureml.sending import answered, sent
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
+from mlops.hiding import hidden
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -107,7 +108,7 @@ class History:
 
     def _get(self, url: str) -> dict[str, Any]:
         with explained("the job's history"):
-            return dict(sent(self._client, "GET", url).json() or {})
+            return dict(answered(self._client, "GET", url) or {})
 
 
 def _child(run: dict[str, Any]) -> Child:
@@ -120,7 +121,7 @@ def _child(run: dict[str, Any]) -> Child:
 
 def _reason(details: dict[str, Any]) -> str:
     error = (details.get("error") or {}).get("error") or {}
-    return " ".join(SECRETS.sub("[hidden]", str(error.get("message") or "")).split())
+    return " ".join(hidden(str(error.get("message") or "")).split())
 
 
 def _processes(logs: dict[str, str]) -> dict[int, str]:
@@ -132,7 +133,7 @@ def _processes(logs: dict[str, str]) -> dict[int, str]:
 def _lines(url: str) -> list[str]:
     with explained("a step's log"):
         text = sent(_anonymous(), "GET", url).content.decode(errors="replace")
-    return [SECRETS.sub("[hidden]", line.rstrip()) for line in text.splitlines() if line.strip()]
+    return [hidden(line.rstrip()) for line in text.splitlines() if line.strip()]
 
 
 def _anonymous() -> PipelineClient[Any, Any]:

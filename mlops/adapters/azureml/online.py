@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.azureml.arm import Arm, workspace_path
 from mlops.adapters.azureml.environments import ensure_environment
-from mlops.adapters.azureml.failures import SECRETS, explained
+from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.onlineauth import Authorization
 from mlops.adapters.azureml.onlinelock import Lease, held
 from mlops.adapters.azureml.onlinemetrics import LONGEST, count
@@ -30,7 +30,7 @@ from mlops.adapters.azureml.onlinespec import (
     endpoint_entity,
     mirrored,
 )
-from mlops.adapters.azureml.onlinestatus import shares, started, status_of, traffic_of
+from mlops.adapters.azureml.onlinestatus import is_current, shares, started, status_of, traffic_of
 from mlops.adapters.azureml.onlinewait import (
     SUCCEEDED,
     converged,
@@ -44,6 +44,7 @@ from mlops.adapters.azureml.onlinewait import (
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import StepError, TargetError
+from mlops.hiding import hidden
 from mlops.names import endpoint_name
 from mlops.ports import Deployment, EndpointStatus
 
@@ -90,7 +91,7 @@ class OnlineTarget:
         since = {name: started(one, self.opened - LONGEST) for name, one in found.items()}
         counts = count(self.arm, path, since, self.opened)
         with explained(f"{self.name}: credentials", TargetError):
-            return status_of(endpoint, found, counts, self.authorization.headers)
+            return status_of(self.stage, endpoint, found, counts, self.authorization.headers)
 
     def deploy(self, deployment: Deployment) -> None:
         """Start a version beside the others, with no traffic; one that runs already is left as it is.
@@ -127,7 +128,7 @@ class OnlineTarget:
         self._ensure_endpoint()
         name = deployment_name(deployment.version)
         found = self._settled_deployment(name)
-        if found is not None and _serves(found, deployment):
+        if found is not None and _serves(found, deployment) and is_current(self.stage, found):
             return
         endpoint = self._settled_endpoint()
         has_traffic = bool((endpoint.traffic or {}).get(name))
@@ -224,7 +225,7 @@ class OnlineTarget:
             text = self._client.online_deployments.get_logs(name, self.name, LOG_LINES)
         except AzureError:
             return "its log can't be read"
-        lines = [SECRETS.sub("[hidden]", line.strip())[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
+        lines = [hidden(line.strip())[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
         return " | ".join(lines[-SHOWN_LINES:]) or "it wrote no log"
 
     def _change_traffic(self, endpoint: OnlineEndpoint, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:

@@ -28,6 +28,7 @@ SCRIPT = "serving/azureml/online.py"
 UPLOADED = ("serving", "modelpackage")
 LEFT_OUT = ("streams", "__pycache__", ".*")  # what the script does not import, and what Python leaves behind
 DIGEST, VARIANT, VERSION = "digest", "variant", "version"
+SETTINGS = "settings"  # the tag of a deployment that says by which of the stage file's settings it was made
 VARIABLES = {DIGEST: "VISIONLINE_DIGEST", VARIANT: "VISIONLINE_VARIANT", VERSION: "VISIONLINE_VERSION"}
 REQUEST_MS = 10_000
 REQUESTS_AT_ONCE = 8  # the rest waits in Azure's queue, and is refused with 429 where that is full
@@ -48,6 +49,12 @@ def version_of(name: str) -> int | None:
 def declared(deployment: Deployment) -> dict[str, str]:
     """Return what a deployment's properties say that it serves."""
     return {DIGEST: deployment.digest, VARIANT: deployment.variant, VERSION: str(deployment.version)}
+
+
+def settings(stage: Stage) -> str:
+    """Return what of the stage file a deployment depends on; how many there are, scaling may change later."""
+    online = stage.azureml.online
+    return f"{stage.release.variant} on {online.instances} {online.instance_type}"
 
 
 def endpoint_entity(stage: Stage, name: str) -> OnlineEndpoint:
@@ -76,7 +83,7 @@ def deployment_entity(
         code_configuration=CodeConfiguration(code=str(code), scoring_script=SCRIPT),
         environment_variables={VARIABLES[key]: value for key, value in said.items()},
         properties=dict(said),
-        tags={"model": deployment.model, **said},
+        tags={"model": deployment.model, **said, SETTINGS: settings(stage)},
         instance_type=online.instance_type,
         instance_count=online.instances,
         **_settings(),

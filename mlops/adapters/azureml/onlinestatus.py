@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlops.adapters.azureml.onlinespec import DIGEST, version_of
+from mlops.adapters.azureml.onlinespec import DIGEST, SETTINGS, settings, version_of
 from mlops.adapters.azureml.onlinewait import state_of
+from mlops.config import Stage
 from mlops.errors import TargetError
 from mlops.ports import DeploymentStatus, EndpointStatus
 
@@ -20,6 +21,7 @@ STATES = {"Succeeded": READY, "Failed": FAILED, "Canceled": FAILED, "Deleting": 
 
 
 def status_of(
+    stage: Stage,
     endpoint: OnlineEndpoint,
     deployments: Mapping[str, OnlineDeployment],
     counts: Mapping[str, tuple[int, int]],
@@ -38,8 +40,14 @@ def status_of(
             requests, errors = counts.get(name, (0, 0))
             digest = (one.properties or {}).get(DIGEST, "")
             state = (*_state(one), requests, errors)
-            seen[version] = DeploymentStatus(version, digest, *state, address, url.path, headers(name))
+            reached = (address, url.path, headers(name))
+            seen[version] = DeploymentStatus(version, digest, *state, *reached, is_current(stage, one))
     return EndpointStatus(address if seen else None, traffic_of(endpoint), dict(sorted(seen.items())))
+
+
+def is_current(stage: Stage, deployment: OnlineDeployment) -> bool:
+    """Tell whether a deployment was made by the settings that the stage file has now."""
+    return (deployment.tags or {}).get(SETTINGS) == settings(stage)
 
 
 def traffic_of(endpoint: OnlineEndpoint) -> dict[int, int]:

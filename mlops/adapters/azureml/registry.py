@@ -61,17 +61,25 @@ class AzureRegistry:
         raise RegistryError(f"{model}: others register at the same time, {ATTEMPTS} times over: run the step again")
 
     def receive(self, version: ModelVersion, package: Path) -> None:
-        """Store a package under the number and with the tags that it has elsewhere. Raises RegistryError."""
-        if not self._has(version):
-            self._create(version, package)
+        """Store a package under the number and with the tags that it has elsewhere.
+
+        Raises RegistryError, also where that number is an archived version's here.
+        """
+        if not self._has(version) and not self._create(version, package) and not self._has(version):
+            where = f"{version.model} {version.version} in {self.place[-1]}"
+            raise RegistryError(f"{where} is archived: restore it there (`az ml model restore`), then run again")
 
     def versions(self, model: str) -> dict[int, ModelVersion]:
-        """Return all versions of a model that are not archived, lowest first; empty where the model is unknown."""
+        """Return all versions of a model that are not archived, lowest first; empty where the model is unknown.
+
+        One that is no number was registered by other means than these steps, and is passed over.
+        """
         from azure.core.exceptions import HttpResponseError
 
         with explained(f"models of {self.place[-1]}", RegistryError):
             try:
-                found = [_model_version(entry) for entry in self.open_client().models.list(name=model)]
+                listed = self.open_client().models.list(name=model)
+                found = [_model_version(entry) for entry in listed if _is_number(entry.version)]
             except HttpResponseError as error:
                 # Of a shared registry the SDK does not raise its ResourceNotFoundError.
                 if status_of(error) != 404:
@@ -174,7 +182,7 @@ class AzureRegistry:
 
         with explained(f"models of {self.place[-1]}", RegistryError):
             hidden = self.open_client().models.list(name=model, list_view_type=ListViewType.ARCHIVED_ONLY)
-            taken = [int(entry.version) for entry in hidden] if versions else []
+            taken = [int(entry.version) for entry in hidden if _is_number(entry.version)] if versions else []
         return max((*versions, *taken), default=0) + 1
 
     def _change_tags(self, model: str, version: int, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
@@ -210,6 +218,10 @@ def _model_version(entry: Any) -> ModelVersion:
     # Where sharing leaves the properties behind, the tag that we set says it; the files are held to either.
     digest = (entry.properties or {}).get(TAG_DIGEST) or tags.get(TAG_DIGEST, "")
     return ModelVersion(entry.name, int(entry.version), digest, tags)
+
+
+def _is_number(version: str) -> bool:
+    return version.isascii() and version.isdecimal()
 
 
 def _was_taken(error: Exception) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mlops.errors import StepError
+
 if TYPE_CHECKING:
     from azure.core import PipelineClient
 
@@ -20,3 +22,18 @@ def sent(
         map_error(response.status_code, response, {})
     response.raise_for_status()
     return response
+
+
+def answered(
+    client: PipelineClient[Any, Any], method: str, url: str, body: Any = None, headers: dict[str, str] | None = None
+) -> Any:
+    """Return the JSON that answers a request, None where the answer is empty; else as `sent`.
+
+    Raises StepError where it is no JSON: a proxy's page, for all that it says 200.
+    """
+    response = sent(client, method, url, body, headers)
+    try:
+        return response.json() if response.content else None
+    except ValueError:
+        where = url.partition("?")[0]
+        raise StepError(f"{where}: answered by a page instead of JSON: see HTTPS_PROXY and NO_PROXY") from None

@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mlops.adapters.azureml.credentials import credential
-from mlops.adapters.azureml.failures import SECRETS
 from mlops.config import Stage
 from mlops.errors import ConfigError
+from mlops.hiding import hidden
 from mlops.places import AzureML
 
 if TYPE_CHECKING:
@@ -77,5 +77,5 @@ def _quiet() -> None:
 
 def _without_secrets(record: logging.LogRecord) -> bool:
     # Where somebody turns logging on, it tells the address of each request, signature and all.
-    record.msg, record.args = SECRETS.sub("[hidden]", record.getMessage()), ()
+    record.msg, record.args = hidden(record.getMessage()), ()
     return True

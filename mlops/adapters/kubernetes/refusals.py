@@ -6,11 +6,11 @@ import json
 import re
 from typing import Any
 
+from mlops import hiding
 from mlops.errors import TargetError
 
 LONGEST = 500
 FORBIDDEN = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"')
-SECRETS = re.compile(r"(?i)(\bBearer\s+|\btoken[\"'=:\s]+)[^\s&\"',;]+|eyJ[\w.-]{20,}")
 ADVICE = {
     401: "log in again: the kubeconfig's token or certificate is not taken",
     409: "somebody else changed it meanwhile: run the step again",
@@ -44,7 +44,7 @@ def refusal(status: int, body: bytes, what: str) -> Refused:
 
 def hidden(text: str) -> str:
     """Return a text in one line, cut, and without what is secret."""
-    return " ".join(SECRETS.sub("[hidden]", text).split())[:LONGEST]
+    return " ".join(hiding.hidden(text).split())[:LONGEST]
 
 
 def _status(body: bytes) -> dict[str, Any]:

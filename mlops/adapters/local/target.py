@@ -60,12 +60,16 @@ class Desired:
 
 @dataclass(frozen=True)
 class LocalTarget:
-    """The endpoint whose state is in `folder`. Port 0 takes a free port once and keeps it; workers are processes."""
+    """The endpoint whose state is in `folder`. Port 0 takes a free port once and keeps it; workers are processes.
+
+    `variant` is the one that the stage file wants served by now; empty: whichever is.
+    """
 
     folder: Path
     model: str
     port: int
     workers: int = 1
+    variant: str = ""
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -135,7 +139,8 @@ class LocalTarget:
     def _deployment(self, url: str, version: int, seen: Mapping[str, Any]) -> DeploymentStatus:
         path = f"/v2/models/{self.model}/versions/{version}/infer"
         counts = (seen["requests"], seen["errors"])
-        return DeploymentStatus(version, seen["digest"], seen["state"], seen["reason"], *counts, url, path)
+        said = (seen["digest"], seen["state"], seen["reason"], *counts, url, path)
+        return DeploymentStatus(version, *said, is_current=self.variant in ("", seen["variant"]))
 
     def _url(self) -> str | None:
         try:
@@ -204,7 +209,8 @@ class LocalTarget:
 
 def open_target(stage: Stage) -> LocalTarget:
     """Return the endpoint of a stage."""
-    return LocalTarget(stage.home / "endpoints" / stage.name, stage.model, stage.local.port, stage.local.workers)
+    folder, local = stage.home / "endpoints" / stage.name, stage.local
+    return LocalTarget(folder, stage.model, local.port, local.workers, stage.release.variant)
 
 
 def _lock_or_raise(file: Any, name: str) -> None:
