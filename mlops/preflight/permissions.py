@@ -9,7 +9,7 @@ access to Azure Machine Learning workspaces", "Azure built-in roles"; REST: Perm
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlops.config import Stage
@@ -52,7 +52,11 @@ AUTHS = {
     "aml_token": ("onlineEndpoints/token/action",),
     "aad_token": ("onlineEndpoints/score/action",),
 }
-SHARED = (f"{PROVIDER}/registries/read", f"{PROVIDER}/registries/assets/read", f"{PROVIDER}/registries/assets/write")
+SHARED_READ = (f"{PROVIDER}/registries/read", f"{PROVIDER}/registries/assets/read")
+SHARED = (*SHARED_READ, f"{PROVIDER}/registries/assets/write")
+# What promote asks of the workspace that its candidates come from: the versions, and what opens their packages.
+SOURCE = ("models/versions/read", "datastores/read")
+SOURCE_KEY = "datastores/listSecrets/action"
 ROLE, METRICS_ROLE = "AzureML Data Scientist", "Monitoring Reader"
 # Roles under which a job may register a model, and read a secret.
 WRITERS = {
@@ -63,7 +67,7 @@ WRITERS = {
 # Without a key of the datastore's, whoever writes a blob needs these of the storage account.
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 BLOB_ACTIONS = (f"{BLOBS}/read", f"{BLOBS}/write", f"{BLOBS}/add/action")
-BLOB_ROLE = "Storage Blob Data Contributor"
+BLOB_ROLE, BLOB_READER = "Storage Blob Data Contributor", "Storage Blob Data Reader"
 BLOB_WRITERS = {
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": BLOB_ROLE,
     "b7e6dc6d-f1e8-4753-8033-0fc2ddd25a18": "Storage Blob Data Owner",
@@ -115,16 +119,35 @@ def storage_line(stage: Stage, account: str, permissions: list[Mapping[str, Any]
     return ok("roles: storage", f"blobs of {account}, which {steps} write, may be read and written")
 
 
-def shared_lines(registry: str, permissions: list[Mapping[str, Any]]) -> Iterator[CheckLine]:
-    """Yield whether models of a shared registry may be read and written."""
-    missing = [action for action in SHARED if not allows(permissions, action)]
+def source_line(workspace: str, permissions: list[Mapping[str, Any]], has_key: bool) -> CheckLine:
+    """Return whether promote may read the versions of the stage before; `has_key`: its datastore has a key to fetch."""
+    actions = (*SOURCE, SOURCE_KEY) if has_key else SOURCE
+    missing = [action for action in actions if not allows(permissions, _full(action))]
+    if missing:
+        text = f"not allowed in {workspace}: {', '.join(missing)}: give the role {ROLE} there, or promote can't read"
+        return failure("roles: source", text)
+    return ok("roles: source", f"versions of {workspace} may be read")
+
+
+def source_storage_line(account: str, permissions: list[Mapping[str, Any]]) -> CheckLine:
+    """Return whether promote may fetch packages of the stage before from an account without a key."""
+    if allows(permissions, f"{BLOBS}/read", is_on_data=True):
+        return ok("roles: source", f"blobs of {account} may be read")
+    text = f"blobs of {account}, where promote's candidates lie: not allowed: read: give the role {BLOB_READER} there"
+    return failure("roles: source", text)
+
+
+def shared_lines(registry: str, permissions: list[Mapping[str, Any]], actions: Sequence[str]) -> Iterator[CheckLine]:
+    """Yield whether models of a shared registry may be read, or read and written: SHARED_READ or SHARED."""
+    missing = [action for action in actions if not allows(permissions, action)]
     if missing:
         names = ", ".join(action.removeprefix(f"{PROVIDER}/") for action in missing)
         yield failure(
             "roles: registry", f"not allowed in {registry}: {names}: give the role AzureML Registry User there"
         )
     else:
-        yield ok("roles: registry", f"models of {registry} may be read and written")
+        what = "read and written" if actions == SHARED else "read"
+        yield ok("roles: registry", f"models of {registry} may be {what}")
 
 
 def held(assignments: Iterable[Mapping[str, Any]], roles: Mapping[str, str]) -> list[str]:

@@ -34,6 +34,7 @@ class Subscription:
     sizes: list[dict[str, Any]] = field(default_factory=lambda: list(SIZES))
     usages: list[dict[str, Any]] = field(default_factory=lambda: list(USAGES))
     permissions: list[dict[str, Any]] = field(default_factory=lambda: [{"actions": ["*"], "notActions": []}])
+    elsewhere: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by the name of a scope's resource
     roles: list[tuple[str, str, str]] = field(default_factory=list)  # scope, principal, role
     secrets: dict[str, str] = field(default_factory=dict)
 
@@ -96,7 +97,8 @@ def sizes(azure: Azure, request: Request, region: str, **names: str) -> Answer:
 @route("GET", SCOPED + "/permissions")
 def permissions(azure: Azure, request: Request, scope: str) -> Answer:
     """Answer what the caller may do."""
-    return Answer(body={"value": of(azure).permissions})
+    here = of(azure)
+    return Answer(body={"value": here.elsewhere.get(scope.rpartition("/")[2], here.permissions)})
 
 
 @route("GET", SCOPED + "/roleAssignments")

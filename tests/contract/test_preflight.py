@@ -395,15 +395,61 @@ def test_a_shared_registry_that_is_not_there_is_a_failure(ready: Azure, tmp_path
     assert state == "failure" and "404" in text
 
 
-def test_the_workspace_of_the_stage_before_must_be_readable(
-    ready: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def apart(ready: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Azure:
+    """The stage before has a workspace of its own, which is named but not there."""
     other = {"azureml": {"workspace": "wsdev"}}
     monkeypatch.setenv("VISIONLINE_STAGES", str(write_stages(tmp_path / "stages", dev=other)))
-    ((state, text),) = of(looked(tmp_path, "qa"), "registry")
-    assert state == "warning" and "404" in text
-    add_workspace(ready, name="wsdev")
+    return ready
+
+
+def test_the_workspace_of_the_stage_before_must_be_readable(apart: Azure, tmp_path: Path) -> None:
+    ((state, text),) = of(looked(tmp_path, "qa"), "source")
+    assert state == "failure" and "404" in text
+    add_workspace(apart, name="wsdev", account="devstore")
     assert of(looked(tmp_path, "qa"), "source") == [("ok", "dev's candidates: wsdev")]
+    apart.fail("GET", "/workspaces/wsdev?", FORBIDDEN)
+    ((state, text),) = of(looked(tmp_path, "qa"), "source")
+    assert state == "failure" and "403" in text
+
+
+@pytest.mark.parametrize("action", ["models/versions/read", "datastores/read", "datastores/listSecrets/action"])
+def test_versions_and_packages_of_the_stage_before_need_roles_there(apart: Azure, tmp_path: Path, action: str) -> None:
+    add_workspace(apart, name="wsdev", account="devstore")
+    assert of(looked(tmp_path, "qa"), "roles: source") == [("ok", "versions of wsdev may be read")]
+    refused = f"Microsoft.MachineLearningServices/workspaces/{action}"
+    fake.of(apart).elsewhere["wsdev"] = [{"actions": ["*"], "notActions": [refused]}]
+    lines = looked(tmp_path, "qa")
+    ((state, text),) = of(lines, "roles: source")
+    assert state == "failure" and f"not allowed in wsdev: {action}: give the role AzureML Data Scientist" in text
+    assert {line.check for line in lines if line.state == "failure"} == {"roles: source"}
+
+
+def test_without_a_key_of_its_datastore_packages_of_the_stage_before_need_a_role_of_blobs(
+    apart: Azure, tmp_path: Path
+) -> None:
+    add_workspace(apart, name="wsdev", account="devstore")
+    use_entra(apart)
+    reader = {"actions": ["*"], "notActions": ["Microsoft.MachineLearningServices/workspaces/datastores/*/action"]}
+    fake.of(apart).elsewhere["wsdev"] = [reader]
+    allowed, denied = of(looked(tmp_path, "qa"), "roles: source")
+    assert allowed[0] == "ok" and denied[0] == "failure"
+    assert "blobs of devstore" in denied[1] and "Storage Blob Data Reader" in denied[1]
+    fake.of(apart).elsewhere["devstore"] = [{"dataActions": [f"{permissions.BLOBS}/read"]}]
+    assert [state for state, _ in of(looked(tmp_path, "qa"), "roles: source")] == ["ok", "ok"]
+
+
+def test_another_shared_registry_of_the_stage_before_need_only_be_read(
+    ready: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"azureml": {"registry": "candidates"}}
+    monkeypatch.setenv("VISIONLINE_STAGES", str(write_stages(tmp_path / "stages", dev=other)))
+    assert [state for state, _ in of(looked(tmp_path, "qa"), "source")] == ["failure"]
+    add_registry(ready, "candidates")
+    fake.of(ready).elsewhere["candidates"] = [{"actions": ["*/read"], "notActions": []}]
+    assert of(looked(tmp_path, "qa"), "roles: registry") == [("ok", "models of candidates may be read")]
+    fake.of(ready).elsewhere["candidates"] = []
+    assert of(looked(tmp_path, "qa"), "roles: registry")[0][0] == "failure"
 
 
 KUBERNETES: dict[str, tuple[dict[str, Any] | None, str, str]] = {

@@ -6,7 +6,7 @@ What the answers mean is for mlops/preflight/. The SDK is not needed, so it take
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,7 +52,7 @@ class AzurePreflight:
         yield from guarded("quota", self._quota())
         yield from guarded("container registry", self._images())
         yield from guarded("registry", self._shared(), True)
-        yield from guarded("registry", self._source())
+        yield from guarded("source", self._source(), True)
         yield from guarded("kubernetes", self._kubernetes(), True)
 
     def _login(self) -> Iterator[CheckLine]:
@@ -129,9 +129,10 @@ class AzurePreflight:
         yield azure.images_line(self._found, Arm().get(id, REGISTRY_API) if id else None)
 
     def _shared(self) -> Iterator[CheckLine]:
-        name = self.stage.azureml.registry
-        if not name:
-            return
+        if self.stage.azureml.registry:
+            yield from self._registry(self.stage.azureml.registry, permissions.SHARED)
+
+    def _registry(self, name: str, actions: Sequence[str]) -> Iterator[CheckLine]:
         token = _token()
         host = f"https://{self._found['location']}.api.azureml.ms"
         service = Rest(host, {"Authorization": f"Bearer {token}"}, token)
@@ -139,17 +140,22 @@ class AzurePreflight:
         where, group = found.get("subscriptionId"), found.get("resourceGroup")
         yield ok("registry", f"{name} in {found.get('primaryRegion')}, subscription {where}")
         id = f"/subscriptions/{where}/resourceGroups/{group}/providers/{permissions.PROVIDER}/registries/{name}"
-        yield from guarded("roles: registry", permissions.shared_lines(name, _permissions(id)))
+        yield from guarded("roles: registry", permissions.shared_lines(name, _permissions(id), actions))
 
     def _source(self) -> Iterator[CheckLine]:
-        """Yield whether the workspace that this stage's candidates come from can be read."""
+        """Yield whether the place that this stage's candidates come from can be read, and their packages fetched."""
         name = stage_before(self.stage.name)
         before = load_stage(name) if name else None
-        if before is None or before.platform != "azureml" or before.azureml.registry:
+        if before is None or before.platform != "azureml":
             return
+        registry = before.azureml.registry
+        if registry and registry != self.stage.azureml.registry:
+            yield from self._registry(registry, permissions.SHARED_READ)
         id = workspace_path(before)
-        if id != self._path:
-            yield ok("source", f"{name}'s candidates: {Arm().get(id, WORKSPACE_API).get('name')}")
+        if not registry and id != self._path:
+            found = Arm().get(id, WORKSPACE_API)
+            yield ok("source", f"{name}'s candidates: {found.get('name')}")
+            yield from guarded("roles: source", _source_roles(id, found["properties"]["storageAccount"]))
 
     def _kubernetes(self) -> Iterator[CheckLine]:
         name = self.stage.azureml.online.compute
@@ -173,9 +179,7 @@ class AzurePreflight:
 
     @cached_property
     def _has_key(self) -> bool:
-        """Tell whether the default datastore has a key; where not, identities alone are let in."""
-        stores = Arm().get(f"{self._path}/datastores", WORKSPACE_API, isDefault="true").get("value") or ()
-        return all((one["properties"].get("credentials") or {}).get("credentialsType") != "None" for one in stores)
+        return _has_key(self._path)
 
     @cached_property
     def _allowed(self) -> list[Any]:
@@ -185,7 +189,7 @@ class AzurePreflight:
         try:
             return Arm().get(f"{self._path}/computes/{name}", WORKSPACE_API)
         except StepError as error:
-            if ": 404 " in str(error):
+            if error.status == 404:
                 return None
             raise
 
@@ -197,6 +201,19 @@ class AzurePreflight:
 def open_preflight(stage: Stage) -> AzurePreflight:
     """Return what looks at Azure for a stage."""
     return AzurePreflight(stage)
+
+
+def _source_roles(workspace: str, storage: str) -> Iterator[CheckLine]:
+    has_key = _has_key(workspace)
+    yield permissions.source_line(workspace.rpartition("/")[2], _permissions(workspace), has_key)
+    if not has_key:
+        yield permissions.source_storage_line(storage.rpartition("/")[2], _permissions(storage))
+
+
+def _has_key(workspace: str) -> bool:
+    """Tell whether the default datastore has a key; where not, identities alone are let in."""
+    stores = Arm().get(f"{workspace}/datastores", WORKSPACE_API, isDefault="true").get("value") or ()
+    return all((one["properties"].get("credentials") or {}).get("credentialsType") != "None" for one in stores)
 
 
 def _permissions(scope: str) -> list[Any]:
