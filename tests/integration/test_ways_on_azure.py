@@ -25,6 +25,7 @@ from mlops.adapters.azureml import registry as azure_registry
 from mlops.cli import main
 from mlops.config import REPOSITORY, load_stage
 from mlops.context import Context, run_folder
+from mlops.delivery.carried import carried
 from mlops.names import STAGES, image_tag
 from mlops.records import stage_tag
 
@@ -105,12 +106,14 @@ def clusters(
 
 
 def package(stage: str, cluster: Cluster) -> None:
-    """Leave behind what packaging does: images that the cluster can pull, named by the version's tags."""
+    """Leave behind what packaging does: tags that name images, and images in the stage's own registry."""
     context = Context(load_stage(stage), run_folder("way"))
     images = images_of_digest(context.registry.versions(MODEL)[1].digest)
     for kind, image in images.items():
         context.registry.set_tag(MODEL, 1, image_tag(kind), image)
-    cluster.package(images["model"], context.package(1))
+    own = carried(context.stage, context.registry.versions(MODEL)[1])
+    assert all(image.startswith(f"{context.stage.images.registry}/") for image in own.values())
+    cluster.package(own["model"], context.package(1))
 
 
 def test_a_version_of_a_shared_registry_serves_in_clusters_of_our_own(
