@@ -34,7 +34,12 @@ BROKEN = [
     ("terraform/modules/roles/main.tf", ": each.value.role\n", ': "Reader"\n', "role Microsoft.KeyVault"),
     ("terraform/modules/roles/main.tf", "= each.value.actions", '= ["*"]', "actions = ['*']"),
     ("bicep/modules/subscriptionroles.bicep", "contains(principals, row.identity)", "false", "role /subscriptions/"),
-    ("bicep/stage.bicep", "operations: 'id-${name}-operations'", "operations: 'id-${name}-reader'", "role Microsoft.St"),
+    (
+        "bicep/stage.bicep",
+        "operations: 'id-${name}-operations'",
+        "operations: 'id-${name}-reader'",
+        "role Microsoft.St",
+    ),
     ("terraform/modules/monitor/main.tf", "? 90 : 30", "? 60 : 30", "days = 60"),
     ("terraform/stage/names.tf", '"kv-${var.name}', '"k-${var.name}', "resource microsoft.keyvault/vaults k-"),
     ("terraform/stage/outputs.tf", 'output "workspace"', 'output "place"', "output workspace"),

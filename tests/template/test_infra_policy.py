@@ -52,7 +52,7 @@ BROKEN = [
     (f"{TF}/monitor/main.tf", "internet_ingestion_enabled   = !var.private", "", "reached from the internet"),
     (f"{TF}/monitorscope/main.tf", "for_each = var.resources", "for_each = {}", "is in no private link scope"),
     (f"{BICEP}/monitor.bicep", "publicNetworkAccessForQuery: outside", "", "reached from the internet"),
-    (f"{BICEP}/monitorscope.bicep", "target: scope.id", "target: part[0].id", "has no private endpoint"),
+    (f"{BICEP}/monitorscope.bicep", "target: named.id", "target: part[0].id", "has no private endpoint"),
     ("bicep/stage.bicep", ", insights: monitor.outputs.insights }, c", " }, c", "is in no private link scope"),
     (f"{BICEP}/locks.bicep", "scope: vault", "scope: workspace", "has no lock"),
 ]

@@ -9,7 +9,7 @@ param resources object
 @description('Where it is, who may reach it, and where its logs go.')
 param place object
 
-resource scope 'Microsoft.Insights/privateLinkScopes@2021-07-01-preview' = {
+resource named 'Microsoft.Insights/privateLinkScopes@2021-07-01-preview' = {
   name: name
   location: 'global'
   tags: place.tags
@@ -23,7 +23,7 @@ resource scope 'Microsoft.Insights/privateLinkScopes@2021-07-01-preview' = {
 
 resource part 'Microsoft.Insights/privateLinkScopes/scopedResources@2021-07-01-preview' = [
   for entry in items(resources): {
-    parent: scope
+    parent: named
     name: entry.key
     properties: { linkedResourceId: entry.value }
   }
@@ -36,11 +36,11 @@ module endpoint 'privateendpoint.bicep' = {
   params: {
     name: name
     part: 'azuremonitor'
-    target: scope.id
+    target: named.id
     zones: ['monitor', 'oms', 'ods', 'agentsvc', 'blob']
     place: place
   }
 }
 
 @description('The scope\'s resource id.')
-output id string = scope.id
+output id string = named.id
