@@ -147,3 +147,17 @@ def test_of_many_processes_some_are_told_and_the_others_counted(
     last = f"process {PROCESSES - 1}: ValueError: image 7 is black; [3 processes are left out]: see https://"
     assert last in error and f"process {PROCESSES}:" not in error
     assert len([line for line in said if ", process " in line]) == len(TRACEBACK) * PROCESSES
+
+
+def test_what_a_step_or_azure_writes_of_secrets_is_told_without_them(
+    going: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = STEPS[:2]
+    going.logs[first] = f"GET https://a.blob.core.windows.net/c/b?sig={Azure.SECRET}\n"
+    going.failures[second] = f"AccountKey={Azure.SECRET};\nRuntimeError: Authorization: Bearer {Azure.SECRET}\n"
+    going.errors[second] = f"It could not log in with password={Azure.SECRET}"
+    code, said, error = trained(capsys)
+    assert code == 1 and "RuntimeError: [hidden]" in error
+    assert any(line.startswith(f"{first} | GET https://") and "[hidden]" in line for line in said)
+    told = "\n".join([*said, error, *map(json.dumps, records().values())])
+    assert Azure.SECRET not in told, told

@@ -74,6 +74,17 @@ def test_who_approves_sees_what_the_endpoint_serves(live: Context) -> None:
     assert approval.OTHER_TEST_SET not in page
 
 
+def test_another_variant_in_the_stage_file_is_released_by_the_next_deploy(live: Context) -> None:
+    later = Context(replace(live.stage, release=Release("fp32", (100,), QUICK)), live.run / "fp32", lambda line: None)
+    for context, other in ((later, live), (live, later)):
+        assert other.target.status().deployments[2].is_current
+        assert not context.target.status().deployments[2].is_current
+        again = Context(context.stage, context.run.parent / f"to-{context.stage.release.variant}", lambda line: None)
+        assert deploy(again).outcome == "served"
+        assert context.target.status().deployments[2].is_current
+    assert live.target.status().traffic == {2: 100}
+
+
 def test_an_endpoint_that_serves_another_version_or_is_gone_is_a_finding(live: Context) -> None:
     live.registry.set_tag(live.stage.model, 3, live.stage.name, APPROVED)
     (found,) = watched(live).findings
