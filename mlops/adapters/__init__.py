@@ -193,6 +193,7 @@ def validator() -> Validator | None:
 def _make(port: str, key: str, value: str, stage: Stage) -> Any:
     known = ADAPTERS[port]
     if value not in known:
-        raise ConfigError(f"mlops/stages/{stage.name}.yaml: {key}: '{value}' is unknown: use one of {', '.join(known)}")
+        has_none = f"'{value}' has no {port.replace('_', ' ')}: use one of {', '.join(known)}"
+        raise ConfigError(f"mlops/stages/{stage.name}.yaml: {key}: {has_none}")
     module, factory = known[value].split(":")
     return getattr(import_module(module), factory)(stage)

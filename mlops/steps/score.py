@@ -35,14 +35,14 @@ def run(context: Context, options: argparse.Namespace) -> int:
 def score(context: Context, version: str | None = None) -> ScoreRecord:
     """Score each file of a data version and record it. Raises TargetError where nothing is served to do it with.
 
-    JobError where the version's own script fails.
+    ConfigError where the stage's target scores no files, JobError where the version's own script fails.
     """
     started, stage = time.time(), context.stage
-    served = _served(context)
+    scorer, served = context.scorer, _served(context)
     data = _fetched(context, version) if version else read_record(context.run, "data", DataRecord)
     package = context.package(served.version)
     deployment = Deployment(stage.model, served.version, served.digest, package, stage.release.variant)
-    rows = context.scorer.score(deployment, data)
+    rows = scorer.score(deployment, data)
     path = context.run / f"predictions.{stage.name}.jsonl"
     write_text(path, rows_text(rows))
     labels = Counter(row.label for row in rows if row.label is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,12 @@ def test_the_command_rejects_files_that_fail_and_names_the_first(
 def test_nothing_served_is_told(dev: Context) -> None:
     with pytest.raises(TargetError, match="serves nothing: run `deploy --stage dev` first"):
         score(dev, "0123")
+
+
+def test_a_target_that_scores_no_files_is_told_before_anything_is_asked(dev: Context) -> None:
+    online = Context(replace(dev.stage, target="azureml-online"), dev.run)
+    with pytest.raises(ConfigError, match="target: 'azureml-online' has no scorer: use one of local, kubernetes, flux"):
+        score(online)
 
 
 def test_unknown_data_and_none_are_told(served: Context) -> None:

@@ -86,6 +86,10 @@ def spoil_same(images: Path) -> None:
     (images / "blue" / "000.png").unlink()
 
 
+def spoil_name(images: Path) -> None:
+    (images / "red").rename(images / "re\nd")
+
+
 def spoil_all(images: Path) -> None:
     for label in LABELS[1:]:
         (images / label).rename(images.parent / label)
@@ -100,6 +104,7 @@ def spoil_all(images: Path) -> None:
         (spoil_labels, "the same image is under 'blue' and 'red'"),
         (spoil_few, "'pink' has fewer than two images"),
         (spoil_same, "red: holds one image over and over"),
+        (spoil_name, "the name 're\\nd' holds a line break"),
         (spoil_all, "has no two folders of images, one a label"),
     ],
 )

@@ -13,7 +13,7 @@ from foreign_models import LABELS, SIDE, Foreign, contract_of, make_foreign, wri
 from onnx import TensorProto, helper, numpy_helper
 
 from vision.errors import VisionError
-from vision.intake import mending, repairs
+from vision.intake import mending, original, repairs
 from vision.intake.contract import Contract, read_contract
 from vision.intake.making import whole_model
 from vision.intake.original import open_original
@@ -356,3 +356,31 @@ def test_a_models_own_functions_are_inlined(tmp_path: Path) -> None:
     expected, logits, done = taken(edited(make_foreign(tmp_path / "m.onnx"), wrap), contract(tmp_path))
     assert done[0] == "1 functions of its own put where they are called"
     assert np.abs(expected - logits).max() < 1e-4
+
+
+def endless(model: onnx.ModelProto) -> None:
+    """Put a Loop of 10 ** 12 turns before the last output."""
+    last = model.graph.node[-1]
+    scores, last.output[0] = last.output[0], "started"
+    kinds = {"turn": TensorProto.INT64, "goes_on": TensorProto.BOOL, "stays_on": TensorProto.BOOL}
+    turn, goes_on, stays_on = (helper.make_tensor_value_info(name, kind, []) for name, kind in kinds.items())
+    value, raised = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("value", "raised"))
+    nodes = [helper.make_node("Identity", ["goes_on"], ["stays_on"]), helper.make_node("Neg", ["value"], ["raised"])]
+    body = helper.make_graph(nodes, "body", [turn, goes_on, value], [stays_on, raised])
+    constants = {"turns": np.array(10**12, np.int64), "first": np.array(True)}
+    model.graph.initializer.extend(numpy_helper.from_array(one, name) for name, one in constants.items())
+    model.graph.node.append(helper.make_node("Loop", ["turns", "first", "started"], [scores], body=body))
+
+
+def test_a_model_that_does_not_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(original, "SECONDS_A_FRAME", 0.05)
+    path = edited(make_foreign(tmp_path / "model.onnx"), endless)
+    assert "takes more than 0.15 seconds for one run" in refusal(path, contract(tmp_path))
+
+
+def test_a_name_in_a_model_breaks_no_line(tmp_path: Path) -> None:
+    def rename(model: onnx.ModelProto) -> None:
+        model.graph.output[0].name = model.graph.node[-1].output[0] = "sco\nres\x1b[2J"
+        model.graph.output.append(model.graph.output[0])
+
+    assert "\x1b" not in refusal(edited(make_foreign(tmp_path / "model.onnx"), rename), contract(tmp_path))

@@ -66,6 +66,8 @@ def read_contract(path: Path) -> Contract:
     mapping = content.get("mapping") or {}
     if not isinstance(mapping, dict) or not all(isinstance(one, str) for pair in mapping.items() for one in pair):
         raise VisionError(f"{path}: mapping: should be pairs of names, as `lorry: truck`: quote numbers, yes and no")
+    if not all(one.isprintable() for pair in mapping.items() for one in pair):
+        raise VisionError(f"{path}: mapping: a name holds a line break or a like sign: write it as the labels are")
     given, answered = content.get("input"), content.get("output")
     return Contract(
         path,
@@ -100,6 +102,9 @@ def _labels(value: Any, path: Path) -> tuple[str, ...]:
         value = [line.strip() for line in _text(path).splitlines() if line.strip()]
     if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
         raise VisionError(f"{path}: labels: should be a list of names or a file's: quote numbers, yes and no")
+    broken = [one for one in value if not one.isprintable()]
+    if broken:
+        raise VisionError(f"{path}: labels: {broken[0]!r} holds a line break or a like sign: write a name without it")
     repeated = [one for one, count in Counter(value).items() if count > 1]
     if repeated or len(value) < 2:
         problem = f"'{repeated[0]}' is there twice" if repeated else "a classifier has two or more"

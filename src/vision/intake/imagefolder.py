@@ -46,6 +46,9 @@ def write_folder_splits(folder: Path, out: Path) -> None:
 def labelled_files(folder: Path) -> dict[str, list[Path]]:
     """Return the images by label, both in alphabetical order. Raises VisionError where there are not two labels."""
     labels = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    broken = next((label.name for label in labels if not label.name.isprintable()), None)
+    if broken is not None:
+        raise VisionError(f"{folder}: the name {broken!r} holds a line break or a like sign: rename that folder")
     files = {label.name: sorted(path for path in label.rglob("*") if _is_visible(path, label)) for label in labels}
     few = next((name for name, paths in files.items() if len(paths) < 2), None)
     if len(labels) < 2 or few:

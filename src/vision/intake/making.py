@@ -20,7 +20,7 @@ from vision.intake.contract import Contract
 from vision.intake.graph import Ending, whole, with_log_softmax
 from vision.intake.mending import Mended, Note, largest_difference, mend
 from vision.intake.opening import one_line
-from vision.intake.original import Original, open_original, prepared, run
+from vision.intake.original import SECONDS_A_FRAME, Original, open_original, prepared, run, run_within
 from vision.intake.refusal import Refused
 from vision.parity import answers, compare, other_frames
 from vision.quantize import quantize
@@ -121,7 +121,7 @@ def _to_logits(mended: Mended, contract: Contract, probe: np.ndarray, note: Note
 
 
 def _check_whole(made: bytes, original: Original, probe: np.ndarray, close: float) -> float:
-    (rows,) = open_original(made).run(["logits"], {"frames": probe})
+    (rows,) = run_within(open_original(made), ["logits"], {"frames": probe}, SECONDS_A_FRAME * len(probe))
     difference = largest_difference(original.logits(probe), rows)
     if not difference <= close:
         reason = f"the answers then differ by {difference:.2g} of the largest, more than {close}"

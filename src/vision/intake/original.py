@@ -6,6 +6,8 @@ Source of the resize: antialias of onnx.ai/onnx/operators/onnx__Resize.html, pix
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from vision.intake.signature import Signature
 LUMA = (0.299, 0.587, 0.114)  # of R, G, B: ITU-R BT.601
 LEAST_PROBABILITY = 1e-30  # what is less is as good as none; float32 ends at 1e-38
 BATCH = 64
+SECONDS_A_FRAME = 10.0  # on one core; the slowest classifiers that are of use take one
 NUMPY_TYPES = {"FLOAT": np.float32, "FLOAT16": np.float16, "DOUBLE": np.float64, "UINT8": np.uint8}
 
 
@@ -74,10 +77,34 @@ def run(session: onnxruntime.InferenceSession, signature: Signature, fed: np.nda
     return [np.concatenate([part[index] for part in answers]) for index in range(len(signature.outputs))]
 
 
+def run_within(
+    session: onnxruntime.InferenceSession, outputs: list[str], fed: Mapping[str, np.ndarray], seconds: float
+) -> list[np.ndarray]:
+    """Return the outputs of one run. Raises Refused where it takes longer: a stranger's Loop may never end.
+
+    ONNX Runtime looks at its flag between two operators, also those inside a Loop.
+    """
+    options = onnxruntime.RunOptions()
+    timer = threading.Timer(seconds, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        answers: list[np.ndarray] = session.run(outputs, dict(fed), options)
+    except Exception:  # as above
+        if not options.terminate:
+            raise
+        way = "hand in a smaller model, or one without a loop that hardly ends"
+        raise Refused(f"the model takes more than {seconds:g} seconds for one run: {way}") from None
+    finally:
+        timer.cancel()
+    return answers
+
+
 def _run(session: onnxruntime.InferenceSession, signature: Signature, part: np.ndarray, step: int) -> list[np.ndarray]:
     full = np.concatenate([part, np.repeat(part[-1:], step - len(part), axis=0)]) if signature.batch else part
     given = np.clip(np.rint(full), 0, 255) if signature.dtype == "UINT8" else full
-    values = session.run(list(signature.outputs), {signature.input: given.astype(NUMPY_TYPES[signature.dtype])})
+    fed = {signature.input: given.astype(NUMPY_TYPES[signature.dtype])}
+    values = run_within(session, list(signature.outputs), fed, SECONDS_A_FRAME * len(full))
     for name, value in zip(signature.outputs, values, strict=True):
         if not isinstance(value, np.ndarray) or value.ndim < 1 or len(value) != len(full):
             shape = getattr(value, "shape", "no array")

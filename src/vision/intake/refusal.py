@@ -6,4 +6,9 @@ from vision.errors import VisionError
 
 
 class Refused(VisionError):
-    """The model can't be taken: the reason, and a way out for whoever brought it. One line."""
+    """The model can't be taken: the reason, and a way out for whoever brought it. One line, whatever a name holds."""
+
+    def __init__(self, message: str) -> None:
+        """Make each sign that breaks or colours a line a space: names in a model are a stranger's."""
+        printable = "".join(sign if sign.isprintable() else " " for sign in message)
+        super().__init__(" ".join(printable.split()))
