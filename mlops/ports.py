@@ -14,6 +14,8 @@ from typing import Protocol
 
 from mlops.records import DataRecord, JobStep, ModelVersion, Origin
 
+Say = Callable[[str], None]
+
 
 class Registry(Protocol):
     """Numbered, immutable model versions with tags. Versions are integers."""
@@ -73,13 +75,13 @@ class EndedJob:
 class JobRunner(Protocol):
     """Runs a pipeline job written in Azure ML's YAML."""
 
-    def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
-        """Run the job to its end, telling `report` a line per change. Raises JobFailed where a step fails."""
+    def run(self, job_file: Path, inputs: Mapping[str, str], report: Say, named: Say | None = None) -> JobResult:
+        """Run the job to its end, its changes to `report`, its name to `named` if it may live on. Raises JobFailed."""
 
     def submit(self, job_file: Path, inputs: Mapping[str, str]) -> Submitted:
         """Start the job and leave it. Raises ConfigError where jobs live no longer than the process that waits."""
 
-    def result(self, job: str, report: Callable[[str], None]) -> JobResult:
+    def result(self, job: str, report: Say) -> JobResult:
         """Wait for a job that this stage submitted. Raises as `run` and `submit` do, JobError where its end is lost."""
 
     def ended(self, hours: float) -> list[EndedJob]:
@@ -118,7 +120,7 @@ class Scheduler(Protocol):
     def remove(self) -> None:
         """Delete the schedule, if there is one."""
 
-    def start_once(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> None:
+    def start_once(self, job_file: Path, inputs: Mapping[str, str], report: Say) -> None:
         """Start the job for the inputs' data version without waiting, unless that was done or is paused; tell which."""
 
 
@@ -155,9 +157,8 @@ class DeploymentStatus:
     """What a deployment is seen to do. `url`, `infer_path` and `headers` reach it alone, past the traffic split.
 
     One that is declared where nobody looks, by the stage file's choice, is `declared`; one that should be looked at and
-    can't be is `unseen`. Of both, the reason says why, and there is no url.
-    `requests` and `errors` count live traffic since it was started; an error is the model's, not the client's. One
-    that answers no requests, but scores files by jobs, has an empty url. `is_current`: as the stage file says by now.
+    can't be is `unseen`: the reason says why, and there is no url, nor of one that answers no requests but scores files
+    by jobs. `requests` and `errors` (the model's) count live traffic since it was started. `is_current`: as the stage file says by now.
     """
 
     version: int

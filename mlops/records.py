@@ -76,12 +76,13 @@ class TrainRecord:
 
 @dataclass(frozen=True)
 class SubmittedRecord:
-    """A training job that was started and not waited for, and the page where it is seen."""
+    """A training job that goes on by itself: the page where it is seen, and its inputs, by which a rerun knows it."""
 
     job: str
     link: str
     data_version: str
     champion: int | None
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from mlops.config import REPOSITORY
 from mlops.context import Context, git_commit
-from mlops.errors import ConfigError
+from mlops.errors import ConfigError, JobError, JobFailed
 from mlops.loading import read_json
 from mlops.names import JOB_FILE
 from mlops.origin import encoded, here
 from mlops.policy import exit_code
-from mlops.ports import JobResult
+from mlops.ports import JobResult, Submitted
 from mlops.records import (
     DataRecord,
     ModelVersion,
@@ -26,6 +26,7 @@ from mlops.records import (
     record_path,
     write_record,
 )
+from mlops.reporting import studio_link
 
 # What this step gives the job itself: release.json must tell the truth of them.
 OWN_INPUTS = ("raw", "data_version", "git_commit", "stage", "origin", "champion", "champion_version")
@@ -66,26 +67,70 @@ def run(context: Context, options: argparse.Namespace) -> int:
 def train(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> TrainRecord:
     """Run the training job on a data version, against the stage's champion, and record its steps and outputs.
 
-    `overrides` take the place of the stage file's inputs. Raises JobError where a step of the job fails.
+    `overrides` take the place of the stage file's inputs. A job of the same inputs that this run started before, and
+    whose end it never saw, is waited for instead of another. Raises JobFailed where a step of the job fails.
     """
-    inputs = {**job_inputs(context, data, overrides), **_origin_input(context)}
-    result = context.jobs.run(REPOSITORY / JOB_FILE, inputs, context.report)
-    return _record(context, result, data.version, _champion_of(inputs))
+    inputs = job_inputs(context, data, overrides)
+    path = record_path(context.run, "submitted")
+    try:
+        result = _taken_up(context, inputs) or _run(context, inputs)
+    except JobFailed:
+        path.unlink(missing_ok=True)
+        raise
+    record = _record(context, result, data.version, _champion_of(inputs))
+    path.unlink(missing_ok=True)
+    return record
+
+
+def _run(context: Context, inputs: Mapping[str, str]) -> JobResult:
+    """Run the job, known to the run while it goes on: whoever kills this process does not end it."""
+
+    def note(job: str) -> None:
+        _note(context, Submitted(job, studio_link(context.stage.azureml, job) or ""), inputs)
+
+    try:
+        given = {**inputs, **_origin_input(context)}
+        return context.jobs.run(REPOSITORY / JOB_FILE, given, context.report, note)
+    except KeyboardInterrupt:  # by which the job is cancelled
+        record_path(context.run, "submitted").unlink(missing_ok=True)
+        raise
+
+
+def _taken_up(context: Context, inputs: Mapping[str, str]) -> JobResult | None:
+    """Wait for the job of these inputs that this run started before; None where there is none."""
+    path = record_path(context.run, "submitted")
+    known = read_json(SubmittedRecord, path) if path.exists() else None
+    if known is None:
+        return None
+    if known.inputs != dict(inputs):
+        context.report(f"job {known.job}: was started by this run of other inputs, and is left alone: {known.link}")
+        return None
+    context.report(f"job {known.job}: was started by this run before: {known.link}")
+    try:
+        return context.jobs.result(known.job, context.report)
+    except JobError as error:
+        if error.status == 404:  # whoever was to submit it was killed first
+            return None
+        raise
+
+
+def _note(context: Context, job: Submitted, inputs: Mapping[str, str]) -> SubmittedRecord:
+    record = SubmittedRecord(job.name, job.link, inputs["data_version"], _champion_of(inputs), dict(inputs))
+    write_record(context.run, "submitted", record)
+    return record
 
 
 def submit(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> SubmittedRecord:
     """Start the training job as `train` does, and leave it. Raises ConfigError where the platform can't."""
-    inputs = {**job_inputs(context, data, overrides), **_origin_input(context)}
-    submitted = context.jobs.submit(REPOSITORY / JOB_FILE, inputs)
-    record = SubmittedRecord(submitted.name, submitted.link, data.version, _champion_of(inputs))
-    write_record(context.run, "submitted", record)
-    return record
+    inputs = job_inputs(context, data, overrides)
+    submitted = context.jobs.submit(REPOSITORY / JOB_FILE, {**inputs, **_origin_input(context)})
+    return _note(context, submitted, inputs)
 
 
 def collect(context: Context, job: str) -> TrainRecord:
     """Wait for a job of this stage that was started before, in this run or in another, and record it as `train` does.
 
-    Raises JobError where it fails, or is another stage's.
+    Raises JobFailed where it fails, JobError where it is another stage's or model's.
     """
     result = context.jobs.result(job, context.report)
     return _record(context, result, result.inputs["data_version"], _champion_of(result.inputs))

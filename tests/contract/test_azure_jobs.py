@@ -361,6 +361,64 @@ def test_a_step_that_is_stopped_cancels_its_job(azure: Azure, prepared: dict[str
     assert Azure.SECRET not in out + error
 
 
+VERDICT = {"outcome": "reject", "reason": "too bad", "rules": []}
+TOLD = {"model": "m", "version": None, "digest": None, "data_version": "d", "git_commit": "c", "verdict": VERDICT}
+
+
+def killed_while_it_waits(azure: Azure, prepared: dict[str, str]) -> str:
+    """Start the step, kill it while its job goes on, and return the job."""
+    plan(azure).held = "train"
+    process = StepProcess(STEP, prepared)
+    wait_for(lambda: azure.sent("GET", "/children"))
+    process.kill()
+    process.communicate()
+    plan(azure).held = ""
+    (job,) = plan(azure).steps
+    return job
+
+
+def again(prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch, *flags: str) -> tuple[int, str]:
+    """Run the step again in this process, and return its exit code and what it says."""
+    monkeypatch.setenv("VISIONLINE_STAGES", prepared["VISIONLINE_STAGES"])
+    monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
+    said: list[str] = []
+    return main([*STEP, *flags], said.append), "\n".join(said)
+
+
+def test_a_step_that_was_killed_takes_up_its_job_when_it_is_run_again(
+    azure: Azure, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = killed_while_it_waits(azure, prepared)
+    on_job(azure, "register", registered(TOLD))
+    code, said = again(prepared, monkeypatch)
+    assert (code, list(plan(azure).steps)) == (2, [job])
+    assert f"job {job}: was started by this run before: https://ml.azure.com/runs/{job}" in said
+    again(prepared, monkeypatch)  # its verdict was taken: it would be an old one
+    assert len(plan(azure).steps) == 2
+
+
+@pytest.mark.parametrize("end", ["it failed", "it was never submitted", "other inputs"])
+def test_a_job_that_cannot_be_taken_up_gives_way_to_another(
+    azure: Azure,
+    prepared: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    end: str,
+) -> None:
+    job = killed_while_it_waits(azure, prepared)
+    on_job(azure, "register", registered(TOLD))
+    if end == "it failed":
+        plan(azure).failures["train"] = "out of memory"
+        assert again(prepared, monkeypatch)[0] == 1
+        assert f"job {job}: step train failed: out of memory" in capsys.readouterr().err
+        plan(azure).failures.clear()
+    elif end == "it was never submitted":
+        azure.delete(next(id for id in azure.resources if id.endswith(f"/jobs/{job}")))
+    code, said = again(prepared, monkeypatch, *(("--set", "epochs=7") if end == "other inputs" else ()))
+    assert (code, len(plan(azure).steps)) == (2, 2)
+    assert ("and is left alone" in said) == (end == "other inputs")
+
+
 def test_the_step_does_not_wait_where_it_shall_not_and_takes_the_verdict_later(
     azure: Azure, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,9 +430,7 @@ def test_the_step_does_not_wait_where_it_shall_not_and_takes_the_verdict_later(
     assert list(properties["jobs"]) and set(properties["jobs"]) == set(STEPS)
     assert properties["inputs"]["epochs"]["value"] == "7" and "champion" not in properties["inputs"]
 
-    verdict = {"outcome": "reject", "reason": "too bad", "rules": []}
-    told = {"model": "m", "version": None, "digest": None, "data_version": "d", "git_commit": "c", "verdict": verdict}
-    on_job(azure, "register", registered(told))
+    on_job(azure, "register", registered(TOLD))
     monkeypatch.setenv("VISIONLINE_STAGES", prepared["VISIONLINE_STAGES"])
     monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
     said: list[str] = []

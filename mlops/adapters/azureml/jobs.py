@@ -25,7 +25,7 @@ from mlops.adapters.azureml.uploads import over_leftovers
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
 from mlops.errors import JobError, JobFailed, StepError
-from mlops.ports import EndedJob, JobResult, Submitted
+from mlops.ports import EndedJob, JobResult, Say, Submitted
 from mlops.records import JobStep
 
 if TYPE_CHECKING:
@@ -49,14 +49,16 @@ class AzureJobRunner:
     stage: Stage
     arm: Arm = field(default_factory=Arm)
 
-    def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
-        """Run a job to its end, a line to `report` for each change.
+    def run(self, job_file: Path, inputs: Mapping[str, str], report: Say, named: Say | None = None) -> JobResult:
+        """Run a job to its end, a line to `report` for each change; its name to `named` before it is submitted.
 
         Raises ConfigError, before anything is sent, where file or inputs are wrong; JobFailed where a step fails, or
         where somebody cancels the job; JobError where its end can't be had. A signal that ends the wait cancels it.
         """
         name = _new_name(job_file)
         with cancelled_with_us(self._job(name), report):
+            if named:
+                named(name)
             report(f"job {name}: {self._submit(job_file, inputs, name).link}")
             return self._result(name, report)
 
@@ -66,7 +68,7 @@ class AzureJobRunner:
         with cancelled_with_us(self._job(name), lambda line: None):
             return self._submit(job_file, inputs, name)
 
-    def result(self, job: str, report: Callable[[str], None]) -> JobResult:
+    def result(self, job: str, report: Say) -> JobResult:
         """Wait for a job of this stage that was submitted, as `run` does; to stop this wait leaves the job alone."""
         return self._result(job, report)
 
@@ -89,7 +91,7 @@ class AzureJobRunner:
                 known = self._started(job)
         return Submitted(name, known.studio_url or "see Azure ML studio")
 
-    def _result(self, name: str, report: Callable[[str], None]) -> JobResult:
+    def _result(self, name: str, report: Say) -> JobResult:
         follower = Follower(History(self.stage), name, report)
         job, children = self._ended(follower)
         if job["status"] != "Completed":
@@ -119,7 +121,9 @@ class AzureJobRunner:
             except StepError as error:
                 if error.status in REFUSALS or time.monotonic() - asked > OUTAGE_SECONDS:
                     again = f"`python -m mlops train --stage {self.stage.name} --job {follower.job}` waits on"
-                    raise JobError(f"job {follower.job}: {error}: {again}") from None
+                    failure = JobError(f"job {follower.job}: {error}: {again}")
+                    failure.status = error.status
+                    raise failure from None
                 follower.report(f"job {follower.job}: asked in vain, asking again: {error}")
             time.sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)

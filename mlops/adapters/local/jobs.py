@@ -13,7 +13,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from mlops.adapters.local.schedule import run_graph
 from mlops.snapshot import Snapshot, take_snapshot
 from mlops.config import REPOSITORY, Stage
 from mlops.errors import ConfigError, JobFailed
-from mlops.ports import EndedJob, JobResult, Submitted
+from mlops.ports import EndedJob, JobResult, Say, Submitted
 from mlops.records import JobStep
 
 LOG_FILE = "log.txt"
@@ -43,8 +43,8 @@ class LocalJobRunner:
     environments: Path
     workers: int
 
-    def run(self, job_file: Path, inputs: Mapping[str, str], report: Callable[[str], None]) -> JobResult:
-        """Run a job to its end, a line to `report` for each change and each line of a step.
+    def run(self, job_file: Path, inputs: Mapping[str, str], report: Say, named: Say | None = None) -> JobResult:
+        """Run a job to its end, a line to `report` for each change and each line of a step; it ends with this process.
 
         Raises ConfigError, before anything runs, where the files or inputs are wrong; JobFailed where a step fails.
         """
@@ -60,7 +60,7 @@ class LocalJobRunner:
         """Refuse: a job here ends with the process that waits for it. Raises ConfigError."""
         raise ConfigError(f"{job_file.name}: on this machine a job is waited for: leave --no-wait out")
 
-    def result(self, job: str, report: Callable[[str], None]) -> JobResult:
+    def result(self, job: str, report: Say) -> JobResult:
         """Refuse: no job here outlives the process that waits for it. Raises ConfigError."""
         raise ConfigError(f"--job {job}: on this machine a job is waited for: run `python -m mlops train` without it")
 
@@ -94,7 +94,7 @@ class LocalJob:
     plan: Plan
     home: Path
     environments: Path
-    report: Callable[[str], None]
+    report: Say
     stop: Event = field(default_factory=Event)
     sources: dict[Path, Snapshot] = field(default_factory=dict)
     done: dict[str, Done] = field(default_factory=dict)
@@ -206,7 +206,7 @@ def _arguments(step: Step, values: Mapping[str, str]) -> list[str]:
     return [sys.executable, *launcher, *rest] if program == "python" else [program, *rest]
 
 
-def _one_at_a_time(report: Callable[[str], None]) -> Callable[[str], None]:
+def _one_at_a_time(report: Say) -> Say:
     """Return a voice that several steps may use at once."""
     lock = Lock()
 
