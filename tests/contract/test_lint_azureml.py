@@ -103,6 +103,7 @@ REFUSED: list[tuple[str, tuple[str, ...], Any, str]] = [
     ("endpoint.yml", ("traffic", "green"), 50, "traffic: Traffic rule percentages must sum to less than"),
     ("managed.yml", ("instance_type",), None, "instance_type: Missing data for required field"),
     ("managed.yml", ("mood",), 1, "mood: Unknown field"),
+    ("pipeline.yml", ("setings",), {"force_rerun": True}, "setings: Unknown field"),
     ("command.yml", ("limits", "timeout"), "soon", "limits.timeout: "),
 ]
 

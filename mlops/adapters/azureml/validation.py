@@ -6,6 +6,7 @@ functions, of which the public one refuses the documented `type: model` with `se
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import re
@@ -114,13 +115,21 @@ def _parsed(keys: tuple[str, ...], message: str) -> Iterator[Objection]:
 
 
 def _details(message: str) -> dict[str, Any]:
-    """Return the JSON that the SDK puts between the lines of its message."""
+    """Return the JSON that the SDK puts between the lines of its message, or the dict that is the whole of it."""
     start = message.find("{")
     try:
         found, _ = json.JSONDecoder().raw_decode(message[start:]) if start >= 0 else ({}, 0)
     except ValueError:
-        return {}
+        found = _literal(message)
     return found if isinstance(found, dict) else {}
+
+
+def _literal(message: str) -> Any:
+    # What marshmallow raises of a pipeline's job says itself as Python writes it.
+    try:
+        return ast.literal_eval(message.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def _leaves(keys: tuple[str, ...], details: Any) -> Iterator[tuple[tuple[str, ...], str]]:
