@@ -285,6 +285,13 @@ def test_an_absent_cluster_is_made_by_whoever_may(azure: Azure, tmp_path: Path) 
     assert state == "failure" and "AzureML Compute Operator" in text
 
 
+def test_a_cluster_that_may_not_be_read_is_not_taken_for_absent(ready: Azure, tmp_path: Path) -> None:
+    refusal = Answer(403, {"error": {"code": "AuthorizationFailed", "message": "a proxy said: 404 not found"}})
+    ready.fail("GET", "/computes/cpu-cluster", *[refusal] * 9)
+    ((state, text),) = of(looked(tmp_path), "cluster")
+    assert state == "warning" and "not looked at" in text and "403" in text
+
+
 NO_CLUSTERS = {"actions": ["*"], "notActions": ["*/computes/*/write", "*/computes/write"]}
 RESIZED = {
     "fewer nodes": ({"maxNodeCount": 1}, "has max_nodes 1 where the stage file says 4"),
