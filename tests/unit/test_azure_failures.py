@@ -50,6 +50,7 @@ def refused_login(status: int | None) -> ClientAuthenticationError:
         (refused_login(None), LOGINS["ClientAuthenticationError"]),
         (refused_login(400), LOGINS["ClientAuthenticationError"]),
         (refused_login(401), ADVICE[401]),
+        (refused_login(503), AGAIN),
         (CredentialUnavailableError("Azure CLI not\n found on path"), LOGINS["CredentialUnavailableError"]),
     ],
 )

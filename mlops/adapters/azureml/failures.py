@@ -43,9 +43,11 @@ def explained(what: str, error: type[StepError] = StepError) -> Iterator[None]:
 
 def advice(raised: BaseException) -> str:
     """Return what a person can do about an exception: by its HTTP status, or else by its kind."""
+    status = status_of(raised) or 0
+    if status >= 500:  # a login, too, may only be out of order
+        return AGAIN
     kinds = (kind.__name__ for kind in type(raised).__mro__)
-    by_kind = next((LOGINS[kind] for kind in kinds if kind in LOGINS), AGAIN)
-    return ADVICE.get(status_of(raised) or 0, by_kind)
+    return ADVICE.get(status) or next((LOGINS[kind] for kind in kinds if kind in LOGINS), AGAIN)
 
 
 def reason(raised: BaseException) -> str:
