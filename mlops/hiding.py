@@ -9,10 +9,11 @@ NAMES = (
     r"sig|signature|password|passwd|pwd|token|(?:access|refresh|id)_?token|client_?secret|client_assertion|"
     r"(?:account|primary|secondary|shared_?access|api[-_]?|subscription[-_]?)_?key|shared_?access_?signature"
 )
+SCHEME = r"(?:(?:Basic|Bearer|SharedKey|SharedKeyLite)\s+)?"
 SECRET = re.compile(rf"""(?ix)
-    \b(?:{NAMES})(?:\\*["'])?\s*(?:=|:|%3D)\s*(?:\\*["'])?[^\s&"',;\\]+
+    \b(?:{NAMES})(?:\\*["'])?\s*(?:=|:|%3D)\s*(?:\\*["'])?{SCHEME}[^\s&"',;\\]+
     | \bcode=[^\s&"',;]+                            # of a login; `code: 403` is none
-    | \bAuthorization\\*["']?\s*[=:]\s*\\*["']?(?:(?:Basic|Bearer|SharedKey|SharedKeyLite)\s+)?[^\s"',;\\]+
+    | \bAuthorization\\*["']?\s*[=:]\s*\\*["']?{SCHEME}[^\s"',;\\]+
     | \bBearer\s+[^\s&"',;]+
     | (?<=://)[^/\s:@]*:[^/\s@]+(?=@)               # of an address: user and password
     | \beyJ[\w.-]{{20,}}                            # a JSON web token

@@ -19,6 +19,7 @@ S = "S3cr3t/va+lue=="
         f"Authorization: Basic {S}",
         f'{{"Authorization": "Bearer {S}"}}',
         f"bearer {S}",
+        f"token: Bearer {S}",
         f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={S};EndpointSuffix=core",
         f"Endpoint=sb://a/;SharedAccessKeyName=n;SharedAccessKey={S}",
         f"SharedAccessSignature={S}",
