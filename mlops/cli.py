@@ -23,6 +23,7 @@ STEPS = (
     "train",
     "intake",
     "schedule",
+    "champion",
     "gate",
     "register",
     "promote",

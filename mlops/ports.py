@@ -157,8 +157,8 @@ class DeploymentStatus:
     """What a deployment is seen to do. `url`, `infer_path` and `headers` reach it alone, past the traffic split.
 
     One that is declared where nobody looks, by the stage file's choice, is `declared`; one that should be looked at and
-    can't be is `unseen`: the reason says why, and there is no url, nor of one that answers no requests but scores files
-    by jobs. `requests` and `errors` (the model's) count live traffic since it was started. `is_current`: as the stage file says by now.
+    can't be is `unseen`: the reason says why, and there is no url, nor of one that scores files by jobs. `requests` and
+    `errors` (the model's) count live traffic since it was started. `is_current`: as the stage file says by now.
     """
 
     version: int

@@ -65,7 +65,7 @@ class JobStep:
 
 @dataclass(frozen=True)
 class TrainRecord:
-    """A training job that ended: its steps, and where its outputs are."""
+    """A training job that ended: the version that its model was compared with, its steps, and where its outputs are."""
 
     job: str
     data_version: str
@@ -75,13 +75,21 @@ class TrainRecord:
 
 
 @dataclass(frozen=True)
+class ChampionRecord:
+    """The version that a stage serves, which a new model is compared with; None where nothing is approved."""
+
+    model: str
+    version: int | None
+    digest: str | None
+
+
+@dataclass(frozen=True)
 class SubmittedRecord:
     """A training job that goes on by itself: the page where it is seen, and its inputs, by which a rerun knows it."""
 
     job: str
     link: str
     data_version: str
-    champion: int | None
     inputs: dict[str, str] = field(default_factory=dict)
 
 

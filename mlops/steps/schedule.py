@@ -1,9 +1,10 @@
 """Let the training pipeline start by itself: by the stage file's cron, and once for each new data version.
 
-The schedule holds what this run publishes, its data version and the champion: run it after `data` and after a release.
-Its trainings come from the commit that it was published from, and their verdicts are told there as `report` says: each
-takes the place of the last one. They come from no pull request and no build, which ended long before. Published outside
-CI, where no repository is known, they tell nobody.
+The schedule holds what this run publishes, its data version and its commit: run it after `data`, for new data and for
+new code. The champion it does not hold: each training asks for it when it runs. Its trainings come from the commit that
+it was published from, and their verdicts are told there as `report` says: each takes the place of the last one. They
+come from no pull request and no build, which ended long before. Published outside CI, where no repository is known,
+they tell nobody.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 
 def publish(context: Context) -> ScheduleStatus:
-    """Publish the schedule with the run's data version and today's champion; start the job of a new data version.
+    """Publish the schedule with the run's data version; start the job of a new data version.
 
     Raises ConfigError where the run has no data or the stage file no valid time, JobError where the platform refuses.
     """

@@ -16,20 +16,19 @@ from mlops.policy import exit_code
 from mlops.ports import JobResult, Submitted
 from mlops.records import (
     DataRecord,
-    ModelVersion,
     Outcome,
     RegisterRecord,
     SubmittedRecord,
     TrainRecord,
-    highest_approved,
     read_record,
     record_path,
     write_record,
 )
 from mlops.reporting import studio_link
+from mlops.telling import figures
 
 # What this step gives the job itself: release.json must tell the truth of them.
-OWN_INPUTS = ("raw", "data_version", "git_commit", "stage", "origin", "champion", "champion_version")
+OWN_INPUTS = ("raw", "data_version", "git_commit", "stage", "origin")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +76,7 @@ def train(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> T
     except JobFailed:
         path.unlink(missing_ok=True)
         raise
-    record = _record(context, result, data.version, _champion_of(inputs))
+    record = _record(context, result, data.version)
     path.unlink(missing_ok=True)
     return record
 
@@ -115,7 +114,7 @@ def _taken_up(context: Context, inputs: Mapping[str, str]) -> JobResult | None:
 
 
 def _note(context: Context, job: Submitted, inputs: Mapping[str, str]) -> SubmittedRecord:
-    record = SubmittedRecord(job.name, job.link, inputs["data_version"], _champion_of(inputs), dict(inputs))
+    record = SubmittedRecord(job.name, job.link, inputs["data_version"], dict(inputs))
     write_record(context.run, "submitted", record)
     return record
 
@@ -133,10 +132,12 @@ def collect(context: Context, job: str) -> TrainRecord:
     Raises JobFailed where it fails, JobError where it is another stage's or model's.
     """
     result = context.jobs.result(job, context.report)
-    return _record(context, result, result.inputs["data_version"], _champion_of(result.inputs))
+    return _record(context, result, result.inputs["data_version"])
 
 
-def _record(context: Context, result: JobResult, data_version: str, champion: int | None) -> TrainRecord:
+def _record(context: Context, result: JobResult, data_version: str) -> TrainRecord:
+    evaluation = figures(result.outputs.get("evaluation"))
+    champion = evaluation.champion.version if evaluation and evaluation.champion else None
     record = TrainRecord(result.name, data_version, champion, result.steps, result.outputs)
     write_record(context.run, "train", record)
     return record
@@ -150,20 +151,13 @@ def _exit_by_verdict(context: Context, record: TrainRecord) -> int:
     return exit_code(registered.verdict)
 
 
-def _champion_of(inputs: Mapping[str, str]) -> int | None:
-    champion = inputs.get("champion_version")
-    return int(champion) if champion else None
-
-
 def job_inputs(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> dict[str, str]:
     """Return the training job's inputs: the stage file's, with the overrides, and what this step gives itself."""
     stage = context.stage
-    champion = highest_approved(context.registry.versions(stage.model), stage.name)
     return {
         **{name: str(value) for name, value in stage.train.items()},
         **overrides,
         **{"raw": data.path, "data_version": data.version, "git_commit": git_commit(), "stage": stage.name},
-        **(_champion_inputs(context, champion) if champion else {}),
     }
 
 
@@ -187,10 +181,3 @@ def _origin_input(context: Context) -> dict[str, str]:
         return {}
     write_record(context.run, "origin", origin)
     return {"origin": encoded(origin)}
-
-
-def _champion_inputs(context: Context, champion: ModelVersion) -> dict[str, str]:
-    """Fetch the champion's package, checked, and return the inputs that name it."""
-    folder = context.run / "champion" / str(champion.version)
-    package = context.registry.download(champion.model, champion.version, folder)
-    return {"champion": str(package), "champion_version": str(champion.version)}

@@ -1,6 +1,6 @@
 """Measures challenger and champion on the same frozen test set in one run, as ONNX on one thread. Needs no PyTorch.
 
-    python -m vision.evaluate --data DIR --data-version V --package DIR [--champion DIR --champion-version N]
+    python -m vision.evaluate --data DIR --data-version V --package DIR [--champion DIR [--champion-version N]]
         --device-class CLASS --out DIR
 
 Writes golden.json and, last, evaluation.json. It judges nothing: `python -m mlops gate` does.
@@ -31,7 +31,7 @@ from vision.slices import SLICES, subset
 from vision.variants import latencies, precision
 
 VARIANTS = ("fp32", "int8")
-EVALUATION_FILE = "evaluation.json"
+EVALUATION_FILE, CHAMPION_FILE = "evaluation.json", "champion.json"
 
 
 @dataclass(frozen=True)
@@ -174,22 +174,34 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder that vision.prepare or vision.intake wrote")
     parser.add_argument("--data-version", required=True, help="the data version that the folder was made from")
     parser.add_argument("--package", type=Path, required=True, help="the challenger: folder that vision.export wrote")
-    parser.add_argument("--champion", type=Path, help="a sealed package to measure beside it")
-    parser.add_argument("--champion-version", type=int, help="the champion's number in the registry")
+    parser.add_argument("--champion", type=Path, help="what `mlops champion` fetched, or a sealed package")
+    parser.add_argument("--champion-version", type=int, help="of a sealed package: its number in the registry")
     parser.add_argument("--device-class", default="cpu", help="of this machine (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="folder for evaluation.json and golden.json")
     return exit_code(lambda: _evaluate(parser.parse_args(arguments)))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    if (options.champion is None) != (options.champion_version is None):
-        raise VisionError("--champion and --champion-version: give both or neither")
+    if options.champion is None and options.champion_version is not None:
+        raise VisionError("--champion-version: give --champion, too")
     test = load_split(options.data, "test")
     candidates = [read_challenger(options.package, test.names)]
-    if options.champion is not None:
-        candidates.append(read_champion(options.champion, options.champion_version, test.names))
+    folder, version = _champion(options.champion, options.champion_version)
+    if folder is not None and version is not None:
+        candidates.append(read_champion(folder, version, test.names))
     context = {"data_version": options.data_version, "device_class": options.device_class}
     evaluate(candidates, test, options.out, context)
+
+
+def _champion(folder: Path | None, version: int | None) -> tuple[Path | None, int | None]:
+    """Return the champion's package and its number; of a folder that was fetched, its champion.json says which."""
+    if folder is None or version is not None:
+        return folder, version
+    remedy = "fetch it by `python -m mlops champion`, or give the package's --champion-version"
+    known = read_json(folder / CHAMPION_FILE, remedy)
+    if not isinstance(known, dict) or "version" not in known:
+        raise VisionError(f"{folder / CHAMPION_FILE}: tells no version: {remedy}")
+    return folder / "package", known["version"]
 
 
 if __name__ == "__main__":

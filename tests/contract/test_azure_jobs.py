@@ -26,7 +26,7 @@ from pipelines import Workshop
 from running_endpoint import wait_for
 from step_process import StepProcess, run_step
 
-STEPS = ["prepare", "train", "export", "evaluate", "register", "report"]
+STEPS = ["prepare", "train", "champion", "export", "evaluate", "register", "report"]
 TRAINING = {
     "cluster": "gpu-cluster",
     "nodes": 2,

@@ -263,7 +263,11 @@ def test_the_step_publishes_the_training_pipeline_and_starts_it_for_new_data(azu
     ended = step(azure, tmp_path)
     assert ended.returncode == 0, ended.stderr
     (given,) = published(azure)
-    assert {"prepare", "train", "export", "evaluate", "register"} <= set(given["action"]["jobDefinition"]["jobs"])
+    definition = given["action"]["jobDefinition"]
+    assert {"prepare", "train", "export", "evaluate", "register"} <= set(definition["jobs"])
+    # What the stage serves is asked for when a job runs: at the second one it would be an old version.
+    assert definition["jobs"]["evaluate"]["inputs"]["champion"]["value"] == "${{parent.jobs.champion.outputs.champion}}"
+    assert [name for name in definition["inputs"] if "champion" in name] == []
     assert jobs(azure) == ["fashion-classifier-dev-0123456789abcdef"]
     assert f"dev: {NAME}: 30 3 * * mon-fri (W. Europe Standard Time), on" in ended.stdout
     assert "job fashion-classifier-dev-0123456789abcdef: started: https://" in ended.stdout

@@ -518,7 +518,7 @@ def test_a_job_whose_end_cannot_be_had_is_told_as_nothing(tmp_path: Path) -> Non
 def test_a_run_knows_the_job_that_it_submitted(tmp_path: Path) -> None:
     host = GitHubHost()
     write_json(tmp_path / "run" / "origin.json", github_origin(host))
-    write_json(tmp_path / "run" / "submitted.json", SubmittedRecord("k", "https://ml.azure.com/runs/k", "d1", None))
+    write_json(tmp_path / "run" / "submitted.json", SubmittedRecord("k", "https://ml.azure.com/runs/k", "d1"))
     assert told(host, tmp_path, JobFailed("job k: step export failed")) == 0
     host.close()
     ((state, words),) = host.shown

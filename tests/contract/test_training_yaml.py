@@ -23,7 +23,7 @@ from mlops.steps.train import OWN_INPUTS
 JOBS = sorted((REPOSITORY / "mlops" / "jobs").glob("*.yml"))
 COMPONENTS = sorted((REPOSITORY / "mlops" / "jobs" / "components").glob("*.yml"))
 TRAINING = REPOSITORY / JOB_FILE
-OPTIONAL = ("champion", "champion_version", "frame_size", "origin")
+OPTIONAL = ("frame_size", "origin")
 GIVEN = {"raw": str(REPOSITORY), "data_version": "0123456789abcdef", "git_commit": "c0ffee", "stage": "dev"}
 
 
@@ -101,14 +101,15 @@ def test_the_code_of_each_wing_is_its_own() -> None:
 
 def test_the_training_steps_stand_in_their_order() -> None:
     before = make_plan(TRAINING, GIVEN).before()
-    assert list(before) == ["prepare", "train", "export", "evaluate", "register", "report"]
+    assert list(before) == ["prepare", "train", "champion", "export", "evaluate", "register", "report"]
+    assert before["evaluate"] == {"prepare", "champion", "export"}
     assert before["register"] == {"export", "evaluate"}
     assert before["report"] == {"register", "evaluate"}
 
 
-def test_only_registration_and_its_report_are_never_reused() -> None:
+def test_only_what_asks_or_tells_others_is_never_reused() -> None:
     steps = make_plan(TRAINING, GIVEN).steps.values()
-    assert [step.name for step in steps if not step.is_deterministic] == ["register", "report"]
+    assert [step.name for step in steps if not step.is_deterministic] == ["champion", "register", "report"]
 
 
 def test_the_clip_takes_over_the_prepared_data_of_the_training() -> None:

@@ -161,6 +161,23 @@ def test_challenger_and_champion_are_measured_on_the_same_test_set(exported: Pat
     assert evaluation.champion.variants["fp32"].accuracy == evaluation.challenger.variants["fp32"].accuracy
 
 
+def test_a_champion_that_was_fetched_says_itself_which_it_is(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched = tmp_path / "champion"
+    shutil.copytree(exported / "package", fetched / "package")
+    seal_package(fetched / "package", "m", "0" * 40, "d1", "sha256:1")
+    for known, version in (({"version": 9}, 9), ({"version": None}, None)):
+        (fetched / "champion.json").write_text(json.dumps(known))
+        assert run_evaluate(exported, "fetched", "--champion", str(fetched)) == 0
+        champion = read_json(Evaluation, exported / "fetched" / "evaluation.json").champion
+        assert (champion.version if champion else None) == version
+    (fetched / "champion.json").write_text("[]")
+    capsys.readouterr()
+    assert run_evaluate(exported, "fetched", "--champion", str(fetched)) == 1
+    assert "champion.json: tells no version: fetch it by `python -m mlops champion`" in capsys.readouterr().err
+
+
 def test_a_damaged_champion_is_refused_in_one_line(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +16,27 @@ from registries import give_database
 from mlops.config import REPOSITORY, load_stage
 from mlops.context import Context
 from mlops.errors import ConfigError
-from mlops.loading import read_json
 from mlops.names import JOB_FILE
-from mlops.evaluation import Evaluation, ModelReport
+from mlops.ports import JobResult
 from mlops.records import DataRecord, RegisterRecord, TrainRecord, read_record, write_record
 from submissions import options
 from mlops.steps import train
-from modelpackage import open_package
 
 FOLDER = {"type": "uri_folder"}
 CI = "azureml:visionline-ci:1"
 COPY = "import shutil, sys\nshutil.copytree(sys.argv[1], sys.argv[2], dirs_exist_ok=True)\n"
-# Writes down what it was given of the champion.
-COMPARE = (
-    "import json, sys\nfrom pathlib import Path\nPath(sys.argv[1], 'given.json').write_text(json.dumps(sys.argv[2:]))\n"
-)
+# Stands in for the evaluation: beside what is handed to it, the champion as it was evaluated itself.
+COMPARE = """
+import json, shutil, sys
+from pathlib import Path
+handed, champion, out = map(Path, sys.argv[1:])
+known, made = (json.loads(path.read_text()) for path in (champion / "champion.json", handed / "evaluation.json"))
+if known["version"]:
+    stored = json.loads((champion / "package" / "evaluation.json").read_text())["challenger"]
+    made["champion"] = {**stored, "version": known["version"], "release_digest": known["digest"]}
+(out / "evaluation.json").write_text(json.dumps(made))
+shutil.copy(handed / "golden.json", out)
+"""
 
 
 @pytest.fixture
@@ -45,25 +50,26 @@ def dev(own_platform: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 
 def write_job(shop: Workshop) -> None:
-    """Write a job with the inputs of the true one and its very register step."""
+    """Write a job with the inputs of the true one and its very steps that ask the registry and change it."""
     shop.module("copy_folder", COPY)
     shop.module("compare", COMPARE)
-    for name in ("package", "evaluation"):
-        command = f"python -m copy_folder ${{{{inputs.raw}}}}/{name} ${{{{outputs.{name}}}}}"
-        shop.component(name, command, inputs={"raw": FOLDER}, outputs={name: FOLDER}, environment=CI)
-    optional = {"champion": {**FOLDER, "optional": True}, "champion_version": {"type": "integer", "optional": True}}
-    command = "python -m compare ${{outputs.seen}} $[[${{inputs.champion}}]] $[[${{inputs.champion_version}}]]"
-    shop.component("compare", command, inputs=optional, outputs={"seen": FOLDER}, environment=CI)
+    folders = {"raw": FOLDER, "champion": FOLDER}
+    copy, compare = "python -m copy_folder ${{inputs.raw}}/", "python -m compare ${{inputs.raw}}/"
+    package = f"{copy}package ${{{{outputs.package}}}}"
+    evaluate = f"{compare}evaluation ${{{{inputs.champion}}}} ${{{{outputs.evaluation}}}}"
+    shop.component("package", package, inputs={"raw": FOLDER}, outputs={"package": FOLDER}, environment=CI)
+    shop.component("evaluation", evaluate, inputs=folders, outputs={"evaluation": FOLDER}, environment=CI)
     true_job = yaml.safe_load((REPOSITORY / JOB_FILE).read_text())
-    register = true_job["jobs"]["register"]
-    register["component"] = str(REPOSITORY / "mlops" / "jobs" / "components" / "register.yml")
+    champion, register = (true_job["jobs"][step] for step in ("champion", "register"))
+    for node, step in ((champion, "champion"), (register, "register")):
+        node["component"] = str(REPOSITORY / "mlops" / "jobs" / "components" / f"{step}.yml")
     for name in ("package", "evaluation"):
         register["inputs"][name] = f"${{{{parent.jobs.{name}.outputs.{name}}}}}"
-    raw = {"inputs": {"raw": "${{parent.inputs.raw}}"}}
-    champion = {"inputs": {name: f"${{{{parent.inputs.{name}}}}}" for name in optional}}
-    compare = {**champion, "outputs": {"seen": "${{parent.outputs.seen}}"}}
-    jobs = {"package": raw, "evaluation": raw, "compare": compare, "register": register}
-    shop.job(jobs, inputs=true_job["inputs"], outputs={"registration": FOLDER, "seen": FOLDER})
+    raw = {"raw": "${{parent.inputs.raw}}"}
+    against = {"champion": "${{parent.jobs.champion.outputs.champion}}"}
+    evaluation = {"inputs": {**raw, **against}, "outputs": {"evaluation": "${{parent.outputs.evaluation}}"}}
+    jobs = {"champion": champion, "package": {"inputs": raw}, "evaluation": evaluation, "register": register}
+    shop.job(jobs, inputs=true_job["inputs"], outputs={"registration": FOLDER, "evaluation": FOLDER})
 
 
 def run_train(dev: Context, folder: Path, **changes: Any) -> int:
@@ -73,53 +79,44 @@ def run_train(dev: Context, folder: Path, **changes: Any) -> int:
     return train.run(dev, options(train))
 
 
-def champion_of(dev: Context) -> ModelReport:
-    """Return the stage's version 1 as an evaluation reports it."""
-    version = dev.registry.versions(dev.stage.model)[1]
-    stored = read_json(Evaluation, dev.package(1) / "evaluation.json").challenger
-    return replace(stored, version=1, release_digest=version.digest)
-
-
-def seen_champion(dev: Context) -> list[str]:
-    """Return what the run's evaluation was given of the champion: its folder and its version."""
-    given = Path(read_record(dev.run, "train", TrainRecord).outputs["seen"], "given.json")
-    return list(json.loads(given.read_text()))
+def verdict_of(result: JobResult) -> tuple[int | None, str]:
+    registered = read_record(Path(result.outputs["registration"]), "register", RegisterRecord)
+    return registered.version, registered.verdict.outcome
 
 
 def test_a_first_model_is_registered_without_a_champion_and_a_second_with_it(dev: Context, tmp_path: Path) -> None:
     assert run_train(dev, tmp_path / "one") == 0
     first = read_record(dev.run, "register", RegisterRecord)
-    assert (first.version, first.verdict.outcome, seen_champion(dev)) == (1, "promote", [])
-    assert run_train(dev, tmp_path / "two", champion=champion_of(dev)) == 0
+    assert (first.version, first.verdict.outcome) == (1, "promote")
+    assert read_record(dev.run, "train", TrainRecord).champion is None
+    assert run_train(dev, tmp_path / "two") == 0
     record = read_record(dev.run, "train", TrainRecord)
     assert (record.champion, record.data_version) == (1, DATA_VERSION)
-    assert {name: step.status for name, step in record.steps.items()} == {
-        "package": "completed",
-        "evaluation": "completed",
-        "compare": "completed",
-        "register": "completed",
-    }
-    folder, version = seen_champion(dev)
-    open_package(Path(folder), first.digest)
-    assert version == "1"
+    steps = ("champion", "package", "evaluation", "register")
+    assert {name: step.status for name, step in record.steps.items()} == {step: "completed" for step in steps}
     assert read_record(dev.run, "register", RegisterRecord).version == 2
+
+
+def test_trainings_of_one_schedule_each_meet_the_champion_of_their_own_day(dev: Context, tmp_path: Path) -> None:
+    run_train(dev, tmp_path / "raw")
+    published = train.job_inputs(dev, DataRecord("images", DATA_VERSION, str(tmp_path / "raw")), {})
+    for fire, right in ((2, 91), (3, 92)):
+        write_export(tmp_path / "raw", right, f"fire {fire}")  # the same data never gives the same weights twice
+        result = dev.jobs.run(Path(train.JOB_FILE), published, dev.report)
+        assert verdict_of(result) == (fire, "promote")
 
 
 def test_the_same_again_reuses_its_steps_and_keeps_its_version(dev: Context, tmp_path: Path) -> None:
     run_train(dev, tmp_path / "one")
     shutil.rmtree(dev.run)
-    run_train(dev, tmp_path / "two", champion=champion_of(dev))
+    run_train(dev, tmp_path / "two")
     other_run = replace(dev, run=dev.run.with_name("again"))
     before = read_record(dev.run, "register", RegisterRecord)
     dev.registry.set_tag(dev.stage.model, 2, "dev", "revoked")  # so that version 1 is the champion again
     write_record(other_run.run, "data", DataRecord("images", DATA_VERSION, str(tmp_path / "two")))
     train.train(other_run, read_record(other_run.run, "data", DataRecord), {})
     steps = read_record(other_run.run, "train", TrainRecord).steps
-    assert {name: step.status for name, step in steps.items() if name != "register"} == {
-        "package": "reused",
-        "evaluation": "reused",
-        "compare": "reused",
-    }
+    assert [name for name, step in steps.items() if step.status == "reused"] == ["package"]
     assert before.version == 2 and list(dev.registry.versions(dev.stage.model)) == [1, 2]
 
 

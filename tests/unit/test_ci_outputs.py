@@ -28,7 +28,7 @@ PASSED, FAILED = Verdict("promote", "all pass"), Verdict("reject", "too slow")
 PROMOTED = PromoteRecord("qa", 3, "sha256:3", 2, PASSED)
 IMAGES = {"runtime": "r.io/runtime@sha256:a", "model": "r.io/m@sha256:b"}
 PACKAGED = PackageRecord("qa", 3, "sha256:3", IMAGES, {}, {}, False)
-SUBMITTED = SubmittedRecord("job-7", "https://ml.azure.com/runs/job-7", "d", None)
+SUBMITTED = SubmittedRecord("job-7", "https://ml.azure.com/runs/job-7", "d")
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
 """Scheduler on Azure ML: the training pipeline as a schedule by cron, and one job for each new data version.
 
-A schedule holds its job as it was published: the data version and the champion too. Publishing again brings them up
-to date. Azure ML has no trigger for new data, so a job whose name tells the data version takes its place: it is
-started once, however often and by whomever that is asked. It knows no run folder and no registry.
+A schedule holds its job as it was published: the data version and the code. Publishing again brings them up to date.
+Azure ML has no trigger for new data, so a job whose name tells the data version takes its place: it is started once,
+however often and by whomever that is asked. It knows no run folder and no registry.
 
 Source: learn.microsoft.com, "Schedule machine learning pipeline jobs".
 """
