@@ -11,18 +11,20 @@ import pytest
 import yaml
 from azurefake.faults import THROTTLED, Drop
 from azurefake.jobs import Step, on_job, plan, put_output
+from azurefake.message import refusal
 from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
 from pipelines import ENVIRONMENT, make_workshop
 from running_endpoint import wait_for
 from step_process import StepProcess
 
-from mlops.adapters.azureml import jobs
+from mlops.adapters.azureml import jobcancel, jobs
 from mlops.adapters.azureml.datastore import open_data_store
 from mlops.adapters.azureml.jobs import AzureJobRunner, open_job_runner
 from mlops.errors import JobError
 
 FOLDER = {"type": "uri_folder"}
+NOT_FOUND = refusal(404, "UserError", "The job was not found.")
 
 
 def silent(line: str) -> None:
@@ -119,6 +121,24 @@ def test_a_token_that_runs_out_while_the_job_goes_on_is_renewed(
     azure.token_seconds, plan(azure).looks = 1.0, 4
     assert runner.run(job_file, {}, silent).steps["only"].status == "completed"
     assert len(azure.sent("POST", "/oauth2/v2.0/token")) > 2
+
+
+def test_a_submission_that_is_still_on_its_way_is_cancelled_once_it_is_there(
+    azure: Azure, runner: AzureJobRunner, job_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobcancel, "PAUSE_SECONDS", 0.0)
+    job = runner._job(runner.submit(job_file, {}).name)
+    azure.fail("POST", "/cancel", *[NOT_FOUND] * 3)
+    assert jobcancel.cancel(job) == f"job {job.name}: is being cancelled"
+    assert (len(azure.sent("POST", "/cancel")), state_of_job(azure)) == (4, "CancelRequested")
+
+
+def test_of_a_job_that_was_never_submitted_it_is_said_and_not_asked_for_ever(
+    azure: Azure, runner: AzureJobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobcancel, "PAUSE_SECONDS", 0.0)
+    assert jobcancel.cancel(runner._job("lost")) == "job lost: was not submitted yet"
+    assert len(azure.sent("POST", "/cancel")) == 4
 
 
 @pytest.fixture
