@@ -141,6 +141,7 @@ SCHEMAS: Json = {
             "busy_seconds": NUMBER,
             "uptime_seconds": NUMBER,
             "connections": COUNT,
+            "has_the_machine": {**FLAG, "description": "nobody else is connected: a slow model may use two threads"},
             "waiting": {**COUNT, "description": "frames"},
             "oldest_wait_seconds": NUMBER,
             "capacity_fps": NUMBER,

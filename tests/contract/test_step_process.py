@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "mlops" / "__init__.py").touch()
     (tmp_path / "mlops" / "__main__.py").write_text(PROGRAM)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let fresh processes be interrupted, also where a shell has started these tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_forked_step_finds_what_a_fresh_one_finds(folder: Path) -> None:
