@@ -8,6 +8,9 @@ from typing import Any
 
 CREATE, UPDATE, REPLACE, DELETE, KEEP, UNCLEAR = "create", "change", "replace", "delete", "keep", "unclear"
 
+# A template within a template: what it holds are changes of their own, where the plan has looked into it.
+DEPLOYMENT = "Microsoft.Resources/deployments"
+
 State = Mapping[str, Any]
 
 

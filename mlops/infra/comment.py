@@ -49,7 +49,7 @@ def _verdict(costs: Estimate, prices: Prices, cap: float | None) -> str:
     if over(costs, cap):
         said += f" **That is over the cap of {cap:,.0f}.**"
     elif cap is not None and costs.unknown:
-        said += f" Whether that keeps to the cap of {cap:,.0f} can't be told: a price is missing."
+        said += f" Whether that keeps to the cap of {cap:,.0f} can't be told: something is not in that sum."
     return said
 
 

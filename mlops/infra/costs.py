@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops.infra.change import DELETE, Change, State, first_at
+from mlops.infra.change import DELETE, DEPLOYMENT, UNCLEAR, Change, State, first_at
 
 COMPUTES = "microsoft.machinelearningservices/workspaces/computes"
 CLUSTER = "microsoft.containerservice/managedclusters"
@@ -64,12 +64,16 @@ class Prices:
 
 @dataclass(frozen=True)
 class Cost:
-    """A resource's price a month: expected, and with all its nodes running. None: unknown, and `note` says why."""
+    """A resource's price a month: expected, and with all its nodes running. None: unknown, and `note` says why.
+
+    `is_seen` is false of what the plan does not show, which no price in the file would make known.
+    """
 
     place: str
     price: float | None
     most: float
     note: str = ""
+    is_seen: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Estimate:
 
     @property
     def unknown(self) -> tuple[Cost, ...]:
-        """Return the resources whose price the file doesn't know."""
+        """Return the resources whose price the file doesn't know, and what the plan doesn't show."""
         return tuple(cost for cost in self.costs if cost.price is None)
 
 
@@ -101,7 +105,9 @@ def _sum(costs: Iterable[Cost]) -> float:
 
 def _costs(change: Change, state: State, prices: Prices) -> Iterator[Cost]:
     kind = change.kind.lower()
-    if kind in SKUS or _of_kind(prices.skus, kind) is not None:
+    if kind == DEPLOYMENT.lower() and change.action == UNCLEAR:
+        yield Cost(change.place, None, 0.0, change.cause, is_seen=False)
+    elif kind in SKUS or _of_kind(prices.skus, kind) is not None:
         yield _by_sku(change, state, prices)
     elif kind in (use := {name.lower(): one for name, one in prices.by_use.items()}):
         yield Cost(change.place, use[kind].price, use[kind].price, f"by use: {use[kind].assuming}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import ConfigError
-from mlops.infra.change import CREATE, DELETE, KEEP, REPLACE, UNCLEAR, UPDATE, Change
+from mlops.infra.change import CREATE, DELETE, DEPLOYMENT, KEEP, REPLACE, UNCLEAR, UPDATE, Change
 from mlops.infra.kinds import azure_kind
 from mlops.infra.told import read_told
 
@@ -36,6 +36,9 @@ _CHANGE_TYPES = {
     "Deploy": UNCLEAR,
     "Unsupported": UNCLEAR,
 }
+# How what-if's diagnostics begin that say it has not looked into a nested deployment: ...ShortCircuited, where its
+# parameters are known later only, and ...SkippedFromInternalExpansion, where there are too many.
+_NOT_LOOKED_INTO = "NestedDeployment"
 
 
 def read_plan(path: Path, language: str | None = None) -> list[Change]:
@@ -45,7 +48,7 @@ def read_plan(path: Path, language: str | None = None) -> list[Change]:
     deployment that failed to be planned.
     """
     content = _load(path)
-    found = TERRAFORM if "resource_changes" in content else BICEP if _what_if(content) is not None else None
+    found = TERRAFORM if "resource_changes" in content else BICEP if _what_if(content, "changes") is not None else None
     if found is None or language not in (None, found):
         raise ConfigError(f"{path}: holds no plan{f' of {language}' if language else ''}: {WAY_OUT}")
     try:
@@ -92,13 +95,13 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any], unknown: Any
     return tuple(sorted(name for name in names if name in later or before.get(name) != after.get(name)))
 
 
-def _what_if(content: Mapping[str, Any]) -> Any:
+def _what_if(content: Mapping[str, Any], key: str) -> Any:
     inner = content.get("properties")
-    return content.get("changes", inner.get("changes") if isinstance(inner, Mapping) else None)
+    return content.get(key, inner.get(key) if isinstance(inner, Mapping) else None)
 
 
 def _of_what_if(content: Mapping[str, Any]) -> Iterator[Change]:
-    for one in _what_if(content):
+    for one in _what_if(content, "changes"):
         if one["changeType"] == "Ignore":
             continue
         action = _CHANGE_TYPES.get(one["changeType"], UNCLEAR)
@@ -107,6 +110,10 @@ def _of_what_if(content: Mapping[str, Any]) -> Iterator[Change]:
         paths = tuple(_changed_paths(one.get("delta") or ()))
         where = _below_group(one["resourceId"])
         yield Change(action, _kind_of(one["resourceId"]), where, before, after, paths, None, cause)
+    for one in _what_if(content, "diagnostics") or ():
+        if (code := str(one.get("code"))).startswith(_NOT_LOOKED_INTO):
+            where = _below_group(one.get("target") or DEPLOYMENT)
+            yield Change(UNCLEAR, DEPLOYMENT, where, {}, {}, cause=f"what-if has not looked into it ({code})")
 
 
 def _changed_paths(delta: Any) -> Iterator[str]:

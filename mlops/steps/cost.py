@@ -1,7 +1,7 @@
 """Make a pull request's comment of plans: what is dangerous first, what changes, what it costs; hold each to a cap.
 
-Exit codes: 0, or 2 where a month would cost more than --cap, or 1 where that can't be told for want of a price. Whether
-the comment reached its pull request is said and changes none of them.
+Exit codes: 0, or 2 where a month would cost more than --cap, or 1 where that can't be told: a price is missing, or the
+plan has left something out. Whether the comment reached its pull request is said and changes none of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mlops.context import comments
 from mlops.errors import ConfigError, StepError
 from mlops.infra.change import KEEP
 from mlops.infra.comment import comment, over
-from mlops.infra.costs import Estimate, Prices, estimate
+from mlops.infra.costs import Cost, Estimate, Prices, estimate
 from mlops.infra.dangers import dangers
 from mlops.infra.plans import BICEP, TERRAFORM, read_plan
 from mlops.loading import build, read_mapping, write_text
@@ -98,5 +98,13 @@ def _verdict(costs: list[Estimate], options: argparse.Namespace, cap: float | No
         return Outcome.REJECT
     unknown = [missing for one in costs for missing in one.unknown]
     if cap is not None and unknown:
-        raise ConfigError(f"{options.prices}: {unknown[0].note}: add it, so that --cap can be judged")
+        raise ConfigError(_unjudged(unknown[0], options.prices))
     return Outcome.PROMOTE
+
+
+def _unjudged(missing: Cost, prices: Path) -> str:
+    """Return why --cap can't be judged, and what to do."""
+    if missing.is_seen:
+        return f"{prices}: {missing.note}: add it, so that --cap can be judged"
+    way_out = "give it parameters that are known before the deployment (aka.ms/WhatIfEvalStopped), or set no cap"
+    return f"{missing.place}: {missing.note}, so --cap can't be judged: {way_out}"

@@ -119,6 +119,40 @@ def test_a_price_that_is_not_there_is_said_and_no_cap_passes_without_it(
     assert "Standard_Rocket has no price: add it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("code", ["NestedDeploymentShortCircuited", "NestedDeploymentSkippedFromInternalExpansion"])
+@pytest.mark.parametrize("is_inner", [False, True], ids=["as az has it", "as the service has it"])
+def test_what_a_what_if_has_not_looked_into_is_said_and_no_cap_passes_without_it(
+    code: str, is_inner: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = diagnosed(tmp_path, code, is_inner)
+    ended, text = cost("--plan", path)
+    assert ended == 0 and "2 unclear" in text
+    said = f"what-if has not looked into it ({code})"
+    assert f"- `Microsoft.Resources/deployments/vault`: can't be told before it is deployed: {said}" in text
+    assert f"- `Microsoft.Resources/deployments/vault`: {said}" in text.partition("Not in that sum")[2]
+    ended, text = cost("--plan", path, "--cap", 100_000)
+    assert ended == 1 and "can't be told" in text
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"deployments/vault: {said}, so --cap can't be judged: give it parameters" in line
+
+
+def test_what_else_a_what_if_warns_of_hides_no_cost(tmp_path: Path) -> None:
+    ended, text = cost("--plan", diagnosed(tmp_path, "ReservedName", False), "--cap", 100_000)
+    assert ended == 0 and "1 unclear" in text
+
+
+def diagnosed(folder: Path, code: str, is_inner: bool) -> Path:
+    """Write a what-if with a diagnostic of a nested deployment, in `properties` where it is inner; return its path."""
+    plan = json.loads((PLANS / "what-if.json").read_text(encoding="utf-8"))
+    group = plan["changes"][0]["resourceId"].partition("/providers/")[0]
+    target = f"{group}/providers/Microsoft.Resources/deployments/vault"
+    told = {"additionalInfo": None, "code": code, "level": "Warning", "message": "It was left out.", "target": target}
+    plan["diagnostics"] = [told]
+    path = folder / "plan.json"
+    path.write_text(json.dumps({"status": "Succeeded", "properties": plan} if is_inner else plan), encoding="utf-8")
+    return path
+
+
 def test_the_comment_can_be_a_file(tmp_path: Path) -> None:
     code, said = cost("--plan", PLANS / "terraform.json", "--out", tmp_path / "comment.md")
     assert code == 0 and said.startswith(f"{tmp_path / 'comment.md'}: written; ")
