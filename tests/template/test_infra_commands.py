@@ -1,11 +1,16 @@
-"""What `make infra-plan` and `make infra-apply` would run in either language, of a stage and of what all share."""
+"""What `make infra-plan` and `make infra-apply` would run in either language; git keeps the files that make reads."""
 
 from __future__ import annotations
 
+import posixpath
+import re
 import subprocess
+from collections.abc import Iterable, Iterator
 
 import pytest
 from sources import ROOT
+
+FILE = re.compile(r"[\w./-]+\.\w+")
 
 
 def commands(*arguments: str) -> str:
@@ -39,3 +44,31 @@ def test_another_language_is_refused() -> None:
         ["make", "-n", "infra-plan", "LANGUAGE=pulumi"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ended.returncode != 0 and "infra-plan-pulumi" in ended.stderr
+
+
+def read_by_make(text: str) -> Iterator[str]:
+    """Yield the files that a Makefile names, of the stage dev, from the root; what is in runs/ or .venv it makes."""
+    for line in text.splitlines():
+        folder = "infra/terraform/stage" if "$(TERRAFORM)" in line else ""
+        for word in line.partition("#")[0].replace("$(STAGE)", "dev").split():
+            name = (word.partition("=")[2] if word.startswith("-") else word).strip("\"'():@")
+            if FILE.fullmatch(name) and not name.startswith("runs/"):
+                yield posixpath.normpath(posixpath.join(folder, name))
+
+
+def ignored(paths: Iterable[str]) -> list[str]:
+    """Return which of the paths git would leave out of a commit."""
+    command = ["git", "check-ignore", "--no-index", *sorted(paths)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
+
+
+def test_git_keeps_what_make_reads() -> None:
+    found = set(read_by_make((ROOT / "Makefile").read_text(encoding="utf-8")))
+    known = {"infra/terraform/state.tfbackend", "infra/terraform/stage/dev.tfvars", "infra/bicep/dev.bicepparam"}
+    assert known | {"environments/test/requirements.txt", "setup.cfg"} <= found
+    assert ignored(found) == []
+
+
+def test_a_file_that_git_leaves_out_is_found() -> None:
+    text = "plan: setup.cfg\n\t$(TERRAFORM) plan -state=$(STAGE).tfstate -out=$(PLAN).tfplan > runs/a.json # b.tfstate"
+    assert ignored(read_by_make(text)) == ["infra/terraform/stage/dev.tfstate"]
