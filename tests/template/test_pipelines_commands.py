@@ -61,6 +61,25 @@ def test_what_azure_gets_keeps_to_its_schema(tmp_path: Path) -> None:
     assert schema_says(tmp_path) == ""
 
 
+@pytest.mark.parametrize("name", names(Files(), THEIRS))
+def test_whatever_a_pipeline_expands_to_holds_something(name: str) -> None:
+    assert [line for content in expansions(name) for line in hollow(content)] == []
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        ({"stages": []}, "no stages"),
+        ({"trigger": "none"}, "no stages"),
+        ({"stages": [{"stage": "a", "jobs": []}]}, "stage a: no jobs"),
+        ({"jobs": [{"job": "a", "steps": []}]}, "job a: no steps"),
+        ({"jobs": [{"deployment": "a", "strategy": {"runOnce": {"deploy": {"steps": []}}}}]}, "job a: no steps"),
+    ],
+)
+def test_what_expands_to_nothing_is_found(content: dict[str, Any], says: str) -> None:
+    assert list(hollow(content)) == [says]
+
+
 @pytest.mark.parametrize(
     "step",
     [
@@ -145,6 +164,16 @@ def expansions(name: str) -> list[dict[str, Any]]:
     seen = scenes_of(azure_plan.triggers(THEIRS[path_of(name)]))
     found = (azure_plan.expanded(THEIRS, name, scene) for scene in seen)
     return list({json.dumps(shape(one)): one for one in found}.values())
+
+
+def hollow(content: dict[str, Any]) -> Iterator[str]:
+    """Yield what an expanded pipeline has none of; Azure refuses such a pipeline."""
+    stages = content.get("stages") or ([{"jobs": content["jobs"]}] if content.get("jobs") else [])
+    if not stages:
+        yield "no stages"
+    yield from (f"stage {stage['stage']}: no jobs" for stage in stages if not stage["jobs"])
+    jobs = [job for stage in stages for job in stage["jobs"]]
+    yield from (f"job {job.get('job') or job['deployment']}: no steps" for job in jobs if not azure_plan.steps_of(job))
 
 
 def texts(node: Any) -> Any:
