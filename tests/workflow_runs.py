@@ -28,6 +28,7 @@ import yaml
 from code_hosts import Call, Reply
 from comment_hosts import GitHubPulls
 from issue_hosts import GitHubIssues
+from pipeline_trees.scenes import is_of_fork
 from raw_stripes import write_raw
 
 from mlops.adapters.local.registry import LocalRegistry
@@ -101,7 +102,7 @@ class GitHubOfRuns(GitHubPulls, GitHubIssues):
 
 @dataclass
 class CodeRepository:
-    """A repository with workflows, in a folder of its own. `variables` are its settings, as GitHub's `vars`.
+    """A repository with workflows, in a folder of its own. `variables` are its settings, GitHub's `vars`: no fork's.
 
     `only`: of a workflow nothing is run but this job, and those that it needs.
     """
@@ -189,6 +190,7 @@ class CodeRepository:
         source = self.checkout / ".github" / "workflows" / f"{workflow}.yml"
         jobs = list(yaml.safe_load(source.read_text(encoding="utf-8"))["jobs"])
         command = self._command(event.partition(".")[0], self._as_act_reads(source), path, run)
+        command += [] if is_of_fork(payload) else [f"--var={name}={value}" for name, value in self.variables.items()]
         settings = {"HOME": str(self.root), "XDG_CACHE_HOME": str(self.root / "cache"), "PATH": os.environ["PATH"]}
         said: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, cwd=self.checkout, env=settings, **said) as self.running:
@@ -217,14 +219,8 @@ class CodeRepository:
         return copy
 
     def _command(self, event: str, workflow: Path, payload: Path, run: str) -> list[str]:
-        act = [
-            str(Path(sys.executable).parent / "act"),
-            event,
-            "--workflows",
-            str(workflow),
-            "--eventpath",
-            str(payload),
-        ]
+        tool = str(Path(sys.executable).parent / "act")
+        act = [tool, event, "--workflows", str(workflow), "--eventpath", str(payload)]
         how = ["--platform", "ubuntu-latest=-self-hosted", "--pull=false", "--json", "--no-cache-server"]
         how += ["--job", self.only] if self.only else []
         how += ["--no-skip-checkout", "--concurrent-jobs", "1", "--secret", "GITHUB_TOKEN=ghs_workflow"]
@@ -239,9 +235,8 @@ class CodeRepository:
             "OMP_NUM_THREADS": "1",
             **self.environment,
         }
-        variables = [part for name, value in self.variables.items() for part in ("--var", f"{name}={value}")]
         environment = [part for name, value in where.items() for part in ("--env", f"{name}={value}")]
-        return [*act, *how, *variables, *environment, *self._standins()]
+        return [*act, *how, *environment, *self._standins()]
 
     def _standins(self) -> list[str]:
         """Return act's flags for the actions of others. Raises AssertionError where one has no stand-in."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,21 @@ def test_a_forks_pull_request_is_not_planned(stubbed: CodeRepository) -> None:
     ended = stubbed.run("build-validation", "pull_request.opened", "101")
     assert (ended.results["changes"], ended.results["infra"]) == ("success", "skipped"), ended.said
     assert stubbed.host.texts == []
+
+
+@needs_terraform
+def test_a_forks_pull_request_that_changes_infra_does_not_pass(stubbed: CodeRepository) -> None:
+    workflow = stubbed.checkout / ".github" / "workflows" / "build-validation.yml"
+    text = workflow.read_text(encoding="utf-8")
+    for old in ("lint, unit, contract, template, sample-training, ", r"needs\.lint\.(?s:.*?)&& (?=needs\.changes\.)"):
+        text, count = re.subn(old, "", text)  # what the gate waits for beside the plan
+        assert count == 1
+    workflow.write_text(text, encoding="utf-8")
+    pull_request(stubbed)
+    stubbed.only = "gate"
+    ended = stubbed.run("build-validation", "pull_request.opened", "101")
+    results = {name: ended.results[name] for name in ("changes", "infra", "gate")}
+    assert results == {"changes": "success", "infra": "skipped", "gate": "failure"}, ended.said
 
 
 @needs_terraform

@@ -27,7 +27,7 @@ from pipeline_trees.agent_words import COMMAND, as_environment, needs_of, typed,
 from pipeline_trees.build_host import AzureOfRuns
 from pipeline_trees.expressions import Unknown, evaluate
 from pipeline_trees.files import AZURE, SETTINGS, read_tree
-from pipeline_trees.scenes import Scene
+from pipeline_trees.scenes import Scene, is_of_fork
 from workflow_runs import EVENTS, CodeRepository, Ended, said_by
 
 from mlops.adapters.local.stop import stop_endpoints
@@ -66,9 +66,8 @@ class AzureRepository(CodeRepository):
         files = read_tree(AZURE, self.checkout)
         asked = typed(files[f"{AZURE}/{workflow}.yml"].get("parameters", ()), {**told.get("inputs", {}), **inputs})
         settings = {**files[SETTINGS]["variables"], **self.variables}
-        pull = told.get("pull_request", {})
-        is_fork = bool(pull) and pull["head"]["repo"] != pull["base"]["repo"]
-        scene = Scene(event.partition(".")[0], ref, tuple(settings.items()), tuple(asked.items()), is_fork)
+        pairs = tuple(settings.items()), tuple(asked.items())
+        scene = Scene(event.partition(".")[0], ref, *pairs, is_of_fork(told))
         return _Run(self, run, scene, expanded(files, workflow, scene)).to_its_end()
 
     def cancel(self) -> None:

@@ -1,4 +1,7 @@
-"""GitHub's workflows in the common form: composite actions opened, matrices laid out, all evaluated for a scene."""
+"""GitHub's workflows in the common form: composite actions opened, matrices laid out, all evaluated for a scene.
+
+Source of what is quoted: docs.github.com, "Variables".
+"""
 
 from __future__ import annotations
 
@@ -145,6 +148,8 @@ def _base(content: dict[Any, Any], scene: Scene) -> dict[str, Any]:
         "workspace": WORKSPACE,
     }
     settings = {**owner, "VISIONLINE_CAP": "", "VISIONLINE_DRIFT": "", "VISIONLINE_INFRA": "", **dict(scene.settings)}
+    if scene.is_fork:  # "They are not passed to workflows that are triggered by a pull request from a fork."
+        settings = dict.fromkeys(settings, "")
     return {
         "github": members(told, "github"),
         "inputs": members(given, "inputs"),

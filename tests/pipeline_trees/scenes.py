@@ -61,6 +61,12 @@ class Moment:
 MOMENTS = tuple(Moment(*pair) for pair in product(ENDS[:3], ("", "promote", "reject")))
 
 
+def is_of_fork(told: Mapping[str, Any]) -> bool:
+    """Tell whether what an event says is of a fork's pull request."""
+    pull = told.get("pull_request", {})
+    return bool(pull) and pull["head"]["repo"] != pull["base"]["repo"]
+
+
 def endings(needs: Iterable[str], never: Iterable[str]) -> Iterator[dict[str, str]]:
     """Yield how the needed jobs may have ended: all well, or one of them otherwise; some never run in this scene."""
     well = {name: ENDS[3] if name in never else ENDS[0] for name in sorted(needs)}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import yaml
+from pipeline_trees import github_plan
 from pipeline_trees.expressions import Unknown
 from pipeline_trees.files import AZURE, GITHUB, ROOT, WORKFLOWS, Files, changed, names, read_tree
 from pipeline_trees.mutants import AZURE_GATES, GITHUB_GATES, Mutant, mutants
 from pipeline_trees.parity import differences
 from pipeline_trees.policy import azure_problems, github_problems
+from pipeline_trees.scenes import PULL, Scene
 
 OURS, THEIRS = read_tree(GITHUB), read_tree(AZURE)
 NAMES = names(OURS, THEIRS)
@@ -28,15 +31,25 @@ SAME = [
         "a pull request's ref is no branch's",
     ),
     ("release.yml:stages.2.parameters.condition", "as or(eq(", "without a status function all ends are taken"),
+    (
+        "build-validation.yml:jobs.infra.if",
+        "as ((needs['changes']['outputs']['infra'] == 'true') && (vars['VISIONLINE_PLATFORM']",
+        "a fork's pull request is told no platform",
+    ),
 ]
+INDENT, OWN = "\n        ", "github.event.pull_request.head.repo.full_name == github.repository"
 # What the gate of build-validation says of the plan of infra/: a text in it, and what takes its place.
 LAX = [
-    ("(needs.changes.outputs.infra == 'false' || vars.VISIONLINE_PLATFORM != 'azureml')", "true"),
-    (" || vars.VISIONLINE_PLATFORM != 'azureml'", ""),
+    ("&& (needs.changes.outputs.infra == 'false'", "&& (true"),
     ("needs.changes.outputs.infra == 'false'", "needs.changes.outputs.infra != 'false'"),
+    (f"{INDENT}|| vars.VISIONLINE_PLATFORM != 'azureml'{INDENT}&& github.event", f"{INDENT}|| github.event"),
+    (f"{INDENT}|| vars.VISIONLINE_PLATFORM != 'azureml'{INDENT}&& {OWN}", ""),
+    (f"{INDENT}&& {OWN}", ""),
     ("        && needs.changes.result == 'success'\n", ""),
     ("'touched.infra'], 'false')", "'touched.infra'], 'true')"),
     ("eq(dependencies.changes.result, 'Succeeded'),", ""),
+    (f",{INDENT}ne(variables['System.PullRequest.IsFork'], 'True'))", ")"),
+    (f"and(ne(variables['VISIONLINE_PLATFORM'], 'azureml'),{INDENT}", "and("),
 ]
 
 
@@ -69,6 +82,18 @@ def test_a_plan_that_is_not_made_for_another_reason_than_no_change_does_not_pass
     content = yaml.safe_load(place.read_text(encoding="utf-8").replace(old, new))
     found = problems(changed(tree, str(place.relative_to(ROOT)), content), "build-validation")
     assert any("job gate: PASSED" in line for line in found), found
+
+
+@pytest.mark.skipif(not OURS, reason=f"{GITHUB} was deleted")
+@pytest.mark.parametrize("is_fork, told", [(False, "azureml"), (True, "")])
+def test_a_forks_pull_request_is_told_no_setting_on_github(is_fork: bool, told: str) -> None:
+    place = f"{WORKFLOWS}build-validation.yml"
+    content = deepcopy(OURS[place])
+    content["jobs"]["lint"]["env"] = {"TOLD": "${{ vars.VISIONLINE_PLATFORM }}"}
+    settings = {"VISIONLINE_BRANCHES": "branches", "VISIONLINE_PLATFORM": "azureml"}
+    scene = Scene("pull_request", PULL, tuple(settings.items()), is_fork=is_fork)
+    jobs = github_plan.plan(changed(OURS, place, content), "build-validation", scene)
+    assert [set(job.variables["TOLD"]) for job in jobs if job.name == "lint"] == [{told}]
 
 
 @pytest.mark.parametrize("name", ["train", "release", "batch-score"])
