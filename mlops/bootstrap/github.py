@@ -17,7 +17,7 @@ from mlops.errors import ConfigError
 from mlops.issues import MARK
 from mlops.names import STAGES
 
-CHECK = "gate"  # the one job of build-validation that knows of all others
+CHECK = "build-validation"  # what the one job of that workflow is shown as that knows of all others
 LABELS = {"train": "trains this pull request on Azure ML", MARK: "opened and closed by the monitor"}
 KINDS = ("User", "Team")
 

@@ -9,13 +9,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from sources import ROOT
+
+from mlops.bootstrap import github
+from mlops.bootstrap.plan import Plan
 
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -28,6 +31,7 @@ HEAD = "name: x\non: {pull_request: {branches: [main]}}\npermissions: {}\n"
 GOOD_JOB = (
     "  a:\n    runs-on: ubuntu-latest\n    timeout-minutes: 5\n    permissions: {}\n    steps:\n      - run: make a\n"
 )
+REQUIRED = re.compile(r"required_status_checks\[contexts\]\[\]=(.+)")
 CHECKOUT = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8"
 no_github = pytest.mark.skipif(not WORKFLOWS, reason="this project keeps no pipelines on GitHub")
 no_azure = pytest.mark.skipif(not AZURE, reason="this project keeps no pipelines on Azure DevOps")
@@ -90,6 +94,16 @@ def _shas(texts: list[str]) -> dict[str, set[str]]:
     return found
 
 
+def shown(workflow: Mapping[Any, Any]) -> list[str]:
+    """Return under what names a workflow's jobs are shown as checks; a matrix's jobs without its values."""
+    return [str(job.get("name", name)) for name, job in workflow["jobs"].items()]
+
+
+def ambiguous(required: Iterable[str], checks: list[str]) -> list[str]:
+    """Return the required checks that not exactly one job of all workflows reports."""
+    return [name for name in required if checks.count(name) != 1]
+
+
 def _bad(folder: Path, text: str) -> Path:
     path = folder / ".github" / "workflows" / "bad.yml"
     path.parent.mkdir(parents=True)
@@ -112,6 +126,20 @@ def test_nothing_is_left_open_on_github() -> None:
     assert [problem for name, text in texts.items() for problem in loose(name, text)] == []
     assert [action for action, shas in _shas(list(texts.values())).items() if len(shas) > 1] == []
     assert not [name for name, text in texts.items() if "secrets." in text]
+
+
+@no_github
+@pytest.mark.parametrize("way", ["branches", "single"])
+def test_what_a_branchs_rule_asks_for_one_job_of_one_workflow_reports(way: str) -> None:
+    words = [word for one in github.commands(Plan("octo/camera", way, (), None)) for word in one.arguments]
+    required = {found[1] for word in words if (found := REQUIRED.fullmatch(word))}
+    checks = [name for path in WORKFLOWS for name in shown(yaml.safe_load(path.read_text(encoding="utf-8")))]
+    assert required and ambiguous(required, checks) == []
+
+
+def test_a_required_check_of_two_jobs_or_of_none_is_found() -> None:
+    checks = [name for job in ({}, {"name": "all"}) for name in shown({"jobs": {"gate": job, "lint": {}}})]
+    assert ambiguous(["gate", "all", "lint", "merge"], checks) == ["lint", "merge"]
 
 
 @no_azure
