@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mlops.adapters.kubernetes.kinds import Kinds, Object
+from mlops.adapters.kubernetes.kinds import Kinds, Object, is_owned
 from mlops.adapters.kubernetes.refusals import Refused
 from mlops.errors import TargetError
 
@@ -60,11 +60,12 @@ def may_take(kinds: Kinds, one: Object, manager: str, field: str) -> bool:
 def end_scaling(kinds: Kinds, namespace: str, stage: str, kept: Iterable[Object], seconds: float) -> None:
     """Delete the scalers of a stage that are not among those kept, and return when their workloads have none.
 
-    `stage` is a label's query. Raises TargetError where they are still there after so many seconds.
+    `stage` is a label's query. A scaler that a controller made for another object goes with that one. Raises
+    TargetError where they are still there after so many seconds.
     """
     names = {(one["kind"], one["metadata"]["name"]) for one in kept}
     found = {(one["kind"], one["metadata"]["name"]): one for one in _scalers(kinds, namespace, stage)}
-    going = [one for key, one in found.items() if key not in names]
+    going = [one for key, one in found.items() if key not in names and not is_owned(one)]
     for one in going:
         _delete(kinds, one)
     targets, deadline = {_target(one) for one in going}, time.monotonic() + seconds

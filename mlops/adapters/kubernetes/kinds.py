@@ -88,6 +88,15 @@ class Kinds:
         return self.place(one["apiVersion"], one["kind"]).path(metadata.get("namespace", ""), metadata["name"])
 
 
+def is_owned(one: Object) -> bool:
+    """Tell whether a controller made an object for another one, with whose labels, and takes it away with that.
+
+    So are a gateway's Service and autoscaler of its Gateway, and KEDA's autoscaler of its ScaledObject.
+    Source: kubernetes.io, "Owners and Dependents"; istio.io, "Kubernetes Gateway API" (Automated Deployment).
+    """
+    return bool(one["metadata"].get("ownerReferences"))
+
+
 def in_order(objects: Iterable[Object]) -> list[Object]:
     """Return objects in the order in which they are applied."""
     return sorted(objects, key=lambda one: ORDER.index(one["kind"]) if one["kind"] in ORDER else len(ORDER))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-from mlops.adapters.kubernetes.kinds import Kinds, Object
+from mlops.adapters.kubernetes.kinds import Kinds, Object, is_owned
 from mlops.adapters.kubernetes.live import STAGE_LABEL, Live
 from mlops.adapters.kubernetes.pods import Pods
 from mlops.config import Stage
@@ -29,7 +29,10 @@ LONGEST_DRAIN_SECONDS = 30.0
 
 
 def leftovers(kinds: Kinds, stage: Stage, kept: Iterable[Object], live: Live) -> Iterator[Object]:
-    """Yield the stage's objects that are not among those kept. None of a version that has traffic is."""
+    """Yield the stage's objects that are not among those kept. None of a version that has traffic is.
+
+    What a controller made for one of them bears its labels, and is the controller's to take away.
+    """
     names = {(one["kind"], one["metadata"]["name"]) for one in kept}
     for api_version, kind in PRUNED:
         place = kinds.find(api_version, kind)
@@ -39,7 +42,7 @@ def leftovers(kinds: Kinds, stage: Stage, kept: Iterable[Object], live: Live) ->
         for one in kinds.cluster.request("GET", place.path(namespace_of(stage)), query=query)["items"]:
             version = (one["metadata"].get("labels") or {}).get(LABEL_VERSION, "")
             has_traffic = version.isdecimal() and int(version) in live.traffic
-            if (kind, one["metadata"]["name"]) not in names and not has_traffic:
+            if (kind, one["metadata"]["name"]) not in names and not has_traffic and not is_owned(one):
                 yield {"apiVersion": api_version, "kind": kind, **one}
 
 
