@@ -1,7 +1,8 @@
 """What a cluster runs now, as mlops.delivery declares it: versions by their Deployments, traffic by route or Service.
 
 The cluster is the only state. Declared versions are written into the tree's ConfigMap, so that one whose Deployment
-was deleted or changed by hand is known, and can be put back.
+was deleted or changed by hand is known, and can be put back; so is the traffic, for where the route or the Service is
+not there: deleted by hand, or not yet made, as where the stage has just got a gateway.
 """
 
 from __future__ import annotations
@@ -37,11 +38,15 @@ ANNOTATION_URL = "visionline/url"  # of a Gateway that is reached by another add
 
 @dataclass(frozen=True)
 class Live:
-    """What was found: Deployments by version, percent of traffic by version, and what is declared of both."""
+    """What was found: Deployments by version, percent of traffic by version, and what is declared of both.
+
+    Where nothing steers, there is no route or Service, and the traffic is what was written of it.
+    """
 
     deployments: dict[int, Object]
     traffic: dict[int, int]
     declared: Declared
+    is_steered: bool
 
     def is_as_declared(self, stage: Stage, version: int) -> bool:
         """Tell whether a version's Deployment runs what is declared, as far as a person's hand would change it."""
@@ -55,8 +60,9 @@ class Live:
 def look(kinds: Kinds, stage: Stage) -> Live:
     """Return what the stage's cluster runs. Raises TargetError where it can't be asked."""
     deployments = _deployments(kinds, stage)
-    weights = _weights(kinds, stage) if stage.kubernetes.traffic == "gateway" else _selected(kinds, stage)
+    steered = _weights(kinds, stage) if stage.kubernetes.traffic == "gateway" else _selected(kinds, stage)
     written = _written(kinds, stage)
+    weights = written.traffic if steered is None else steered
     kept = {number: one for number, one in written.versions.items() if number in deployments or number in weights}
     found = {number: served_of(one) for number, one in deployments.items()}
     versions = {**{number: one for number, one in found.items() if one is not None}, **kept}
@@ -64,7 +70,8 @@ def look(kinds: Kinds, stage: Stage) -> Live:
     known = percents({number: weight for number, weight in weights.items() if number in versions})
     shown = percents(weights)
     declared = Declared(dict(sorted(versions.items())), known)
-    return Live(deployments, {n: percent for n, percent in shown.items() if n in deployments}, declared)
+    traffic = {number: percent for number, percent in shown.items() if number in deployments}
+    return Live(deployments, traffic, declared, steered is not None)
 
 
 def percents(weights: Mapping[int, int]) -> dict[int, int]:
@@ -119,12 +126,14 @@ def _deployments(kinds: Kinds, stage: Stage) -> dict[int, Object]:
     return {number: one for number, one in numbered if one["metadata"]["name"] == version_name(stage.model, number)}
 
 
-def _weights(kinds: Kinds, stage: Stage) -> dict[int, int]:
-    """Return the weight of each version in the route; foreign backends count for nothing."""
+def _weights(kinds: Kinds, stage: Stage) -> dict[int, int] | None:
+    """Return the weight of each version in the route, None without one; foreign backends count for nothing."""
     if kinds.find(ROUTES, "HTTPRoute") is None:
-        return {}
+        return None
     route = kinds.cluster.find(_path(kinds, stage, ROUTES, "HTTPRoute", stage.model))
-    rules = [rule for rule in (route or {}).get("spec", {}).get("rules") or [] if not _is_named(rule)]
+    if route is None:
+        return None
+    rules = [rule for rule in route["spec"].get("rules") or [] if not _is_named(rule)]
     prefix = version_name(stage.model, 0)[:-1]
     weights: dict[int, int] = {}
     for backend in (rules[0].get("backendRefs") or []) if rules else []:
@@ -134,9 +143,11 @@ def _weights(kinds: Kinds, stage: Stage) -> dict[int, int]:
     return weights
 
 
-def _selected(kinds: Kinds, stage: Stage) -> dict[int, int]:
-    """Return the percent of each version that the stage's Service selects, as was asked for."""
-    service = kinds.cluster.find(_path(kinds, stage, "v1", "Service", stage.model)) or {"metadata": {}, "spec": {}}
+def _selected(kinds: Kinds, stage: Stage) -> dict[int, int] | None:
+    """Return the percent of each version that the stage's Service selects, as was asked for; None without one."""
+    service = kinds.cluster.find(_path(kinds, stage, "v1", "Service", stage.model))
+    if service is None:
+        return None
     selector: Mapping[str, str] = service["spec"].get("selector") or {}
     if selector.get(LABEL_VERSION, "").isdecimal():
         return {int(selector[LABEL_VERSION]): 100}

@@ -61,12 +61,15 @@ class KubernetesTarget:
                     self._apply_scalers()
 
     def status(self) -> EndpointStatus:
-        """Return what the cluster runs. A version that has traffic but was changed by hand is not among those."""
+        """Return what the cluster runs. A version that has traffic but was changed by hand is not among those.
+
+        Nor is one that should have traffic, where what brings it was deleted.
+        """
         live = look(self._kinds, self.stage)
         seen = {
             version: self._seen(version, live)
             for version in live.deployments
-            if live.is_as_declared(self.stage, version) or version not in live.traffic
+            if (live.is_steered and live.is_as_declared(self.stage, version)) or version not in live.traffic
         }
         return EndpointStatus(self._url() if seen else None, live.traffic, seen)
 
@@ -78,6 +81,8 @@ class KubernetesTarget:
         """
         expect(self._cluster, self._namespace, JUDGING)
         live, version = self._look(), deployment.version
+        if live.traffic and not live.is_steered:
+            self._apply(live.declared, ())  # what should serve gets its requests back before anything else is tried
         served = Served(version, deployment.digest, deployment.variant, dict(deployment.images))
         wanted = replace(live.declared, versions={**live.declared.versions, version: served})
         had_traffic = version in live.declared.traffic
