@@ -74,13 +74,24 @@ class Lease:
         while not self._is_over.wait(RENEW_SECONDS):
             started = time.monotonic()
             try:
-                seconds = _now(self._place)
-                self._write({**self._held["spec"], "renewTime": _time(seconds)})
+                self._extend(_time(_now(self._place)))
                 self._renewed = started
             except StepError as error:
                 if error.status in (404, 409):  # it is another's now, or somebody took it away
                     self._renewed = -float(LEASE_SECONDS)
                     return
+
+    def _extend(self, until: str) -> None:
+        spec = {**self._held["spec"], "renewTime": until}
+        try:
+            self._write(spec)
+        except StepError as error:
+            found = self._place.cluster.find(self._place.path) if error.status == 409 else None
+            if found is None or found["spec"].get("holderIdentity") != spec["holderIdentity"]:
+                raise
+            self._held = found  # ours all the same: it was written, and the answer got lost
+            if found["spec"].get("renewTime") != until:
+                self._write(spec)
 
     def _write(self, spec: dict[str, Any]) -> None:
         self._held = self._place.cluster.request("PUT", self._place.path, {**self._held, "spec": spec})

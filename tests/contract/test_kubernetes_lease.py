@@ -1,0 +1,69 @@
+"""The lease of a release is not lost by an answer that is, and not kept where it is another's."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from cluster_serving import Serving
+from kubefake.faults import Call, Fault
+from model_packages import MODEL
+from running_endpoint import wait_for
+
+from mlops.adapters.kubernetes import lease
+from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
+from mlops.errors import TargetError
+
+NAME = f"{MODEL}-release"
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renew all the time, each time some seconds later: what is written twice in one second is no change."""
+    seconds = itertools.count(1_800_000_000)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(lease, "_now", lambda place: float(next(seconds)))
+
+
+def is_renewal(call: Call) -> bool:
+    return call.verb == "update" and call.resource.startswith("leases")
+
+
+def renewed_again(serving: Serving, target: KubernetesTarget) -> None:
+    """Wait until the lease was renewed some times more, or is lost."""
+    before = sum(map(is_renewal, serving.cluster.calls))
+    wait_for(lambda: is_lost(target) or sum(map(is_renewal, serving.cluster.calls)) > before + 3)
+
+
+def is_lost(target: KubernetesTarget) -> bool:
+    return target._lease is not None and target._lease._renewed < 0
+
+
+def test_a_renewal_whose_answer_got_lost_is_no_loss_of_the_lock(serving: Serving) -> None:
+    target = open_target(serving.stage)
+    with target.lock():
+        fault = Fault(is_renewal, times=1)
+        serving.cluster.faults.append(fault)
+        wait_for(lambda: fault.times == 0)
+        renewed_again(serving, target)
+        assert not is_lost(target)
+        target.set_traffic({1: 100})
+    assert not serving.cluster.find("Lease", NAME)["spec"].get("holderIdentity"), "it was given back"
+
+
+def test_a_lease_that_somebody_only_labelled_is_still_ours(serving: Serving) -> None:
+    target = open_target(serving.stage)
+    with target.lock():
+        serving.cluster.edit("Lease", NAME, ("metadata", "labels"), {"seen-by": "somebody"})
+        renewed_again(serving, target)
+        target.set_traffic({1: 100})
+
+
+def test_a_lease_that_another_took_is_lost(serving: Serving) -> None:
+    target = open_target(serving.stage)
+    with target.lock():
+        serving.cluster.edit("Lease", NAME, ("spec", "holderIdentity"), "another#1")
+        wait_for(lambda: is_lost(target))
+        with pytest.raises(TargetError, match="the lock was lost"):
+            target.set_traffic({})
+    assert serving.cluster.find("Lease", NAME)["spec"]["holderIdentity"] == "another#1"
