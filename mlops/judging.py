@@ -33,7 +33,7 @@ def read_package(folder: Path) -> Package:
         raise ConfigError(f"{folder}: no such package folder: run the export first")
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     digests = {name: digest_file(path) for name, path in paths.items() if name != RELEASE_FILE}
-    return Package(digests, sum(path.stat().st_size for path in paths.values()), _labels(folder / "labels.json"))
+    return Package(digests, sum(path.stat().st_size for path in paths.values()), read_labels(folder))
 
 
 def build_case(
@@ -68,8 +68,12 @@ def report_verdict(context: Context, verdict: Verdict) -> None:
     context.report(f"verdict for {context.stage.name}: {verdict.outcome}: {verdict.reason}")
 
 
-def _labels(path: Path) -> tuple[str, ...]:
-    """Return the labels, none where the file is absent: the rule `packaged` says so."""
+def read_labels(folder: Path) -> tuple[str, ...]:
+    """Return a package's labels in the order of its logits, none where the file is absent: the rule `packaged` says so.
+
+    Raises ConfigError where labels.json is no list of names.
+    """
+    path = folder / "labels.json"
     if not path.exists():
         return ()
     try:

@@ -8,15 +8,21 @@ https://github.com/kserve/open-inference-protocol (REST, v2).
 from __future__ import annotations
 
 import base64
+import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlops.errors import ConfigError
 from mlops.client import Answer, JsonClient
 from mlops.loading import build, read_json
 from mlops.names import GOLDEN_FILE
 from mlops.ports import DeploymentStatus
+
+BAD_REQUEST = 400
+SHOWN = 300  # characters of what is wrong with an answer
 
 
 @dataclass(frozen=True)
@@ -67,17 +73,43 @@ def read_golden(package: Path) -> Golden:
     return golden
 
 
-def predict(deployment: DeploymentStatus, golden: Golden) -> Predictions | Lost | str:
-    """Return what one deployment predicts for all golden frames, why it says that it does not, or Lost."""
+def predict(deployment: DeploymentStatus, golden: Golden, classes: Sequence[str] = ()) -> Predictions | Lost | str:
+    """Return what one deployment predicts for all golden frames, why it says that it does not, or Lost.
+
+    `classes` are the package's labels, in the order of its logits: see `read_answer`. A server that does not take all
+    frames at once, as Triton refuses what is over its max_batch_size, is asked frame by frame.
+    """
+    count = golden.shape[0]
     with JsonClient(deployment.url) as client:
-        answer = _infer(client, deployment, golden, 0, golden.shape[0])
-    failure = _failure(answer)
+        answers = [_infer(client, deployment, golden, 0, count)]
+        if answers[0].status == BAD_REQUEST:
+            answers = [_infer(client, deployment, golden, index, index + 1) for index in range(count)]
+    failure = next((said for said in map(_failure, answers) if said is not None), None)
     if failure is not None:
         return failure
-    outputs = {output["name"]: output["data"] for output in answer.body["outputs"]}
-    classes = len(outputs["probabilities"]) // golden.shape[0]
-    rows = [outputs["probabilities"][i : i + classes] for i in range(0, len(outputs["probabilities"]), classes)]
-    return build(Predictions, {"labels": outputs["label"], "scores": rows}, f"answer of version {deployment.version}")
+    return _joined([read_answer(answer.body, count // len(answers), classes) for answer in answers])
+
+
+def read_answer(body: Any, frames: int, classes: Sequence[str]) -> Predictions | str:
+    """Return what an answer of the protocol predicts for so many frames, or why it can't be read, in one line.
+
+    Triton answers logits alone: their softmax are the scores, and a class is named by its place among `classes`.
+    """
+    try:
+        outputs = {one["name"]: one["data"] for one in body["outputs"]}
+        rows = _scores(outputs, frames)
+        labels = outputs["label"] if "label" in outputs else _named(rows, classes)
+        return build(Predictions, {"labels": labels, "scores": rows}, "it")
+    except (ConfigError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        return f"200, but the answer is no prediction: {type(error).__name__}: {str(error)[:SHOWN]}"
+
+
+def softmax(logits: Sequence[float]) -> list[float]:
+    """Return the probabilities of one frame's classes from its logits, which are finite numbers."""
+    most = max(logits)
+    powers = [math.exp(one - most) for one in logits]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
 def probe_in_turn(deployments: list[DeploymentStatus], golden: Golden, requests: int) -> list[Probes]:
@@ -118,6 +150,37 @@ def _infer(client: JsonClient, deployment: DeploymentStatus, golden: Golden, fir
     data = list(base64.b64decode(golden.frames_base64)[first * size : last * size])
     tensor = {"name": "frames", "shape": [last - first, *golden.shape[1:]], "datatype": "UINT8", "data": data}
     return client.request("POST", deployment.infer_path, {"inputs": [tensor]}, deployment.headers)
+
+
+def _joined(parts: Sequence[Predictions | str]) -> Predictions | str:
+    """Return all predictions as one, or the first reason why there is none."""
+    labels: tuple[str, ...] = ()
+    scores: tuple[tuple[float, ...], ...] = ()
+    for part in parts:
+        if isinstance(part, str):
+            return part
+        labels, scores = labels + part.labels, scores + part.scores
+    return Predictions(labels, scores)
+
+
+def _scores(outputs: Mapping[str, Any], frames: int) -> list[list[float]]:
+    """Return the scores of each frame's classes. Raises ValueError or TypeError where the outputs have none."""
+    name = next((one for one in ("probabilities", "logits") if one in outputs), None)
+    if name is None:
+        raise ValueError(f"it has neither probabilities nor logits, but {list(outputs)}")
+    data = outputs[name]
+    width, rest = divmod(len(data), frames)
+    if not width or rest or not all(math.isfinite(one) for one in data):
+        raise ValueError(f"its {name}, {len(data)}, are not as many finite numbers for each of {frames} frames")
+    rows = [data[start : start + width] for start in range(0, len(data), width)]
+    return rows if name == "probabilities" else [softmax(row) for row in rows]
+
+
+def _named(rows: list[list[float]], classes: Sequence[str]) -> list[str]:
+    """Return each row's best class by name. Raises ValueError where there are other classes than names."""
+    if len(classes) != len(rows[0]):
+        raise ValueError(f"it scores {len(rows[0])} classes, and the package names {len(classes)}")
+    return [classes[row.index(max(row))] for row in rows]
 
 
 def _frame_size(golden: Golden) -> int:

@@ -16,6 +16,7 @@ from mlops.context import Context
 from mlops.delivery.carried import carried
 from mlops.errors import DeployError, RegistryError, TargetError
 from mlops.goldenfiles import best_only, predict_files
+from mlops.judging import read_labels
 from mlops.mirroring import Mirror
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
 from mlops.ports import DECLARED, UNSEEN, Deployment, EndpointStatus
@@ -82,14 +83,15 @@ def inspect(context: Context, version: ModelVersion, before: int | None, live_fr
         raise TargetError(f"{stage.name}: version {version.version} is not deployed: run `deploy --stage {stage.name}`")
     if deployment.state in (DECLARED, UNSEEN):
         return verdict_of((judge_seen(deployment, version.digest),))
-    golden, limits = read_golden(context.package(version.version)), stage.release.verify
+    package, limits = context.package(version.version), stage.release.verify
+    golden = read_golden(package)
     if not deployment.is_online:
         scored = predict_files(context.scorer, context.data, _wanted(context, version), golden)
         rule = judge_golden(best_only(golden), stage.release.variant, scored, limits.max_score_difference)
         return verdict_of((judge_digest(deployment, version.digest), rule))
     others = [one for number, one in status.deployments.items() if number == before and one.is_online]
     probes = probe_in_turn([deployment, *others], golden, limits.requests)
-    actual = predict(deployment, golden)
+    actual = predict(deployment, golden, read_labels(package))
     return verdict_of(
         (
             judge_digest(deployment, version.digest),
