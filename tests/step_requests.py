@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).with_name("azurefake") / "golden"
 WRITE = "VISIONLINE_WRITE_GOLDEN"
 LOGIN = ("login.microsoftonline.com", "127.0.0.1")
 # Asked by POST, and changing nothing.
-ASKED = ("/listsecrets", "/listkeys", "/token")
+ASKED = ("/listsecrets", "/listkeys", "/token", "/score")
 STORAGE = ".blob.core.windows.net"
 # A container that the service makes for one upload of code. Else each new file of the project would be a request.
 CODE = re.compile(r"(https://[^/]+/<id>/).*")
@@ -34,6 +34,7 @@ VARYING = (
     (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"(?<=training-)\d{8}-\d{6}-[0-9a-f]{6}"), "<time and number>"),
     (re.compile(r"(?<=/mfeOperationsStatus/)\d+"), "<number>"),
+    (re.compile(r"(?<=/mfeOperationResults/)\d+"), "<number>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?"), "<time>"),
     (re.compile(r"(?<![0-9a-zA-Z])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|[0-9a-f]{16})(?![0-9a-zA-Z])"), "<digest>"),
 )

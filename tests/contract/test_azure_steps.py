@@ -1,7 +1,7 @@
 """Each step that talks to Azure, as a process: what it asks for, in which order and with which bodies.
 
 The steps are played once, in the order of a model's life, in three workspaces and a shared registry; what each of them
-asked is compared with tests/azurefake/golden/STEP.json. Deployments to online endpoints are in test_azure_release.
+asked is compared with tests/azurefake/golden/STEP.json. Intake asks what `register` does.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from azurefake.state import Azure
 from azurefake.workspaces import add_workspace
 from code_hosts import GitHubHost
 from image_batches import publish_batch
+from model_packages import MODEL, make_package
 from step_process import run_step
 import step_requests
 from step_requests import GOLDEN, WRITE, difference, first_difference, plain, summary
@@ -52,7 +53,12 @@ STEPS = (
     "train",
     "register",
     "notify",
+    "champion",
     "promote-qa",
+    "deploy-online",
+    "verify",
+    "deploy-canary",
+    "rollback",
     "promote-production",
     "deploy-batch",
     "score",
@@ -129,7 +135,11 @@ def make_places(world: World) -> None:
     write_stages(
         world.root / "stages",
         dev={**dev, "target": "azureml-online", "azureml": {"retraining": RETRAINING}},
-        qa={"target": "azureml-online", "azureml": {"workspace": "ws-qa"}},
+        qa={
+            "target": "azureml-online",
+            "release": {**QUICK, "traffic_steps": [10, 100]},
+            "azureml": {"workspace": "ws-qa"},
+        },
         production={"target": "azureml-batch", "release": QUICK, "azureml": production},
     )
     copy_code(world.checkout, raw)
@@ -172,8 +182,9 @@ def play_all(world: World) -> None:
     world.play("data", "data", *at_dev, *run)
     world.play("train", "train", *at_dev, *run, "--no-wait")
     play_nodes(world)
-    for stage in ("qa", "production"):
-        world.play(f"promote-{stage}", "promote", "--stage", stage, "--run", "promote", "--version", "1")
+    world.play("promote-qa", "promote", "--stage", "qa", "--run", "promote", "--version", "1")
+    play_releases(world)
+    world.play("promote-production", "promote", "--stage", "production", "--run", "promote", "--version", "1")
     world.play("deploy-batch", "deploy", "--stage", "production", "--run", "batch")
     publish_batch(world.root / "images", "batch")
     world.play("score", "score", "--stage", "production", "--run", "batch")
@@ -182,8 +193,22 @@ def play_all(world: World) -> None:
     world.play("status", "status", *at_dev)
 
 
+def play_releases(world: World) -> None:
+    """Release to qa's online endpoint, then a second version by a canary, and take that one back."""
+    at_qa = ("--stage", "qa", "--run")
+    world.play("deploy-online", "deploy", *at_qa, "first")
+    world.play("verify", "verify", *at_qa, "first")
+    second = make_package(world.root / "second", version_bias=0.2)
+    Context(load_stage("qa"), run_folder("second")).registry.register(MODEL, second, {"qa": "approved"})
+    world.play("deploy-canary", "deploy", *at_qa, "second")
+    world.play("rollback", "rollback", *at_qa, "second", "--reason", "a test")
+
+
 def play_nodes(world: World) -> None:
-    """Run the job's last two steps as its nodes run them: with the flags of their components, by its identity."""
+    """Run the job's last two steps, and the one that asks for the champion, as its nodes run them.
+
+    That is with the flags of their components, by the job's identity.
+    """
     node = {**world.azure.job_environment(), "AZURE_FEDERATED_TOKEN_FILE": "", "AZURE_CLIENT_ID": ""}
     made = trained(world.root / "model", 1, Context(load_stage("dev"), run_folder("export")))
     given = ("--package", str(made.package), "--evaluation", str(made.evaluation), "--git-commit", "c0ffee")
@@ -193,6 +218,7 @@ def play_nodes(world: World) -> None:
     word = encoded(Origin("github", world.github.url, "octo/camera", "", "c0ffee", None, "", None))
     told = ("--registration", str(made.out), "--evaluation", str(made.evaluation), "--origin", word)
     world.play("notify", "notify", "--stage", "dev", *told, "--out", str(world.root / "notification"), **node)
+    world.play("champion", "champion", "--stage", "dev", "--out", str(world.root / "champion"), **node)
 
 
 @pytest.mark.parametrize("step", STEPS)
