@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mlops.context import Context
 from mlops.delivery.carried import carried
-from mlops.errors import DeployError, RegistryError, TargetError
+from mlops.errors import BusyError, DeployError, RegistryError, TargetError
 from mlops.goldenfiles import best_only, predict_files
 from mlops.judging import read_labels
 from mlops.mirroring import Mirror
@@ -209,14 +209,24 @@ def _put_back(context: Context, move: Move, verdict: Verdict, events: list[Traff
         )
     if context.target.status().traffic.get(version):
         back = {} if before is None else {before: 100}
-        _set_traffic(context, back, f"traffic back to {before or 'nothing'}: {verdict.reason}", events)
+        try:
+            _set_traffic(context, back, f"traffic back to {before or 'nothing'}: {verdict.reason}", events)
+        except BusyError:  # a pull request waits for people: until they agree, no rerun may go on with a bad version
+            if is_bad:
+                _revoke(context, version, verdict)
+            raise
     if is_bad:
-        context.registry.set_tag(stage.model, version, revoke_reason_tag(stage.name), verdict.reason)
-        context.registry.set_tag(stage.model, version, stage.name, REVOKED)
+        _revoke(context, version, verdict)
     if version in context.target.status().deployments:
         context.target.remove(version)
     what = "is revoked" if is_bad else "is removed and stays approved"
     context.report(f"{stage.name}: version {version} {what}: {verdict.reason}")
+
+
+def _revoke(context: Context, version: int, verdict: Verdict) -> None:
+    stage = context.stage
+    context.registry.set_tag(stage.model, version, revoke_reason_tag(stage.name), verdict.reason)
+    context.registry.set_tag(stage.model, version, stage.name, REVOKED)
 
 
 def _record(
