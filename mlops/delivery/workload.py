@@ -152,7 +152,9 @@ def _desired(model: str, served: Served, package: str) -> Object:
 def _scaling(stage: Stage, declared: Declared, served: Served) -> list[Object]:
     """Return what KEDA asks Prometheus for this version, and that it never sends a version to sleep in a rollout.
 
-    Only a version that has all the traffic may have no replica: another one is being verified.
+    Only a version that is alone, with all the traffic, may have no replica: else one is being verified. The first of
+    all is looked at once more when it has got it: it stays for as long as its pods, and then its traffic, may take.
+    Source: keda.sh, "ScaledObject specification" (initialCooldownPeriod, since 2.15).
     """
     place = f'namespace="{namespace_of(stage)}"'
     lag = f'sum(visionline:lag_frames{{{place},model="{stage.model}",version="{served.version}"}}) or vector(0)'
@@ -163,8 +165,9 @@ def _scaling(stage: Stage, declared: Declared, served: Served) -> list[Object]:
     patch: list[Object] = [
         {"op": "replace", "path": "/spec/triggers/0/metadata/query", "value": lag},
         {"op": "replace", "path": "/spec/triggers/1/metadata/query", "value": asked},
+        {"op": "add", "path": "/spec/initialCooldownPeriod", "value": 2 * _deadline(stage)},
     ]
-    if declared.traffic.get(served.version) != 100:
+    if len(declared.versions) > 1 or declared.traffic.get(served.version) != 100:
         patch.append({"op": "replace", "path": "/spec/minReplicaCount", "value": 1})
     return patch
 

@@ -263,13 +263,22 @@ def test_what_is_scaled_says_no_replicas(stage: Stage) -> None:
         assert "replicas" not in yaml.safe_load(files["versions/v7/deployment.yaml"])["spec"]
 
 
-def test_only_a_version_with_all_the_traffic_may_sleep(stage: Stage) -> None:
-    def least(what: Declared, version: int) -> list[int]:
-        patch = yaml.safe_load(tree(on(stage, autoscaling="keda"), what)[f"versions/v{version}/scaling.yaml"])
-        return [one["value"] for one in patch if one["path"] == "/spec/minReplicaCount"]
+def scaling(stage: Stage, what: Declared, version: int, key: str) -> list[int]:
+    """Return what a key of a version's ScaledObject is patched to."""
+    patch = yaml.safe_load(tree(on(stage, autoscaling="keda"), what)[f"versions/v{version}/scaling.yaml"])
+    return [one["value"] for one in patch if one["path"] == f"/spec/{key}"]
 
-    assert least(declared({7: 100}), 7) == []
-    assert [least(declared({7: 100}, 8), 8), least(declared({7: 90, 8: 10}), 7)] == [[1], [1]]
+
+def test_only_a_version_that_is_alone_with_all_the_traffic_may_sleep(stage: Stage) -> None:
+    assert scaling(stage, declared({7: 100}), 7, "minReplicaCount") == []
+    before, canary, first = declared({7: 100}, 8), declared({7: 90, 8: 10}), declared({}, 7)
+    for what, version in ((before, 7), (before, 8), (canary, 7), (canary, 8), (first, 7)):
+        assert scaling(stage, what, version, "minReplicaCount") == [1]
+
+
+def test_a_first_version_does_not_sleep_before_its_release_has_ended(stage: Stage) -> None:
+    slow = on(stage, rollout_seconds=45.5)
+    assert scaling(slow, declared({7: 100}), 7, "initialCooldownPeriod") == [92], "for its pods, and for its traffic"
 
 
 def test_with_flagger_there_is_the_version_of_most_traffic_and_no_route_of_ours(stage: Stage) -> None:
