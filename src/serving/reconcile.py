@@ -126,6 +126,8 @@ class Reconciler:
                 deployment.reason = str(error)
             except Exception as error:  # whatever a package holds must not end the server
                 deployment.reason = one_line(error)
+        # In the same turn of the loop: whoever asks the version's readiness and then scores is never told "no traffic".
+        _move_traffic(served, self._desired.models.get(served.name, NOTHING))
         what = f"{served.name} version {deployment.version} ({declared.variant}, {declared.engine}, {declared.digest})"
         _log(f"{what}: {deployment.reason or 'ready'}")
 

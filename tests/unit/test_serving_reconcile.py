@@ -127,6 +127,17 @@ def test_traffic_moves_only_when_its_target_is_ready(play: Callable[[Scenario], 
     assert play(scenario).served.traffic.percents() == {"2": 100}
 
 
+def test_a_version_that_is_ready_has_its_traffic_in_the_same_moment(play: Callable[[Scenario], World]) -> None:
+    async def scenario(world: World) -> None:
+        world.declare(1, {"1": 100}, "1")
+        world.reconciler.look()
+        async with asyncio.timeout(30):
+            while world.states != {"1": "ready"}:
+                await asyncio.sleep(0)
+
+    assert play(scenario).served.traffic.percents() == {"1": 100}
+
+
 def test_a_failed_load_never_gets_traffic_and_is_reported(play: Callable[[Scenario], World]) -> None:
     async def scenario(world: World) -> None:
         world.declare(1, {"1": 100}, "1")
