@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import traceback
 from collections.abc import Callable
 from pathlib import Path
+
+from forked import in_child
 
 from mlops.adapters.local.registry import LocalRegistry
 
@@ -25,17 +26,12 @@ class Killer:
     def run(self, work: Callable[[], object]) -> int:
         """Do the work in a process of its own; return its exit code, minus the signal where one ended it."""
         self.journal.write_text("0")
-        child = os.fork()
-        if child == 0:
-            try:
-                self._watch()
-                work()
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status)
+
+        def watched() -> None:
+            self._watch()
+            work()
+
+        return in_child(watched)
 
     def _watch(self) -> None:
         from mlops.adapters.flux.git import Git

@@ -10,7 +10,6 @@ import copy
 import os
 import signal
 import threading
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from azurefake.message import Answer, Request
 from azurefake.routes import ARM
 from azurefake.scoring import scoring
 from azurefake.state import ACCOUNT, Azure
+from forked import in_child
 from online_endpoints import NAME, Served, registered
 
 from mlops.adapters.azureml import workspace
@@ -73,6 +73,11 @@ class Changes:
         self.process, self.is_known = 0, threading.Event()
         self._azure = azure
 
+    def started(self, process: int) -> None:
+        """Know which process to kill."""
+        self.process = process
+        self.is_known.set()
+
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count, and kill, while the block runs."""
@@ -101,29 +106,16 @@ def is_change(request: Request) -> bool:
     return request.method in ("PUT", "DELETE") and (request.host == ARM or is_lock)
 
 
-def in_child(work: Callable[[], object], changes: Changes) -> int:
-    """Run `work` in a forked process of its own and return its exit code; minus the signal where one ended it."""
-    with changes.counted():
-        child = os.fork()
-        if child == 0:
-            try:
-                workspace._workspace_client.cache_clear()
-                work()
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-        changes.process = child
-        changes.is_known.set()
-        _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
 def act(served: Served, play: Play, run: Path, kill_after: int) -> tuple[int, int]:
     """Play the act in a process that is killed after the given change; return its exit code and how many it made."""
     changes = Changes(served.azure, kill_after)
-    code = in_child(lambda: play.act(Context(served.stage, run, lambda line: None)), changes)
-    return code, changes.seen
+
+    def work() -> None:
+        workspace._workspace_client.cache_clear()
+        play.act(Context(served.stage, run, lambda line: None))
+
+    with changes.counted():
+        return in_child(work, changes.started), changes.seen
 
 
 State = tuple[dict[str, Any], dict[Any, bytes], dict[str, Any]]

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from kubefake.faults import Call
 from kubefake.keeping import Kept, bring_back, keep
 from kubefake.kubelet import kind_of
 from kubernetes import client, config  # noqa: F401 - seconds that each child would take
+from forked import in_child
 from model_packages import MODEL, make_package
 
 from mlops.adapters.kubernetes.rendering import render
@@ -102,6 +102,11 @@ class Kills:
             assert self.is_known.wait(30)
             os.kill(self.process, signal.SIGKILL)
 
+    def started(self, process: int) -> None:
+        """Know which process to kill."""
+        self.process = process
+        self.is_known.set()
+
 
 def states(cluster: Cluster, kind: str) -> dict[tuple[str, str], str]:
     """Return what the objects of a kind want, by kind and name."""
@@ -112,23 +117,6 @@ def states(cluster: Cluster, kind: str) -> dict[tuple[str, str], str]:
 def _wanted(one: dict[str, Any]) -> dict[str, Any]:
     ends = "deletionTimestamp" in one["metadata"]
     return {"spec": one.get("spec"), "data": one.get("data"), "ends": ends}
-
-
-def in_child(work: Callable[[], object], kills: Kills | None = None) -> int:
-    """Run `work` in a forked process of its own and return its exit code; minus the signal where one ended it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    if kills is not None:
-        kills.process = child
-        kills.is_known.set()
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
 
 
 @dataclass(frozen=True)
@@ -146,7 +134,9 @@ class Start:
         self.cluster.after_change = kills
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("VISIONLINE_HOME", str(home))
-            code = in_child(lambda: play.act(Context(self.stage, home.parent / "run", lambda line: None)), kills)
+            code = in_child(
+                lambda: play.act(Context(self.stage, home.parent / "run", lambda line: None)), kills.started
+            )
         self.cluster.after_change = None
         return code, kills.seen
 

@@ -11,12 +11,12 @@ import os
 import shutil
 import signal
 import subprocess
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from forked import in_child
 from model_packages import make_package
 
 from mlops.adapters.local.registry import LocalRegistry, open_registry
@@ -57,20 +57,6 @@ def stage_for(model: str = "kills") -> Stage:
     """Return production with quick verification and a canary of one step."""
     production = load_stage("production")
     return replace(production, model=model, release=Release("int8", (10, 100), QUICK))
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Run `work` in a forked process of its own and return its exit code; minus the signal where one ended it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
 
 
 class Changes:
