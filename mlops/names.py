@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 STAGES = ("dev", "qa", "production")
@@ -15,6 +16,8 @@ MODEL_CARD_FILE = "MODEL_CARD.md"
 TAG_DIGEST = "digest"
 TAG_DATA_VERSION = "data_version"
 TAG_GIT_COMMIT = "git_commit"
+LONGEST_ENDPOINT_NAME = 32
+MARK_DIGITS = 5
 ENDPOINT_RULE = "write 3 to 32 letters, digits and hyphens, a letter first, no hyphen last"
 IMAGE_KINDS = ("runtime", "model")
 # What infra/ calls each resource. Azure allows storage accounts and key vaults 24 characters: `short` is the stage.
@@ -74,13 +77,23 @@ def is_tag_of(stage: str, key: str) -> bool:
 
 
 def endpoint_name(model: str, stage: str, kind: str = "") -> str:
-    """Return the name of a stage's endpoint where its file gives none: letters, digits and hyphens, at most 32."""
-    return "-".join(part for part in (model[: 32 - len(stage) - len(kind) - 2].rstrip("-"), stage, kind) if part)
+    """Return the name of a stage's endpoint where its file gives none: letters, digits and hyphens, at most 32.
+
+    A longer model's name is cut and marked by a digest of the whole, so that no two models share an endpoint.
+    """
+    ending = "-".join(part for part in (stage, kind) if part)
+    room = LONGEST_ENDPOINT_NAME - len(ending) - 1
+    if len(model) > room:
+        mark = hashlib.sha256(model.encode()).hexdigest()[:MARK_DIGITS]
+        model = f"{model[: room - MARK_DIGITS - 1].rstrip('-')}-{mark}"
+    return f"{model}-{ending}"
 
 
 def is_endpoint_name(name: str) -> bool:
     """Tell whether Azure ML takes a name for an endpoint, by azure-ai-ml's EndpointConfigurations."""
-    return 3 <= len(name) <= 32 and re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]*[a-zA-Z0-9]", name) is not None
+    return (
+        3 <= len(name) <= LONGEST_ENDPOINT_NAME and re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]*[a-zA-Z0-9]", name) is not None
+    )
 
 
 def stage_before(stage: str) -> str | None:
