@@ -86,13 +86,15 @@ def _branches(plan: Plan) -> Iterator[Command]:
         yield from _policy(
             plan, branch, "approver-count", "type.displayName=='Minimum number of reviewers'", _approvers(plan)
         )
-        yield from _policy(plan, branch, "build", f"settings.displayName=='{PIPELINES[0]}'", _BUILD)
+        yield from _policy(plan, branch, "build", f"settings.displayName=='{PIPELINES[0]}'", _build(plan, branch))
 
 
-_BUILD = (
-    *("--build-definition-id", "$BUILD_VALIDATION_ID", "--display-name", PIPELINES[0], "--valid-duration", "0"),
-    *("--queue-on-source-update-only", "true", "--manual-queue-only", "false"),
-)
+def _build(plan: Plan, branch: str) -> tuple[str, ...]:
+    """Return a build policy's settings: a check holds till the branch moves on where work begins, else for good."""
+    pipeline = ("--build-definition-id", "$BUILD_VALIDATION_ID", "--display-name", PIPELINES[0])
+    by_source = "false" if plan.is_begun_on(branch) else "true"
+    again = ("--valid-duration", "0", "--queue-on-source-update-only", by_source)
+    return (*pipeline, *again, "--manual-queue-only", "false")
 
 
 def _approvers(plan: Plan) -> tuple[str, ...]:

@@ -45,9 +45,9 @@ def _branches(plan: Plan) -> Iterator[Command]:
         fields = ("-f", f"ref=refs/heads/{branch}", "-f", "sha=$MAIN_COMMIT")
         yield _api("POST", plan, "git/refs", *fields, done_by=("Reference already exists",))
     for branch in plan.branches:
-        agreed = int(plan.is_team)
+        agreed, strict = int(plan.is_team), str(plan.is_begun_on(branch)).lower()
         rules = (
-            *("-F", "required_status_checks[strict]=true", "-f", f"required_status_checks[contexts][]={CHECK}"),
+            *("-F", f"required_status_checks[strict]={strict}", "-f", f"required_status_checks[contexts][]={CHECK}"),
             *("-F", f"required_pull_request_reviews[required_approving_review_count]={agreed}"),
             *("-F", "required_pull_request_reviews[dismiss_stale_reviews]=true"),
             *("-F", "enforce_admins=true", "-F", "restrictions=null", "-F", "allow_force_pushes=false"),

@@ -41,6 +41,13 @@ class Plan:
         """Return the branches that nobody pushes to directly."""
         return BRANCHES[self.way]
 
+    def is_begun_on(self, branch: str) -> bool:
+        """Tell whether work begins on a branch, so that a pull request to it can be brought up to date with it first.
+
+        What promotes dev to qa can't: qa's merges are not on dev, and nobody pushes to dev to get them there.
+        """
+        return branch == self.branches[0]
+
     def refs(self, environment: str) -> tuple[str, ...]:
         """Return from where an environment may be used: its stage's branch or tags, and main, to start it by hand.
 

@@ -240,6 +240,21 @@ def test_the_single_branch_way_protects_main_and_releases_by_tags(tools: Tools) 
     assert "'name=qa/*'" in script and "'name=production/*'" in script and "--body single" in script
 
 
+@pytest.mark.parametrize("way, first, others", [("branches", "dev", ("qa", "main")), ("single", "main", ())])
+def test_only_where_work_begins_must_a_pull_request_be_up_to_date(
+    way: str, first: str, others: tuple[str, ...], tools: Tools
+) -> None:
+    bootstrapped(*GITHUB, "--branches", way, "--apply")
+    bootstrapped(*DEVOPS, "--branches", way, "--apply")
+    calls = [" ".join(call) for call in tools.calls()]
+    for branch in (first, *others):
+        # What promotes dev lacks the merges on qa, and can't be brought up to date: nobody pushes to dev.
+        (rule,) = [call for call in calls if f"branches/{branch}/protection" in call]
+        (policy,) = [call for call in calls if f"policy build create --branch {branch} " in call]
+        assert f"[strict]={str(branch == first).lower()}" in rule
+        assert f"--queue-on-source-update-only {str(branch != first).lower()}" in policy
+
+
 def test_the_setting_decides_the_way_and_a_mistyped_one_is_an_error(
     tools: Tools, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
