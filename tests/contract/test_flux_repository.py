@@ -215,6 +215,9 @@ def test_a_token_goes_to_no_other_host_by_a_redirect(server: GitServer, clone: C
         "ext::sh -c id",
         "--upload-pack=id",
         "git://git.example.com/a/b.git",
+        "https://[bad",
+        "https://ci:password@[bad/a/b.git",
+        "git@[bad:a/b.git",
         "",
     ],
 )

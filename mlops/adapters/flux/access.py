@@ -33,7 +33,10 @@ def checked_address(url: str, where: str) -> str:
     """Return the repository's address. Raises ConfigError where it is none, or would show a token or a password."""
     if not url:
         raise ConfigError(f"{where}: flux.repository is empty: name the GitOps repository's address")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whose text may show what stands before the host
+        raise ConfigError(f"{where}: flux.repository is no address: mend its host, as https://github.com/team/x") from None
     if parts.password or (parts.username and parts.scheme in ("http", "https")):
         raise ConfigError(f"{where}: flux.repository holds credentials: take them out, and set {TOKENS['github'][0]}")
     is_safe = parts.scheme in ("https", "ssh") or (parts.scheme == "http" and parts.hostname in LOOPBACK)
@@ -86,4 +89,4 @@ def _settings(chosen: Mapping[str, str]) -> dict[str, str]:
 def _is_scp_like(url: str) -> bool:
     """Tell whether it is git's short form of ssh, as git@github.com:team/clusters."""
     before, colon, _ = url.partition(":")
-    return bool(colon) and "@" in before and "/" not in before and not url.startswith("-")
+    return bool(colon) and "@" in before and not set("/[") & set(before) and not url.startswith("-")
