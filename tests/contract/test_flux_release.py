@@ -83,6 +83,25 @@ def test_where_nobody_looks_by_choice_the_records_say_that_nothing_was_seen(
     assert again.outcome == "unchanged" and "not seen: flux.wait is false" in again.verdict.reason
 
 
+def test_a_release_that_was_killed_in_its_pause_pauses_again_before_it_moves_the_traffic(
+    server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stage_of(server, 120.0, wait=False)
+    context, seen = registered(stage, packages, 1, tmp_path), list[tuple[float, dict[int, int]]]()
+
+    def pause(seconds: float) -> None:
+        seen.append((seconds, dict(open_target(stage).status().traffic)))
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(commits, "sleep", pause)
+    with pytest.raises(KeyboardInterrupt):
+        deploy(context)
+    assert deploy(context).outcome == "served"
+    assert seen == [(120.0, {}), (120.0, {})]
+    assert deploy(context).outcome == "unchanged" and len(seen) == 2
+
+
 def test_where_the_cluster_should_be_looked_at_and_can_not_be_nothing_is_promoted(
     server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,8 +85,9 @@ class FluxTarget:
         head = self.commit(with_version(deployment), f"version {version} of {deployment.model}", version)
         if self.cluster is not None:
             self._await_ready(self.cluster, deployment, head)
-        elif head.is_new:
-            # Nobody sees it get ready, so it is given the time that the stage gives a version.
+        elif not declared_in(head.files).traffic.get(version):
+            # Nobody sees it get ready, so before it gets traffic it is given the time that the stage gives a version:
+            # all of it anew in a rerun, for who was killed in the pause, or waited for a merge, has not waited it out.
             sleep(self.stage.kubernetes.rollout_seconds)
 
     def set_traffic(self, traffic: Mapping[int, int]) -> None:
