@@ -36,7 +36,7 @@ def checked_address(url: str, where: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:  # whose text may show what stands before the host
-        raise ConfigError(f"{where}: flux.repository is no address: mend its host, as https://github.com/team/x") from None
+        raise ConfigError(f"{where}: flux.repository is no address: mend its host") from None
     if parts.password or (parts.username and parts.scheme in ("http", "https")):
         raise ConfigError(f"{where}: flux.repository holds credentials: take them out, and set {TOKENS['github'][0]}")
     is_safe = parts.scheme in ("https", "ssh") or (parts.scheme == "http" and parts.hostname in LOOPBACK)
