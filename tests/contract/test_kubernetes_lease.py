@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from cluster_serving import Serving
@@ -12,7 +13,7 @@ from running_endpoint import wait_for
 
 from mlops.adapters.kubernetes import lease
 from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
-from mlops.errors import TargetError
+from mlops.errors import StepError, TargetError
 
 NAME = f"{MODEL}-release"
 
@@ -67,3 +68,24 @@ def test_a_lease_that_another_took_is_lost(serving: Serving) -> None:
         with pytest.raises(TargetError, match="the lock was lost"):
             target.set_traffic({})
     assert serving.cluster.find("Lease", NAME)["spec"]["holderIdentity"] == "another#1"
+
+
+def test_who_lost_the_lock_sends_no_version_of_anothers_release_to_sleep(serving: Serving) -> None:
+    scaled = replace(serving.stage, kubernetes=replace(serving.stage.kubernetes, autoscaling="keda"))
+    replace(serving, stage=scaled).deploy()
+    target = open_target(scaled)
+    with target.lock():
+        serving.cluster.edit("Lease", NAME, ("spec", "holderIdentity"), "another#1")
+        wait_for(lambda: is_lost(target))
+        before = len(serving.cluster.calls)
+    changed = [call for call in serving.cluster.calls[before:] if call.is_change and not is_renewal(call)]
+    assert changed == [] and serving.cluster.find("ScaledObject", f"{MODEL}-v1")["spec"]["minReplicaCount"] == 1
+
+
+def test_a_lease_whose_time_cannot_be_read_is_taken_by_nobody_and_told_in_a_line(serving: Serving) -> None:
+    spec = {"holderIdentity": "another#1", "renewTime": "yesterday", "leaseDurationSeconds": 30}
+    serving.cluster.edit("Lease", NAME, ("spec",), spec)
+    with pytest.raises(StepError, match=r"Lease .* says no time that can be read \(yesterday\): delete it"):
+        with open_target(serving.stage).lock():
+            pass
+    assert serving.cluster.find("Lease", NAME)["spec"] == spec

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlops.adapters.kubernetes.cluster import Cluster
-from mlops.adapters.kubernetes.refusals import Refused
+from mlops.adapters.kubernetes.refusals import Refused, hidden
 from mlops.errors import BusyError, StepError, TargetError
 from mlops.holder import holder
 
@@ -109,7 +109,7 @@ def held(place: Place) -> Iterator[Lease]:
 
 def _taken(place: Place) -> dict[str, Any]:
     found, seconds = place.cluster.find(place.path), _now(place)
-    if found is not None and not _is_over(found["spec"], seconds):
+    if found is not None and not _is_over(place, found["spec"], seconds):
         raise _busy(place, found["spec"])
     times = {"acquireTime": _time(seconds), "renewTime": _time(seconds)}
     # Two processes of one pipeline run have one name: what follows it tells a hold from every other.
@@ -141,11 +141,15 @@ def _busy(place: Place, spec: dict[str, Any]) -> BusyError:
     )
 
 
-def _is_over(spec: dict[str, Any], seconds: float) -> bool:
+def _is_over(place: Place, spec: dict[str, Any], seconds: float) -> bool:
     if not spec.get("holderIdentity") or not spec.get("renewTime"):
         return True
-    renewed = datetime.fromisoformat(str(spec["renewTime"])).timestamp()
-    return seconds > renewed + float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+    try:
+        renewed = datetime.fromisoformat(str(spec["renewTime"])).timestamp()
+        return seconds > renewed + float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+    except (ValueError, TypeError):  # whether its holder is still at work nobody can tell but a person
+        told = f"{place.namespace}: Lease {place.name} says no time that can be read ({hidden(str(spec['renewTime']))})"
+        raise TargetError(f"{told}: delete it, if no release runs, and run the step again") from None
 
 
 def _now(place: Place) -> float:

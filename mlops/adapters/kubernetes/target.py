@@ -52,12 +52,14 @@ class KubernetesTarget:
             self._lease = lease
             declared = self._rendered(look(self._kinds, self.stage).declared)
             end_scaling(self._kinds, self._namespace, f"{STAGE_LABEL}={self.stage.name}", declared, self._seconds)
+            self._check()
             self._apply_scalers()
             try:
                 yield
             finally:
                 self._lease = None
                 with suppress(TargetError):  # a pod that stays awake until the next release harms nobody
+                    lease.check()
                     self._apply_scalers()
 
     def status(self) -> EndpointStatus:
@@ -191,6 +193,7 @@ class KubernetesTarget:
 
     def _prune(self, declared: Declared) -> None:
         """Take away what is not declared: what steers requests goes first, the Deployments, drained, last."""
+        self._check()
         kept = self._rendered(declared)
         for one in in_order(kept):
             apply(self._kinds, one)
@@ -199,6 +202,7 @@ class KubernetesTarget:
             number for number in live.deployments if number not in declared.versions and number not in live.traffic
         ]
         drained(self._pods, going, self._seconds)
+        self._check()
         for one in leftovers(self._kinds, self.stage, kept, live):
             delete(self._kinds, one)
         for number in going:
