@@ -19,7 +19,7 @@ from mlops.goldenfiles import best_only, predict_files
 from mlops.judging import read_labels
 from mlops.mirroring import Mirror
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
-from mlops.ports import DECLARED, UNSEEN, Deployment, EndpointStatus
+from mlops.ports import DECLARED, UNSEEN, Deployment, DeploymentStatus, EndpointStatus
 from mlops.probe import predict, probe_in_turn, read_golden
 from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, stage_tag
 from mlops.traffic import is_settled, split, steps_to, version_before
@@ -78,9 +78,7 @@ def reconcile(context: Context) -> DeployRecord:
 def inspect(context: Context, version: ModelVersion, before: int | None, live_from: tuple[int, int]) -> Verdict:
     """Judge one deployment as it is now; `live_from`: its live requests and errors when its traffic moved."""
     stage, status = context.stage, context.target.status()
-    deployment = status.deployments.get(version.version)
-    if deployment is None:
-        raise TargetError(f"{stage.name}: version {version.version} is not deployed: run `deploy --stage {stage.name}`")
+    deployment = _deployed(context, status, version.version)
     if deployment.state in (DECLARED, UNSEEN):
         return verdict_of((judge_seen(deployment, version.digest),))
     package, limits = context.package(version.version), stage.release.verify
@@ -124,7 +122,7 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
     context.target.deploy(wanted)
     verdict = inspect(context, move.desired, move.before, _live_counts(context.target.status(), version))
     status = context.target.status()
-    if not status.deployments[version].is_online:
+    if not _deployed(context, status, version).is_online:
         return _move_at_once(context, version, verdict, events)
     if verdict.outcome == "promote" and move.before_is_approved and not status.traffic.get(version):
         verdict = _mirrored(context, move, status) or verdict
@@ -157,7 +155,7 @@ def _move_at_once(context: Context, version: int, verdict: Verdict, events: list
     One job goes to one version; and where nobody looks, a step tells nothing.
     """
     if verdict.outcome == "promote":
-        is_unseen = context.target.status().deployments[version].state == DECLARED
+        is_unseen = _deployed(context, context.target.status(), version).state == DECLARED
         reason = f"100 % to version {version}, and nobody looks" if is_unseen else f"all jobs to version {version}"
         _set_traffic(context, {version: 100}, reason, events)
     return verdict
@@ -185,6 +183,14 @@ def _bake(context: Context, version: int, live_from: tuple[int, int]) -> None:
         if judge_live(requests - live_from[0], errors - live_from[1], limits).outcome != "promote":
             return
         time.sleep(min(pause, left))
+
+
+def _deployed(context: Context, status: EndpointStatus, version: int) -> DeploymentStatus:
+    """Return what a version's deployment is. Raises TargetError where somebody took it away meanwhile."""
+    deployment, stage = status.deployments.get(version), context.stage.name
+    if deployment is None:
+        raise TargetError(f"{stage}: version {version} is not deployed: run `deploy --stage {stage}`")
+    return deployment
 
 
 def _live_counts(status: EndpointStatus, version: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from kubefake.faults import Call, Fault
 from model_packages import MODEL, make_package
 from running_endpoint import wait_for
 
-from mlops.adapters.kubernetes import cluster as clusters
+from mlops.adapters.kubernetes import cluster as clusters, rendering
 from mlops.adapters.kubernetes.applying import apply
 from mlops.adapters.kubernetes.kinds import Kinds
 from mlops.adapters.kubernetes.live import STAGE_LABEL
@@ -227,6 +228,18 @@ def test_a_cluster_that_does_not_answer_is_told_with_what_to_do(
     servers.end(cluster._server)
     said = refused(lambda: open_target(cluster_stage()).status(), TargetError)
     assert said.startswith(f"{cluster.url} does not answer") and "KUBECONFIG" in said
+
+
+def test_a_kubectl_that_does_not_end_is_told_in_a_line_and_blames_no_version(
+    serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(rendering, "SECONDS", 0.05)
+    said = refused(lambda: rendering.render({"kustomization.yaml": "{}"}), TargetError)
+    assert "kubectl does not render infra/kubernetes within 0 s" in said and "run the step again" in said
 
 
 def test_a_call_that_the_fake_does_not_know_is_refused_as_an_api_server_does(cluster: Cluster) -> None:

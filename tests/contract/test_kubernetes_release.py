@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from cluster_serving import Serving
@@ -12,12 +13,13 @@ from kubefake.kinds import KINDS
 from model_packages import MODEL
 from running_endpoint import wait_for
 
+from mlops import rollout
 from mlops.adapters.kubernetes import lease, target as kubernetes
 from mlops.adapters.kubernetes.rights import needed
 from mlops.adapters.kubernetes.target import open_target
 from mlops.delivery import namespace_of
 from mlops.errors import BusyError, TargetError
-from mlops.records import stage_tag
+from mlops.records import Verdict, stage_tag
 from mlops.steps.rollback import rollback
 
 V1, V2 = f"{MODEL}-v1", f"{MODEL}-v2"
@@ -68,6 +70,23 @@ def test_weights_that_sum_to_nothing_usual_never_cost_the_traffic(serving: Servi
     assert serving.deploy().outcome == "served"
     serving.expect(2)
     assert set(routed) == {100}, "at each change something serves"
+
+
+def test_a_deployment_that_is_taken_away_in_a_release_is_told_in_a_line(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inspect(*given: Any) -> Verdict:
+        verdict = judged(*given)
+        serving.cluster.delete("Deployment", V2)
+        return verdict
+
+    judged = rollout.inspect
+    monkeypatch.setattr(rollout, "inspect", inspect)
+    serving.approve(2)
+    with pytest.raises(TargetError, match="version 2 is not deployed: run `deploy --stage production`"):
+        serving.deploy()
+    monkeypatch.setattr(rollout, "inspect", judged)
+    assert serving.status().traffic == {1: 100} and serving.deploy().outcome == "served"
 
 
 def test_a_rollback_takes_the_revoked_version_off_the_cluster(serving: Serving) -> None:

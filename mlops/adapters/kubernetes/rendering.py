@@ -13,14 +13,18 @@ import yaml
 
 from mlops.adapters.kubernetes.kinds import Object
 from mlops.adapters.kubernetes.refusals import hidden
-from mlops.errors import ConfigError
+from mlops.errors import ConfigError, TargetError
 
 PROGRAM = "kubectl"
 SECONDS = 60.0
+AGAIN = "see whether this machine is too busy, and run the step again"
 
 
 def render(files: Mapping[str, str]) -> list[Object]:
-    """Return the objects of a tree. Raises ConfigError where kubectl is absent, or refuses the tree."""
+    """Return the objects of a tree.
+
+    Raises ConfigError where kubectl is absent, or refuses the tree, TargetError where it does not end.
+    """
     return list(_rendered(tuple(sorted(files.items()))))
 
 
@@ -35,7 +39,10 @@ def _rendered(files: tuple[tuple[str, str], ...]) -> tuple[Object, ...]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         command = [program, "kustomize", folder]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            raise TargetError(f"{program} does not render infra/kubernetes within {SECONDS:.0f} s: {AGAIN}") from None
     if done.returncode != 0:
         said = hidden(done.stderr.replace(folder, "")) or f"exit code {done.returncode}"
         raise ConfigError(f"infra/kubernetes cannot be rendered: {said}")
