@@ -95,7 +95,8 @@ def _root(stage: Stage, resources: list[str]) -> Object:
     return {
         **KUSTOMIZATION,
         "namespace": namespace_of(stage),
-        "resources": [f"{overlay}/stage", *gateway, *waking, *resources],
+        "resources": [f"{overlay}/stage", *waking, *resources],
+        "components": gateway,  # it has a say in what the namespace lets run
         "configMapGenerator": [config_map(f"{stage.model}-declared", DECLARED_FILE)],
         "labels": [{"pairs": {"visionline/stage": stage.name}}],
     }

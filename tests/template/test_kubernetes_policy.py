@@ -114,12 +114,6 @@ def test_a_pod_that_breaks_a_rule_is_refused(dotted: str, value: Any, says: str)
     assert any(says in text for text in problems(pod_with(dotted, value)))
 
 
-def test_the_namespace_of_each_tree_has_the_cluster_refuse_what_is_not_restricted(rendered_trees: Trees) -> None:
-    for case in CASES:
-        labels = rendered_trees.one(case, "Namespace", case.name)["metadata"]["labels"]
-        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-
-
 def test_no_workload_of_any_tree_has_two_scalers(rendered_trees: Trees) -> None:
     assert [rival for objects in rendered_trees.objects.values() for rival in rivals(objects)] == []
 

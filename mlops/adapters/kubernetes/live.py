@@ -34,6 +34,7 @@ from mlops.errors import ConfigError
 ROUTES = "gateway.networking.k8s.io/v1"
 STAGE_LABEL = "visionline/stage"
 ANNOTATION_URL = "visionline/url"  # of a Gateway that is reached by another address than its status says
+ANNOTATION_PORT = "visionline/port"  # of one that takes requests at another port than its listener's
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,14 @@ def gateway_url(kinds: Kinds, stage: Stage) -> str | None:
     for ref in (route or {}).get("spec", {}).get("parentRefs") or []:
         namespace = ref.get("namespace") or namespace_of(stage)
         found = kinds.cluster.find(kinds.place(ROUTES, "Gateway").path(namespace, ref["name"]))
-        said = ((found or {}).get("metadata", {}).get("annotations") or {}).get(ANNOTATION_URL)
+        notes = (found or {}).get("metadata", {}).get("annotations") or {}
         addresses = ((found or {}).get("status") or {}).get("addresses") or []
         listeners = (found or {}).get("spec", {}).get("listeners") or []
-        if said:
-            return str(said)
+        if notes.get(ANNOTATION_URL):
+            return str(notes[ANNOTATION_URL])
         if addresses and listeners:
             scheme = "https" if listeners[0]["protocol"] == "HTTPS" else "http"
-            return f"{scheme}://{addresses[0]['value']}:{listeners[0]['port']}"
+            return f"{scheme}://{addresses[0]['value']}:{notes.get(ANNOTATION_PORT, listeners[0]['port'])}"
     return None
 
 
