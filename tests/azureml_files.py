@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from frozen_stages import FROZEN
 
-from mlops.config import STAGES_FOLDER
 from mlops.lint.checking import check
 from mlops.lint.finding import Finding
 from mlops.ports import Validator
@@ -289,7 +289,7 @@ class Place:
 
 def make_staged_place(folder: Path) -> Place:
     """Write the repository with the template's stage files, so that clusters are known."""
-    shutil.copytree(STAGES_FOLDER, folder / "mlops" / "stages")
+    shutil.copytree(FROZEN, folder / "mlops" / "stages")
     return make_place(folder)
 
 

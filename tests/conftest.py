@@ -10,6 +10,7 @@ from azurefake.fixture import azure, azure_authority  # noqa: F401 - fixtures th
 from hypothesis import HealthCheck, settings
 from kubectl import kubectl  # noqa: F401
 from cluster_serving import serving, serving_home, serving_packages  # noqa: F401
+from frozen_stages import FROZEN
 from kubefake.fixture import cluster, runtimes  # noqa: F401
 from rendered_trees import rendered_trees  # noqa: F401
 
@@ -21,6 +22,8 @@ settings.load_profile("steady")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before anything imports onnxruntime, which src/serving and src/vision tell the same.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# A project fills mlops/stages in; tests, and the processes that they start, go on with the template's.
+os.environ["VISIONLINE_STAGES"] = str(FROZEN)
 
 
 @pytest.fixture(autouse=True)

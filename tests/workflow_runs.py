@@ -27,6 +27,7 @@ from typing import Any
 import yaml
 from code_hosts import Call, Reply
 from comment_hosts import GitHubPulls
+from frozen_stages import FROZEN
 from issue_hosts import GitHubIssues
 from pipeline_trees.scenes import is_of_fork
 from raw_stripes import write_raw
@@ -118,6 +119,7 @@ class CodeRepository:
         for name in PARTS:
             if (REPOSITORY / name).exists():  # a team with pipelines on Azure DevOps only has deleted .github
                 self.add(name)
+        shutil.copytree(FROZEN, self.checkout / "mlops" / "stages", dirs_exist_ok=True)
         (self.root / "artifacts").mkdir()
         self._make_machine()
         self.host = GitHubOfRuns(self.root / "artifacts")

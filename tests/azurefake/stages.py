@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from azurefake.state import GROUP, SUBSCRIPTION, WORKSPACE
-from mlops.config import STAGES_FOLDER, Stage, load_stage
+from frozen_stages import FROZEN, based
+from mlops.config import Stage, load_stage
 from mlops.names import STAGES
 
 POINTING = {
@@ -24,10 +25,9 @@ def write_stages(folder: Path, **changes: Mapping[str, Any]) -> Path:
 
     The environment variable VISIONLINE_STAGES makes a process read them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "base.yaml").write_bytes((STAGES_FOLDER / "base.yaml").read_bytes())
+    based(folder)
     for name in STAGES:
-        delta = yaml.safe_load((STAGES_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+        delta = yaml.safe_load((FROZEN / f"{name}.yaml").read_text(encoding="utf-8"))
         content = laid(laid(delta, POINTING), changes.get(name, {}))
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return folder

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from frozen_stages import based
 from issue_hosts import GitHubIssues
 from registries import give_database, sealed
 
@@ -32,7 +33,7 @@ ANSWER = "dev: endpoint: answer"
 def github(own_platform: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubIssues]:
     """A scheduled workflow of octo/camera; dev reports to it, and nothing is rotten."""
     host = GitHubIssues()
-    (own_platform / "stages").mkdir()
+    based(own_platform / "stages")
     (own_platform / "stages" / "dev.yaml").write_text("report: github\n")
     variables = {"REPOSITORY": "octo/camera", "SHA": "c0ffee", "API_URL": host.url, "TOKEN": "ghs_workflow"}
     for name, value in {**variables, "RUN_ID": "34"}.items():

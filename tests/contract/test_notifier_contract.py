@@ -20,6 +20,7 @@ from code_hosts import AzureDevOpsHost, CodeHost, Drop, GitHubHost, Reply
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from evaluations import DATA_VERSION, duel
+from frozen_stages import based
 from pipelines import make_workshop
 from submissions import options as options_of
 
@@ -363,7 +364,7 @@ def write_training(folder: Path, outcome: str = "promote") -> Path:
 
 def write_stages(folder: Path, report: str) -> Path:
     """Write stage files that differ from the repository's in where they report."""
-    folder.mkdir()
+    based(folder)
     for name in ("dev", "qa", "production"):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({"report": report}))
     return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from frozen_stages import based
 from imagefake import Tools, tools  # noqa: F401 - the fixture
 from registries import give_database, sealed
 
@@ -28,7 +29,7 @@ STAGES = ("dev", "qa", "production")
 @pytest.fixture
 def contexts(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Context]:  # noqa: F811
     """Return the contexts of the stages, whose images lie in registries apart and whose versions in one."""
-    (tmp_path / "stages").mkdir()
+    based(tmp_path / "stages")
     for name in STAGES:
         signing = {"signing": "key", "key": str(tmp_path / f"{name}.pub")}
         text = yaml.safe_dump({"images": {"registry": f"{name}.example/team", **signing}})

@@ -24,6 +24,7 @@ from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
 from azurefake.workspaces import add_workspace
 from code_hosts import AzureDevOpsHost, CodeHost, GitHubHost, Reply
+from frozen_stages import based
 
 from mlops.adapters.azureml.computes import ensure_cluster
 from mlops.adapters.azureml.secrets import open_secrets
@@ -512,7 +513,7 @@ def test_the_command_shows_a_line_a_check_and_exits_by_the_worst(ready: Azure, t
 
 
 def test_the_local_platform_is_looked_at_without_a_network(tmp_path: Path) -> None:
-    (tmp_path / "stages").mkdir()
+    based(tmp_path / "stages")
     for name in ("dev", "qa", "production"):
         (tmp_path / "stages" / f"{name}.yaml").write_text(yaml.safe_dump({"local": {"workers": 1}}))
     before = sorted(tmp_path.rglob("*"))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from frozen_stages import based
 from iac.resource import Deployment, Resource
 from iac.settings import settings_of
 from infra_stages import INFRA, change, copied, deployed, prices
@@ -202,7 +203,7 @@ def test_a_second_plan_that_is_not_empty_is_seen(terraform: Terraform, tmp_path:
 def _fill(own: Terraform, folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     outputs = folder / "outputs.json"
     outputs.write_text(own.run("stage", "output", "-json"), encoding="utf-8")
-    (folder / "stages").mkdir()
+    based(folder / "stages")
     (folder / "stages" / f"{stage}.yaml").write_text("target: local\n", encoding="utf-8")
     monkeypatch.setenv("VISIONLINE_STAGES", str(folder / "stages"))
     said: list[str] = []

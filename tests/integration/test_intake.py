@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from foreign_models import LABELS, Foreign, contract_of, make_foreign, make_images, write_contract
+from frozen_stages import FROZEN, based
 from registries import give_database
 
 from mlops.adapters.local.stop import stop_endpoints
@@ -47,7 +48,7 @@ def platform(own_platform: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 def write_stages(folder: Path, **gates: Any) -> None:
     """Write the three stage files."""
-    folder.mkdir(exist_ok=True)
+    based(folder)
     for stage in ("dev", "qa", "production"):
         content = {"model": "colours", "gates": {**GATES, **gates}, "release": RELEASE}
         (folder / f"{stage}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -135,7 +136,7 @@ def test_a_model_without_int8_is_an_error_where_the_stage_asks_for_it(platform: 
 
 
 def test_a_model_without_int8_is_registered_where_the_stage_serves_fp32(platform: Path) -> None:
-    base = yaml.safe_load((Path(__file__).parents[2] / "mlops" / "stages" / "base.yaml").read_text())
+    base = yaml.safe_load((FROZEN / "base.yaml").read_text())
     del base["gates"]["parity"]["int8"]
     (platform / "stages" / "base.yaml").write_text(yaml.safe_dump(base))
     stage = platform / "stages" / "dev.yaml"

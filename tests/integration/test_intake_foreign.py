@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import yaml
 from foreign_models import make_images, write_contract
+from frozen_stages import based
 from PIL import Image
 from registries import give_database
 
@@ -102,7 +103,7 @@ def exported(unpacked: Path) -> Path:
 def platform(own_platform: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Yield a folder with stage files of the test's own, whose endpoints are stopped afterwards."""
     monkeypatch.setenv("VISIONLINE_STAGES", str(own_platform / "stages"))
-    (own_platform / "stages").mkdir()
+    based(own_platform / "stages")
     for stage in ("dev", "qa", "production"):
         content = {"model": "imagenet", "gates": GATES, "release": RELEASE}
         (own_platform / "stages" / f"{stage}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -18,6 +18,7 @@ import yaml
 from cluster_stages import packaged
 from flux_controllers import Flux
 from flux_stages import be_quick
+from frozen_stages import FROZEN, based
 from gitserver import README, TOKEN, GitServer, running_git_server
 from image_batches import IMAGES, publish_batch
 from kubefake.cluster import Cluster
@@ -26,7 +27,7 @@ from trainings import trained
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.cli import main
 from mlops.client import JsonClient
-from mlops.config import STAGES_FOLDER, load_stage
+from mlops.config import load_stage
 from mlops.context import Context, run_folder
 from mlops.demo.acts import Act, life
 from mlops.errors import StepError
@@ -54,9 +55,9 @@ def server(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def write_stages(folder: Path, server: GitServer, bake_seconds: int) -> None:
     """Write the stage files: production's canary bakes for so many seconds, or until a live request fails."""
-    folder.mkdir(exist_ok=True)
+    based(folder)
     for name in ("dev", "qa", "production"):
-        content = yaml.safe_load((STAGES_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load((FROZEN / f"{name}.yaml").read_text(encoding="utf-8"))
         content["release"] = {"verify": QUICK}
         if name == "production":
             verify = {**QUICK, "bake_seconds": bake_seconds}

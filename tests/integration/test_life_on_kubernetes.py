@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster_stages import images_of_digest
+from frozen_stages import FROZEN, based
 from image_batches import IMAGES, publish_batch
 from kubefake.cluster import TOKEN, Cluster, new_cluster, write_kubeconfig
 from kubefake.faults import Call
@@ -25,7 +26,7 @@ from trainings import trained
 
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.cli import main
-from mlops.config import STAGES_FOLDER, load_stage
+from mlops.config import load_stage
 from mlops.context import Context, run_folder
 from mlops.demo.acts import Act, life
 from mlops.names import image_tag
@@ -48,9 +49,9 @@ class Life:
 
 def write_stages(folder: Path) -> None:
     """Write stage files: qa and production are pushed to the cluster of their name's context."""
-    folder.mkdir()
+    based(folder)
     for name in ("dev", "qa", "production"):
-        content: dict[str, Any] = yaml.safe_load((STAGES_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+        content: dict[str, Any] = yaml.safe_load((FROZEN / f"{name}.yaml").read_text(encoding="utf-8"))
         release = {**content.get("release", {}), **QUICK}
         place = (
             {"target": "kubernetes", "kubernetes": {"context": name, "rollout_seconds": 30}} if name != "dev" else {}

@@ -12,6 +12,7 @@ from mlops.context import Context
 from mlops.errors import RegistryError
 from mlops.names import APPROVED, REVOKED
 from mlops.steps import approval, promote
+from frozen_stages import based
 from registries import give_database
 from submissions import MODEL, at, registered
 
@@ -19,8 +20,7 @@ from submissions import MODEL, at, registered
 @pytest.fixture
 def apart(own_platform: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give dev and the other two stages a home each."""
-    stages = own_platform / "stages"
-    stages.mkdir()
+    stages = based(own_platform / "stages")
     for stage, home in (("dev", "dev"), ("qa", "others"), ("production", "others")):
         content = {"local": {"home": str(own_platform / home)}}
         (stages / f"{stage}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -1,4 +1,7 @@
-"""Stage files: each loads, each key has a documented dataclass and a line in README, and an unknown key is refused."""
+"""Stage files: each loads, each key has a documented dataclass and a line in README, and an unknown key is refused.
+
+What a project has in mlops/stages is looked at here, and by `mlops lint`; all other tests go on with tests/stages.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from frozen_stages import FROZEN, based
 from sources import ROOT
 
 from mlops import config
@@ -52,7 +56,7 @@ def _keys(hint: object, name: str) -> Iterator[str]:
 
 
 def _own_stages(folder: Path) -> Path:
-    return Path(shutil.copytree(STAGES_FOLDER, folder / "stages"))
+    return Path(shutil.copytree(FROZEN, folder / "stages"))
 
 
 def _change(path: Path, dotted: str, value: object) -> None:
@@ -67,7 +71,7 @@ def _change(path: Path, dotted: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_file_loads(name: str) -> None:
-    assert load_stage(name).name == name
+    assert load_stage(name, STAGES_FOLDER).name == name
 
 
 WAYS = sorted(path for path in (ROOT / "docs/ways").iterdir() if path.is_dir())
@@ -75,14 +79,19 @@ WAYS = sorted(path for path in (ROOT / "docs/ways").iterdir() if path.is_dir())
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_file_to_copy_is_complete(way: Path, name: str) -> None:
-    stage = load_stage(name, way)
+def test_a_stage_file_to_copy_is_complete(way: Path, name: str, tmp_path: Path) -> None:
+    stage = load_stage(name, Path(shutil.copytree(way, based(tmp_path), dirs_exist_ok=True)))
     assert [line.text for line in stagefile.lines(stage) if line.state != "ok"] == []
     assert stagefile.uses_azure(stage) is (way.name != "without-azure-ml")
 
 
 def test_there_is_a_file_for_each_stage_and_no_other() -> None:
     assert {path.stem for path in STAGES_FOLDER.iterdir()} == {"base", *STAGES}
+
+
+def test_gates_never_loosen_from_stage_to_stage() -> None:
+    floors = [load_stage(name, STAGES_FOLDER).gates.min_accuracy for name in STAGES]
+    assert floors == sorted(floors)
 
 
 @pytest.mark.parametrize("name", STAGES)

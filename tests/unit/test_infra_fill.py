@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from frozen_stages import FROZEN, based
 
 from mlops.cli import main
-from mlops.config import STAGES_FOLDER, load_stage
+from mlops.config import load_stage
 from mlops.errors import ConfigError
 from mlops.infra.outputs import read_outputs
 from mlops.infra.stagetext import with_values
@@ -58,10 +59,9 @@ def deployment(values: dict[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of stage files of the test's own, over the repository's base.yaml."""
-    folder = tmp_path / "stages"
-    folder.mkdir()
-    text = (STAGES_FOLDER / "qa.yaml").read_text(encoding="utf-8")
+    """A folder of stage files of the test's own, over the frozen base.yaml."""
+    folder = based(tmp_path / "stages")
+    text = (FROZEN / "qa.yaml").read_text(encoding="utf-8")
     (folder / "qa.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setenv("VISIONLINE_STAGES", str(folder))
     return folder

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import yaml
 from azureml_files import FILES, SCHEMA, Place, make_place
+from frozen_stages import FROZEN
 
 from mlops.cli import main
-from mlops.config import REPOSITORY, STAGES_FOLDER
+from mlops.config import REPOSITORY
 from mlops.lint.checking import RULES
 from mlops.lint.document import Document, read_document
 from mlops.lint.parts import parts
@@ -76,7 +77,7 @@ def test_programs_get_one_json_object(place: Place) -> None:
 
 @pytest.mark.usefixtures("without_sdk")
 def test_a_stage_file_that_does_not_load_is_a_finding_and_no_error(place: Place) -> None:
-    shutil.copytree(STAGES_FOLDER, place.folder / "mlops" / "stages")
+    shutil.copytree(FROZEN, place.folder / "mlops" / "stages")
     (place.folder / "mlops" / "stages" / "dev.yaml").write_text("colour: red\n")
     code, said = run(place)
     assert code == 1 and said[0].startswith("mlops/stages/dev.yaml:1: unknown key 'colour'")
