@@ -77,13 +77,19 @@ class Case:
         """Return the tree, with the component added to its overlay where the case has one."""
         files = {**manifests(self.stage), **tree(self.stage, self.declared)}
         if self.component:
-            own = MANIFESTS / "components" / self.component
-            files |= {f"kubernetes/components/{self.component}/{one.name}": one.read_text() for one in own.iterdir()}
-            path = f"kubernetes/overlays/{self.overlay}/kustomization.yaml"
-            content = yaml.safe_load(files[path])
-            components = [*content.get("components", ()), f"../../components/{self.component}"]
-            files[path] = yaml.safe_dump({**content, "components": components})
+            own = MANIFESTS / "components"
+            files |= {f"kubernetes/components/{one.relative_to(own)}": one.read_text() for one in own.glob("*/*.yaml")}
+            _take(files, f"kubernetes/overlays/{self.overlay}", f"../../components/{self.component}")
+            _take(files, f"kubernetes/overlays/{self.overlay}/streams", "../../../components/model-fetched")
         return files
+
+
+def _take(files: dict[str, str], folder: str, component: str) -> None:
+    """Let a kustomization of a tree take a component, if there is one."""
+    path = f"{folder}/kustomization.yaml"
+    if path in files:
+        content = yaml.safe_load(files[path])
+        files[path] = yaml.safe_dump({**content, "components": [*content.get("components", ()), component]})
 
 
 @cache
@@ -100,7 +106,7 @@ CASES = (
     Case("production", "gateway", "keda", is_settled=True),
     Case("edge-cameras"),
     Case("edge-cameras", "gateway", "keda"),
-    *(Case(overlay, component=BY_INIT_CONTAINER) for overlay in ("production", "edge", "gpu")),
+    *(Case(overlay, component=BY_INIT_CONTAINER) for overlay in ("production", "edge", "edge-cameras", "gpu")),
 )
 
 

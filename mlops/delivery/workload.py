@@ -61,7 +61,8 @@ def version_files(stage: Stage, declared: Declared, served: Served) -> dict[str,
 def streams_files(stage: Stage, served: Served) -> dict[str, str]:
     """Return the files of the kustomization of the streams' workers, which score by the version of most traffic."""
     notes = {ANNOTATION_DIGEST: served.digest, ANNOTATION_VARIANT: served.variant}
-    template = {"metadata": {"annotations": notes, "labels": {LABEL_VERSION: str(served.version)}}}
+    told = {**notes, ANNOTATION_MODEL_IMAGE: served.images["model"]}
+    template = {"metadata": {"annotations": told, "labels": {LABEL_VERSION: str(served.version)}}}
     patch = {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",

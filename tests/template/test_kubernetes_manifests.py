@@ -11,7 +11,7 @@ import pytest
 
 from mlops.adapters.kubernetes.live import served_of
 from mlops.delivery import ANNOTATION_DIGEST, LABEL_VERSION, package_path, version_name
-from rendered_trees import CASES, MODEL, Case, Object, Trees, served
+from rendered_trees import BY_INIT_CONTAINER, CASES, MODEL, Case, Object, Trees, served
 from serving.declare import only_model, read_declared
 from serving.options import endpoint_parser
 from serving.streams.config import StreamsConfig, read_config
@@ -191,6 +191,24 @@ def test_a_worker_reads_its_cameras_and_the_model_of_the_release(rendered_trees:
     assert volume(workload, "model")["image"]["reference"] == served(7).images["model"]
     assert streams.metrics is not None
     assert streams.metrics.port == container(workload)["ports"][0]["containerPort"]
+
+
+@pytest.mark.parametrize("case", [SITE, Case("edge-cameras", component=BY_INIT_CONTAINER)], **ids)
+def test_a_worker_has_the_model_of_the_release_mounted_or_fetched(rendered_trees: Trees, case: Case) -> None:
+    workload = rendered_trees.one(case, "StatefulSet", "streams")
+    assert model_image(workload) == served(7).images["model"]
+    assert ("initContainers" in pod(workload)) == bool(case.component)
+    for fetch in pod(workload).get("initContainers", []):
+        assert fetch["image"] == container(workload)["image"] == served(7).images["runtime"]
+        written = {one["name"]: one["mountPath"] for one in fetch["volumeMounts"]}["model"]
+        assert f"--out={written}" in fetch["args"] and "emptyDir" in volume(workload, "model")
+    ports = {port["port"] for rule in egress(rendered_trees, case) for port in rule["ports"]}
+    assert 443 in ports, "the registry is reached"
+
+
+def egress(rendered_trees: Trees, case: Case) -> list[Object]:
+    """Return where a site's workers may send."""
+    return list(rendered_trees.one(case, "NetworkPolicy", "streams")["spec"]["egress"])
 
 
 def test_the_spool_fits_on_a_volume_of_the_nodes_own(
