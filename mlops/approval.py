@@ -5,14 +5,14 @@ Pure: a page of Markdown from what `python -m mlops approval` has read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mlops.evaluation import Evaluation, VariantReport
 from mlops.markdown import below, table
 from mlops.names import TAG_DATA_VERSION, TAG_GIT_COMMIT
 from mlops.policy import in_words
-from mlops.records import ModelVersion, PromoteRecord, images_of
+from mlops.records import ModelVersion, PromoteRecord
 
 OTHER_TEST_SET = "The two were evaluated on different test sets: their figures can't be compared."
 CHANGED_CLASSES = 10  # at most so many are shown, those that lose most first
@@ -20,10 +20,11 @@ CHANGED_CLASSES = 10  # at most so many are shown, those that lose most first
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version and what was measured of it."""
+    """A version, what was measured of it, and the images that carry it at the stage, by kind."""
 
     version: ModelVersion
     evaluation: Evaluation
+    images: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,21 @@ def approval_page(asked: PromoteRecord, candidate: Candidate, serving: Serving, 
 
 
 def _identity(candidate: Candidate, serving: Serving) -> str:
-    now = serving.version.version if serving.version else None
     rows = []
-    for name, new in _facts(candidate.version).items():
-        old = _facts(now).get(name, "-") if now else "nothing runs"
+    for name, new in _facts(candidate).items():
+        old = _facts(serving.version).get(name, "-") if serving.version else "nothing runs"
         rows.append((name, new, "the same" if new == old else old))
     return table(("", "to be released", "runs now"), rows)
 
 
-def _facts(version: ModelVersion) -> dict[str, str]:
-    tags = version.tags
+def _facts(candidate: Candidate) -> dict[str, str]:
+    version, tags = candidate.version, candidate.version.tags
     return {
         "version": str(version.version),
         "digest": f"`{version.digest}`",
         "data version": f"`{tags.get(TAG_DATA_VERSION, 'unknown')}`",
         "commit": f"`{tags.get(TAG_GIT_COMMIT, 'unknown')}`",
-        **{f"{kind} image": f"`{image}`" for kind, image in images_of(version).items()},
+        **{f"{kind} image": f"`{image}`" for kind, image in candidate.images.items()},
     }
 
 

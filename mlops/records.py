@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from mlops.errors import ConfigError
 from mlops.loading import read_json, write_json
-from mlops.names import IMAGE_KINDS, image_tag
 
 T = TypeVar("T")
 
@@ -280,11 +279,6 @@ def read_record(run: Path, name: str, cls: type[T]) -> T:
     if not path.exists():
         raise ConfigError(f"{path}: is missing: run `python -m mlops {name.split('.')[0]}` in this run first")
     return read_json(cls, path)
-
-
-def images_of(version: ModelVersion) -> dict[str, str]:
-    """Return the images that carry a version, by kind; empty where it was not packaged."""
-    return {kind: version.tags[image_tag(kind)] for kind in IMAGE_KINDS if image_tag(kind) in version.tags}
 
 
 def stage_tag(version: ModelVersion, stage: str) -> str | None:

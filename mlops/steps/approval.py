@@ -13,6 +13,7 @@ from pathlib import Path
 from mlops.approval import Candidate, Serving, approval_page
 from mlops.ci import show_page
 from mlops.context import Context
+from mlops.delivery.carried import carried
 from mlops.errors import ConfigError, RegistryError, StepError
 from mlops.judging import read_evaluation
 from mlops.loading import write_text
@@ -76,4 +77,5 @@ def _card(package: Path) -> str:
 
 
 def _candidate(context: Context, version: ModelVersion, place: Registry | None = None) -> Candidate:
-    return Candidate(version, read_evaluation(context.package(version.version, place)))
+    evaluation = read_evaluation(context.package(version.version, place))
+    return Candidate(version, evaluation, carried(context.stage, version))

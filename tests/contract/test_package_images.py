@@ -11,6 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from imagefake import Tools, put, tools  # noqa: F401 - the fixture
+from imagefake.tags import images_of
 from registries import give_database, sealed
 
 from mlops import packaging, recipes
@@ -19,7 +20,7 @@ from mlops.context import Context
 from mlops.errors import ConfigError, DeployError, JobError, RegistryError
 from mlops.names import APPROVED
 from mlops.packaging import Options
-from mlops.records import PackageRecord, images_of, read_record
+from mlops.records import PackageRecord, read_record
 from mlops.steps import package
 
 MODEL = "fashion-classifier"

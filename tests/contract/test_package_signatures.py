@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from imagefake import Tools, put, tools  # noqa: F401 - the fixture
+from imagefake.tags import images_of
 from model_packages import MODEL, make_package
 from registries import give_database
 
@@ -20,7 +21,6 @@ from mlops.context import Context
 from mlops.errors import ConfigError, DeployError, JobError, TargetError
 from mlops.names import APPROVED, REVOKED, image_tag, revoke_reason_tag
 from mlops.places import Images
-from mlops.records import images_of
 from mlops.steps.deploy import deploy
 
 REPOSITORY = "dev.example/team/runtime"

@@ -10,6 +10,7 @@ from submissions import MODEL, at, first_stage, options, registered
 
 from mlops.context import Context
 from mlops.errors import ConfigError, RegistryError, StepError, TargetError
+from mlops.names import image_tag
 from mlops.ports import EndpointStatus
 from mlops.records import PromoteRecord, Verdict, read_record, write_record
 from mlops.steps import approval, promote
@@ -70,6 +71,19 @@ def test_the_page_shows_the_difference_and_the_card(qa: Context) -> None:
         "## Gates of qa",
         "## Model card",
     ]
+
+
+def test_the_page_names_the_images_that_the_stage_will_run(qa: Context) -> None:
+    first = {"runtime": "1", "triton": "2", "model": "3"}
+    for kind, digit in first.items():
+        qa.registry.set_tag(MODEL, 2, image_tag(kind), f"first.example/{kind}@sha256:{digit * 64}")
+    own = replace(qa.stage.images, registry="qa.example/team")
+    for overlay, runtime in (("qa", "runtime@sha256:1"), ("gpu", "triton@sha256:2")):
+        kubernetes = replace(qa.stage.kubernetes, overlay=overlay)
+        stage = replace(qa.stage, target="kubernetes", images=own, kubernetes=kubernetes)
+        page = approval.page_of(serves(Context(stage, qa.run, qa.report), {1: 100}))
+        assert f"| runtime image | `qa.example/team/{runtime}" in page and "| - |" in page
+        assert f"| model image | `qa.example/team/{MODEL}@sha256:3" in page and "first.example" not in page
 
 
 def test_the_first_version_of_a_stage_says_so(qa: Context) -> None:
