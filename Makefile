@@ -88,8 +88,10 @@ infra-apply: ## do what was planned, and keep the outputs in runs/infra/STAGE.ou
 infra-init-terraform:
 	$(TERRAFORM) init -input=false -reconfigure -backend-config=../state.tfbackend -backend-config=key=$(STAGE).tfstate
 
+# Who plans may only read, so it registers no provider of Azure's and locks no state: a plan that is stale is not applied.
 infra-plan-terraform: infra-init-terraform
-	$(TERRAFORM) plan -input=false -var-file=$(STAGE).tfvars -out=$(PLAN).tfplan
+	ARM_RESOURCE_PROVIDER_REGISTRATIONS=none $(TERRAFORM) plan -input=false -lock=false -var-file=$(STAGE).tfvars \
+		-out=$(PLAN).tfplan
 	$(TERRAFORM) show -json $(PLAN).tfplan > $(PLAN).json
 
 infra-apply-terraform: infra-init-terraform

@@ -27,7 +27,9 @@ RESOURCE_NAMES = {
     "ci": "id-{name}-{stage}-ci",
     "jobs": "id-{name}-{stage}-jobs",
     "serving": "id-{name}-{stage}-serving",
-    "operations": "id-{name}-operations",  # one for all stages: dev makes it
+    "infra": "id-{name}-{stage}-infra",
+    "operations": "id-{name}-operations",  # one for all stages, as the next: dev makes both
+    "plan": "id-{name}-plan",
     "logs": "log-{name}-{stage}",
     "insights": "appi-{name}-{stage}",
     "monitor_scope": "ampls-{name}-{stage}",

@@ -65,11 +65,20 @@ param issuer string = ''
 @description('Whom the issuer names: empty for GitHub\'s environment, else the service connection\'s subject.')
 param subject string = ''
 
+@description('Whom the issuer names for who applies this: empty on GitHub, else the subject of visionline-infra-STAGE.')
+param infraSubject string = ''
+
 @description('Whom the issuer names for the environment operations: empty on GitHub, else its connection\'s subject.')
 param operationsSubject string = ''
 
-@description('The object id of the identity that reads every stage (dev\'s output), if dev has its own subscription.')
+@description('Whom the issuer names for the environment plan: empty on GitHub, else its connection\'s subject.')
+param planSubject string = ''
+
+@description('The object id of the identity operations (dev\'s output), if dev has its own subscription.')
 param operationsPrincipal string = ''
+
+@description('The object id of the identity plan (dev\'s output), if dev has its own subscription.')
+param planPrincipal string = ''
 
 @description('The address of the repository that Flux follows; empty: no Flux.')
 param gitopsRepository string = ''
@@ -119,7 +128,9 @@ var names = {
   ci: 'id-${name}-${stage}-ci'
   jobs: 'id-${name}-${stage}-jobs'
   serving: 'id-${name}-${stage}-serving'
+  infra: 'id-${name}-${stage}-infra'
   operations: 'id-${name}-operations'
+  plan: 'id-${name}-plan'
   logs: 'log-${name}-${stage}'
   insights: 'appi-${name}-${stage}'
   monitorScope: 'ampls-${name}-${stage}'
@@ -204,20 +215,31 @@ module identity 'modules/identity.bicep' = {
     location: location
     tags: allTags
     issuer: empty(issuer) ? 'https://token.actions.githubusercontent.com' : issuer
-    subject: empty(subject) ? 'repo:${gitRepository}:environment:${stage}' : subject
-    makesOperations: makesOperations
-    operationsSubject: empty(operationsSubject) ? onGithub : operationsSubject
+    subjects: {
+      ci: empty(subject) ? 'repo:${gitRepository}:environment:${stage}' : subject
+      infra: empty(infraSubject) && onGithub ? 'repo:${gitRepository}:environment:infra-${stage}' : infraSubject
+      operations: empty(operationsSubject) && onGithub ? 'repo:${gitRepository}:environment:operations' : operationsSubject
+      plan: empty(planSubject) && onGithub ? 'repo:${gitRepository}:environment:plan' : planSubject
+    }
+    makesShared: makesShared
   }
 }
 
-// Who reads every stage, made by the first one.
-var makesOperations = stage == 'dev'
-var onGithub = ciSystem == 'github' ? 'repo:${gitRepository}:environment:operations' : ''
-var operations = makesOperations ? identity.outputs.operations : elsewhere
-var elsewhere = empty(operationsPrincipal) ? madeByDev!.properties.principalId : operationsPrincipal
+// Who looks at every stage, and who plans every stage, made by the first one.
+var makesShared = stage == 'dev'
+var onGithub = ciSystem == 'github'
+var operations = makesShared ? identity.outputs.operations : operationsElsewhere
+var operationsElsewhere = empty(operationsPrincipal) ? operationsOfDev!.properties.principalId : operationsPrincipal
+var planner = makesShared ? identity.outputs.plan : planElsewhere
+var planElsewhere = empty(planPrincipal) ? planOfDev!.properties.principalId : planPrincipal
 
-resource madeByDev 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = if (!makesOperations) {
+resource operationsOfDev 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = if (!makesShared) {
   name: names.operations
+  scope: resourceGroup('rg-${name}-dev')
+}
+
+resource planOfDev 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = if (!makesShared) {
+  name: names.plan
   scope: resourceGroup('rg-${name}-dev')
 }
 
@@ -384,7 +406,7 @@ var collectors = isAks && isShared ? { collector: aks!.outputs.collector } : {}
 
 // Nodes pull images as an identity of their own.
 var ofNodes = isAks ? { nodes: aks!.outputs.nodes } : {}
-var principals = union(identity.outputs.principals, ofNodes, { operations: operations })
+var principals = union(identity.outputs.principals, ofNodes, { operations: operations, plan: planner })
 
 module roles 'modules/roles.bicep' = {
   name: 'roles'
@@ -417,7 +439,7 @@ module subscriptionRoles 'modules/subscriptionroles.bicep' = {
   name: 'roles-of-${names.workspace}'
   params: {
     name: names.workspace
-    principals: { operations: operations }
+    principals: { plan: planner }
   }
 }
 
@@ -567,5 +589,8 @@ output gitopsRepository string = kubernetes == 'none' ? '' : gitopsRepository
 @description('The stage\'s folder there: flux.path; empty: none.')
 output gitopsPath string = kubernetes == 'none' || empty(gitopsRepository) ? '' : 'clusters/${stage}'
 
-@description('The object id of the identity that reads every stage, for stages in other subscriptions.')
+@description('The object id of the identity operations, for stages in other subscriptions.')
 output operationsPrincipal string = operations
+
+@description('The object id of the identity plan, for stages in other subscriptions.')
+output planPrincipal string = planner

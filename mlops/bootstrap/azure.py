@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlops.bootstrap.command import Command
-from mlops.bootstrap.plan import AUDIENCE, OPERATIONS, Plan, variable
-from mlops.names import STAGES
+from mlops.bootstrap.plan import AUDIENCE, ENVIRONMENTS, PULLED, Plan, variable
 
 AS_TEXT = ("--output", "tsv")
 
@@ -22,26 +21,19 @@ def account() -> Iterator[Command]:
 
 
 def identities(plan: Plan) -> Iterator[Command]:
-    """Yield what asks for the ids of all identities, kept as STAGE_CLIENT_ID."""
-    for environment in (*STAGES, OPERATIONS):
-        group, identity = _place(plan, environment)
-        where = ("--name", identity, "--resource-group", group, "--subscription", _subscription(plan, environment))
+    """Yield what asks for the ids of all identities, kept as ENVIRONMENT_CLIENT_ID."""
+    for environment in ENVIRONMENTS:
+        group, identity = plan.identity(environment)
+        where = ("--name", identity, "--resource-group", group, "--subscription", plan.subscription(environment))
         show = ("az", "identity", "show", *where, "--query", "clientId", *AS_TEXT)
         yield Command(show, keeps=variable(environment, "CLIENT_ID"))
 
 
 def credential(plan: Plan, environment: str, issuer: str, subject: str) -> Command:
     """Return what lets an environment's pipelines be its identity: the credential that infra/ makes, or one like it."""
-    group, identity = _place(plan, environment)
-    where = ("--identity-name", identity, "--resource-group", group, "--subscription", _subscription(plan, environment))
+    group, identity = plan.identity(environment)
+    where = ("--identity-name", identity, "--resource-group", group, "--subscription", plan.subscription(environment))
     trust = ("--issuer", issuer, "--subject", subject, "--audiences", AUDIENCE)
-    create = ("az", "identity", "federated-credential", "create", "--name", "ci")
+    name = PULLED if environment == PULLED else "ci"  # beside that of dev's own pipelines, whose identity it is
+    create = ("az", "identity", "federated-credential", "create", "--name", name)
     return Command((*create, *where, *trust, "--output", "none"))
-
-
-def _place(plan: Plan, environment: str) -> tuple[str, str]:
-    return plan.reader() if environment == OPERATIONS else plan.places(environment)
-
-
-def _subscription(plan: Plan, environment: str) -> str:
-    return plan.subscription(STAGES[0] if environment == OPERATIONS else environment)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from mlops.bootstrap import azure
 from mlops.bootstrap.command import Command
-from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, OPERATIONS, PULLS, Plan, variable
+from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, INFRA, Plan, variable
 from mlops.errors import ConfigError
 from mlops.names import STAGES
 
@@ -42,7 +42,7 @@ def commands(plan: Plan) -> list[Command]:
         Command(("az", "extension", "add", "--name", "azure-devops", "--upgrade", "--only-show-errors")),
         *_pipelines(plan),
         *_branches(plan),
-        *(part for environment in STAGES for part in _environment(plan, environment)),
+        *(part for environment in (*STAGES, *INFRA) for part in _environment(plan, environment)),
         *(_azure(plan) if plan.name else ()),
     ]
 
@@ -117,7 +117,7 @@ def _environment(plan: Plan, environment: str) -> Iterator[Command]:
     found = f"{url}/distributedtask/environments?name={environment}&api-version=7.1"
     same = f"value[?name=='{environment}']"
     yield _rest("get", found, query=f"length({same})", keeps=count)
-    made = {"name": environment, "description": f"stage {environment}"}
+    made = {"name": environment, "description": f"for {environment}"}
     yield _rest("post", f"{url}/distributedtask/environments?api-version=7.1", made, unless=count)
     yield _rest("get", found, query=f"{same} | [0].id", keeps=kept)
     resource = {"type": "environment", "id": f"${kept}", "name": environment}
@@ -132,13 +132,13 @@ def _agreement(plan: Plan, environment: str) -> dict[str, Any]:
         "approvers": [{"id": reviewer} for reviewer in plan.reviewers],
         "minRequiredApprovers": 1,
         "requesterCannotBeApprover": plan.is_team,
-        "instructions": f"The candidate's summary shows what {environment} would serve, and what changes.",
+        "instructions": f"The summary of the run shows what {environment} would get, and what changes.",
     }
 
 
 def _from_branches(plan: Plan, environment: str) -> dict[str, Any]:
-    """Return the settings of the check that lets only a stage's branches or tags in; a pull request is only planned."""
-    refs = (*plan.refs(environment), *((PULLS,) if environment == OPERATIONS else ()))
+    """Return the settings of the check that lets only a stage's branches or tags in, and a pull request to its plan."""
+    refs = plan.refs(environment)
     # Neither a tag nor a pull request's merge has a policy of its own.
     are_branches = all(ref.startswith("refs/heads/") for ref in refs)
     protected = {"ensureProtectionOfBranch": str(are_branches).lower(), "allowUnknownStatusBranch": "false"}
@@ -186,10 +186,9 @@ def _connection(plan: Plan, environment: str) -> Iterator[Command]:
 
 
 def _endpoint(plan: Plan, environment: str, name: str) -> dict[str, Any]:
-    stage = STAGES[0] if environment == OPERATIONS else environment
     who = {"tenantid": "$TENANT_ID", "serviceprincipalid": f"${variable(environment, 'CLIENT_ID')}"}
     shared = {"id": "$PROJECT_ID", "name": plan.repository.split("/")[1]}
-    subscription = {"subscriptionId": plan.subscription(stage), "subscriptionName": "$SUBSCRIPTION_NAME"}
+    subscription = {"subscriptionId": plan.subscription(environment), "subscriptionName": "$SUBSCRIPTION_NAME"}
     return {
         "name": name,
         "type": "azurerm",

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 
 from mlops.bootstrap import azure
 from mlops.bootstrap.command import Command
-from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, ISSUER, OPERATIONS, PULLS, Plan, variable
+from mlops.bootstrap.plan import ENVIRONMENTS, GUARDED, ISSUER, PULLED, PULLS, Plan, stage_of, variable
 from mlops.errors import ConfigError
 from mlops.issues import MARK
-from mlops.names import STAGES
 
 CHECK = "build-validation"  # what the one job of that workflow is shown as that knows of all others
 LABELS = {"train": "trains this pull request on Azure ML", MARK: "opened and closed by the monitor"}
@@ -55,11 +54,16 @@ def _branches(plan: Plan) -> Iterator[Command]:
         yield _api("PUT", plan, f"branches/{branch}/protection", *rules)
 
 
+def _known(plan: Plan) -> tuple[str, ...]:
+    """Return the environments; a pull request trains only where somebody has to agree to each of its jobs."""
+    return (*ENVIRONMENTS, *((PULLED,) if plan.reviewers else ()))
+
+
 def _environments(plan: Plan) -> Iterator[Command]:
-    for environment in ENVIRONMENTS:
+    for environment in _known(plan):
         policy = ("protected_branches]=false", "custom_branch_policies]=true")
         fields = [word for part in policy for word in ("-F", f"deployment_branch_policy[{part}")]
-        if environment in GUARDED:
+        if environment in (*GUARDED, PULLED):
             fields += ["-F", f"prevent_self_review={str(plan.is_team).lower()}", *_reviewers(plan)]
         yield _api("PUT", plan, f"environments/{environment}", *fields)
         for kind, pattern in _patterns(plan, environment):
@@ -68,12 +72,10 @@ def _environments(plan: Plan) -> Iterator[Command]:
 
 
 def _patterns(plan: Plan, environment: str) -> Iterator[tuple[str, str]]:
-    """Yield kind and name of what an environment may be used from; a pull request may train in dev, and is planned."""
+    """Yield kind and name of what an environment may be used from, as GitHub asks for them."""
     for ref in plan.refs(environment):
         _, kind, name = ref.split("/", 2)
-        yield {"heads": "branch", "tags": "tag"}[kind], name
-    if environment not in GUARDED:
-        yield "branch", PULLS
+        yield ("branch", ref) if ref == PULLS else ({"heads": "branch", "tags": "tag"}[kind], name)
 
 
 def _reviewers(plan: Plan) -> Iterator[str]:
@@ -87,12 +89,12 @@ def _reviewers(plan: Plan) -> Iterator[str]:
 def _azure(plan: Plan) -> Iterator[Command]:
     yield from azure.account()
     yield from azure.identities(plan)
-    for environment in ENVIRONMENTS:
+    for environment in _known(plan):
+        who = stage_of(environment) if environment == PULLED else environment
         yield azure.credential(plan, environment, ISSUER, f"repo:{plan.repository}:environment:{environment}")
-        stage = STAGES[0] if environment == OPERATIONS else environment
-        yield _set(plan, "AZURE_CLIENT_ID", f"${variable(environment, 'CLIENT_ID')}", environment)
+        yield _set(plan, "AZURE_CLIENT_ID", f"${variable(who, 'CLIENT_ID')}", environment)
         yield _set(plan, "AZURE_TENANT_ID", "$TENANT_ID", environment)
-        yield _set(plan, "AZURE_SUBSCRIPTION_ID", plan.subscription(stage), environment)
+        yield _set(plan, "AZURE_SUBSCRIPTION_ID", plan.subscription(environment), environment)
 
 
 def _set(plan: Plan, name: str, value: str, environment: str | None = None) -> Command:

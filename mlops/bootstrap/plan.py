@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from mlops.branches import BRANCHES
 from mlops.names import STAGES, resource_name
 
-OPERATIONS = "operations"  # looks and changes nothing: its identity reads
-ENVIRONMENTS = (*STAGES, OPERATIONS)
-GUARDED = STAGES[1:]  # where people have to agree
+OPERATIONS = "operations"  # looks at what runs and changes no stage: its identity reads versions, images, endpoints
+PLANNING = "plan"  # asks what a change of infra/ would do: its identity reads what resources are, and no data
+INFRA = {f"infra-{stage}": stage for stage in STAGES}  # applies infra/: its identities may do everything
+PULLED = "pull-requests"  # trains a pull request in dev, as dev: each job is agreed to
+SHARED = (OPERATIONS, PLANNING)  # one identity for all stages: the first stage's infra/ makes it
+ENVIRONMENTS = (*STAGES, *SHARED, *INFRA)
+GUARDED = (*STAGES[1:], *INFRA)  # where people have to agree
 PULLS = "refs/pull/*/merge"  # what a pull request's run stands on, on both code hosts
 ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "api://AzureADTokenExchange"
@@ -51,26 +55,34 @@ class Plan:
     def refs(self, environment: str) -> tuple[str, ...]:
         """Return from where an environment may be used: its stage's branch or tags, and main, to start it by hand.
 
-        What only looks is used from wherever something is released.
+        What only looks is used from wherever something is released. Nobody has read yet what stands on a pull request:
+        it is only planned, or each of its jobs is agreed to.
         """
+        if environment == PULLED:
+            return (PULLS,)
+        if environment == PLANNING:
+            return ("refs/heads/main", PULLS)
         if environment == OPERATIONS:
             return tuple(dict.fromkeys(ref for stage in STAGES for ref in self.refs(stage)))
         own = {"dev": ("refs/heads/dev",), "qa": ("refs/heads/qa",)}.get(environment, ())
-        tagged = (f"refs/tags/{environment}/*",) if environment in GUARDED else ()
+        tagged = (f"refs/tags/{environment}/*",) if environment in STAGES[1:] else ()
         return ("refs/heads/main", *(tagged if self.way == "single" else own))
 
-    def places(self, stage: str) -> tuple[str, str]:
-        """Return the resource group of a stage in Azure, and the identity of its pipelines; infra/ makes both."""
-        group, identity = (resource_name(kind, str(self.name), stage, _NO_SUFFIX) for kind in ("resource_group", "ci"))
-        return group, identity
+    def identity(self, environment: str) -> tuple[str, str]:
+        """Return the resource group and the name of the identity that an environment's jobs are; infra/ makes both."""
+        stage = stage_of(environment)
+        kind = environment if environment in SHARED else "infra" if environment in INFRA else "ci"
+        group, name = (resource_name(one, str(self.name), stage, _NO_SUFFIX) for one in ("resource_group", kind))
+        return group, name
 
-    def reader(self) -> tuple[str, str]:
-        """Return the resource group and the name of the identity that only reads: the first stage's infra/ makes it."""
-        return self.places(STAGES[0])[0], resource_name(OPERATIONS, str(self.name), STAGES[0], _NO_SUFFIX)
+    def subscription(self, environment: str) -> str:
+        """Return the subscription of an environment's stage: its file's, or the one that az is logged in to."""
+        return self.subscriptions.get(stage_of(environment)) or "$SUBSCRIPTION_ID"
 
-    def subscription(self, stage: str) -> str:
-        """Return a stage's subscription: its file's, or the one that az is logged in to."""
-        return self.subscriptions.get(stage) or "$SUBSCRIPTION_ID"
+
+def stage_of(environment: str) -> str:
+    """Return the stage whose resources an environment's identity is among; the first where it is for all stages."""
+    return INFRA.get(environment, environment if environment in STAGES else STAGES[0])
 
 
 def variable(environment: str, what: str) -> str:

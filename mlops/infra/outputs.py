@@ -45,7 +45,7 @@ CI_VARIABLES = {
 # For people, and for other tools than these.
 OTHERS = (
     *("key_vault", "jobs_client_id", "serving_client_id", "captures_account", "captures"),
-    *("sandbox_url", "grafana_url", "operations_principal"),
+    *("sandbox_url", "grafana_url", "operations_principal", "plan_principal"),
 )
 WAY_OUT = "give `terraform output -json` or `az deployment sub show`"
 

@@ -19,7 +19,9 @@ GOLDEN = Path(__file__).resolve().parents[1] / "bootstrap"
 GITHUB = ("--ci", "github", "--repository", "octo/camera", "--name", "camera")
 GITHUB += ("--reviewer", "User:583231", "--reviewer", "Team:12")
 DEVOPS = ("--ci", "azure-devops", "--repository", "org/edge cameras/camera", "--name", "camera", "--reviewer", "abc-1")
-IDENTITIES, READER = "Microsoft.ManagedIdentity/userAssignedIdentities", "id-visionline-operations"
+IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
+INFRA = tuple(f"infra-{stage}" for stage in STAGES)
+ALL = (*STAGES, "operations", "plan", *INFRA)
 BOTH = pytest.mark.parametrize("flags", [GITHUB, DEVOPS], ids=["github", "azure-devops"])
 STAND_IN = """#!/bin/sh
 { printf '%s\\037' "${0##*/}" "$@"; printf '\\n'; } >> "$CALLS"
@@ -99,50 +101,71 @@ def test_identities_and_roles_are_infrastructures_alone(flags: tuple[str, ...], 
     bootstrapped(*flags, "--apply")
     calls = [" ".join(call) for call in tools.calls()]
     assert not any(words in call for call in calls for words in ("identity create", "az role ", "group create"))
-    # What is asked for here is what infra/ makes: one identity that reads, in the first stage's group.
-    asked = [call for call in calls if call.startswith("az identity show") and "-operations " in call]
-    made = [one for stage in STAGES for one in deployed("terraform", stage).resources if one.kind.endswith(IDENTITIES)]
-    named = [one.name.replace("visionline", "camera") for one in made if one.name.endswith("-operations")]
-    assert len(asked) == 1 and f"--name {named[0]} --resource-group rg-camera-dev" in asked[0] and len(named) == 1
+    # What is asked for here is what infra/ makes, each in its group.
+    asked = {(call[call.index("--name") + 1], call[call.index("--resource-group") + 1]) for call in shown(calls)}
+    made = [one.id for stage in STAGES for one in deployed("terraform", stage).resources if one.kind == IDENTITIES]
+    known = {one.rpartition("/")[2].replace("visionline", "camera") for one in made}
+    assert {name for name, _ in asked} == {one for one in known if not one.endswith(("-jobs", "-serving"))}
+    assert {group for name, group in asked if name in ("id-camera-operations", "id-camera-plan")} == {"rg-camera-dev"}
 
 
-def test_whom_the_reading_identity_trusts_is_told_alike_by_infrastructure(tools: Tools) -> None:
+def shown(calls: list[str]) -> list[list[str]]:
+    return [call.split() for call in calls if call.startswith("az identity show")]
+
+
+def test_whom_each_identity_trusts_is_told_alike_by_infrastructure(tools: Tools) -> None:
     bootstrapped(*GITHUB, "--apply")
-    (trust,) = [call for call in tools.calls() if "federated-credential" in call and "id-camera-operations" in call]
-    told = dict(zip(trust, trust[1:], strict=False))
-    found = deployed("bicep", "dev").resources
-    (one,) = [
-        one for one in found if one.kind.endswith(f"{IDENTITIES}/federatedIdentityCredentials") and READER in one.id
-    ]
-    said = one.attributes["properties"]
-    assert (told["--name"], told["--issuer"], [told["--audiences"]]) == (one.name, said["issuer"], said["audiences"])
-    assert told["--subject"] == said["subject"].replace("owner/repository", "octo/camera")
+    trusts = [call for call in tools.calls() if "federated-credential" in call]
+    told = {
+        (options["--identity-name"], options["--name"]): (options["--issuer"], options["--subject"])
+        for call in trusts
+        for options in [dict(zip(call, call[1:], strict=False))]
+    }
+    # Not by infra/: an environment that nobody has set up would let anybody's pull request in.
+    assert told.pop(("id-camera-dev-ci", "pull-requests"))[1] == "repo:octo/camera:environment:pull-requests"
+    assert told == {pair: trust for stage in STAGES for pair, trust in trusted(stage).items()}
+
+
+def trusted(stage: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return issuer and subject by identity and credential, as Bicep would make them for the repository."""
+    found = deployed("bicep", stage).of(f"{IDENTITIES}/federatedIdentityCredentials")
+    return {
+        (one.id.split("/")[-3].replace("visionline", "camera"), one.name): (
+            one.attributes["properties"]["issuer"],
+            one.attributes["properties"]["subject"].replace("owner/repository", "octo/camera"),
+        )
+        for one in found
+    }
 
 
 def test_each_body_is_json_with_the_answers_in_it(tools: Tools) -> None:
     bootstrapped(*DEVOPS, "--apply")
     bodies = [json.loads(call[call.index("--body") + 1]) for call in tools.calls() if "--body" in call]
     approvals = [one for one in bodies if one.get("type") == APPROVAL]
-    assert [one["resource"]["name"] for one in approvals] == ["qa", "production"]
+    assert [one["resource"]["name"] for one in approvals] == ["qa", "production", *INFRA]
     assert approvals[0]["resource"]["id"] == "an-id" and approvals[0]["settings"]["approvers"] == [{"id": "abc-1"}]
     connections = [one for one in bodies if one.get("type") == "azurerm"]
-    assert [one["name"] for one in connections] == [f"visionline-{name}" for name in (*STAGES, "operations")]
+    assert [one["name"] for one in connections] == [f"visionline-{name}" for name in ALL]
     assert all(one["authorization"]["scheme"] == "WorkloadIdentityFederation" for one in connections)
     assert "$" not in json.dumps(bodies)
 
 
 MAIN, PULLS = "refs/heads/main", "refs/pull/*/merge"
+# Nobody has read a pull request's code yet: it is who plans, and nobody else. What applies infra/ stands on main.
+PLANNED = {"plan": [MAIN, PULLS], **{name: [MAIN] for name in INFRA}}
 BY_BRANCHES = {
     "dev": [MAIN, "refs/heads/dev"],
     "qa": [MAIN, "refs/heads/qa"],
     "production": [MAIN],
     "operations": [MAIN, "refs/heads/dev", "refs/heads/qa"],
+    **PLANNED,
 }
 BY_TAGS = {
     "dev": [MAIN],
     "qa": [MAIN, "refs/tags/qa/*"],
     "production": [MAIN, "refs/tags/production/*"],
     "operations": [MAIN, "refs/tags/qa/*", "refs/tags/production/*"],
+    **PLANNED,
 }
 WAYS = pytest.mark.parametrize("way, refs", [("branches", BY_BRANCHES), ("single", BY_TAGS)])
 
@@ -155,9 +178,8 @@ def test_azure_devops_lets_only_a_stages_branches_use_its_environment_and_connec
     bodies = [json.loads(call[call.index("--body") + 1]) for call in tools.calls() if "--body" in call]
     found = {one["resource"]["name"]: one for one in bodies if one.get("type") == TASK}
     allowed = {name: one["settings"]["inputs"]["allowedBranches"].split(", ") for name, one in found.items()}
-    refs = {**refs, "operations": [*refs["operations"], PULLS]}  # which plans what it changes in infra/
-    connections = {f"visionline-{name}": refs[name] for name in (*STAGES, "operations")}
-    assert allowed == {**{name: refs[name] for name in STAGES}, **connections}
+    connections = {f"visionline-{name}": refs[name] for name in ALL}
+    assert allowed == {**{name: refs[name] for name in (*STAGES, *INFRA)}, **connections}
     assert {name: one["resource"]["type"] for name, one in found.items()} == {
         name: "endpoint" if name.startswith("visionline-") else "environment" for name in allowed
     }
@@ -177,10 +199,9 @@ def test_github_lets_only_a_stages_branches_use_its_environment(
             kind = {"type=branch": "refs/heads/", "type=tag": "refs/tags/"}[call[9]]
             name = call[7].removeprefix("name=")
             allowed.setdefault(call[5].split("/")[4], []).append(name if name == PULLS else kind + name)
-    # A label trains a pull request in dev; the others' pull requests get nothing.
-    assert allowed == {name: [*one, PULLS] if name in ("dev", "operations") else one for name, one in refs.items()}
+    assert allowed == {**refs, "pull-requests": [PULLS]}
     made = [call for call in calls if "PUT" in call and "/environments/" in call[5]]
-    assert len(made) == 4
+    assert len(made) == len(ALL) + 1
     assert all("deployment_branch_policy[custom_branch_policies]=true" in call for call in made)
 
 
@@ -227,11 +248,11 @@ def test_without_the_tool_it_says_which_to_install(
     assert "gh: can't be run" in capsys.readouterr().err
 
 
-def test_people_agree_in_qa_and_production_and_nowhere_else(tools: Tools) -> None:
+def test_people_agree_where_something_is_released_or_applied_and_to_a_pull_requests_training(tools: Tools) -> None:
     bootstrapped(*GITHUB, "--apply")
     calls = [call for call in tools.calls() if call[0] == "gh" and "PUT" in call]
     asked = [call[5].rpartition("/")[2] for call in calls if "reviewers[][id]=583231" in call]
-    assert asked == ["qa", "production"]
+    assert asked == ["qa", "production", *INFRA, "pull-requests"]
 
 
 def test_the_single_branch_way_protects_main_and_releases_by_tags(tools: Tools) -> None:

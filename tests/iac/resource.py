@@ -35,5 +35,8 @@ class Deployment:
 
 
 def short_id(text: object) -> str:
-    """Return what stands behind the last /providers/ of an id; any other text as it is."""
+    """Return what stands behind the last /providers/ of an id, of a group's its kind and name; other text as it is."""
+    before, is_group, name = str(text).rpartition("/resourceGroups/")
+    if is_group and "/" not in name and before.startswith("/subscriptions/"):
+        return f"Microsoft.Resources/resourceGroups/{name}"
     return str(text).rpartition("/providers/")[2]

@@ -119,7 +119,7 @@ def _job(files: Files, content: dict[Any, Any], called: _Called, scene: Scene) -
     steps = compared_steps([step for each in one["steps"] for step in _steps(each, place, one["steps"], MOMENTS)])
     told = {key: tuple(values) for key, values in variables.items()}
     own = own_variables(steps, one.get("env") or {})
-    waits_for = "" if environment == IDENTITY_ONLY else environment
+    waits_for = "" if environment in IDENTITY_ONLY else environment
     return Job(called.name, called.needed, tuple(when), waits_for, one.get("timeout-minutes", 0), told, own, steps)
 
 

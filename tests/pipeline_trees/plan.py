@@ -9,7 +9,7 @@ from typing import Any
 
 IDENTITY = ("AZURE_", "ARM_")
 # GitHub gives a job that only reads its identity by this environment; on Azure a service connection does.
-IDENTITY_ONLY = "operations"
+IDENTITY_ONLY = ("operations", "plan")
 VARIABLE = re.compile(r"\$\{?([A-Z_][A-Z_0-9]*)")
 
 

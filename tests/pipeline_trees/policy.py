@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline_trees import azure_plan, github_plan, github_triggers
 from pipeline_trees.files import AZURE, WORKFLOWS, Files
-from pipeline_trees.github_rules import holds
+from pipeline_trees.github_rules import filled, holds
 from pipeline_trees.parity import scenes_of
 from pipeline_trees.plan import Job
 from pipeline_trees.scenes import Scene
@@ -21,7 +21,9 @@ from pipeline_trees.scenes import Scene
 GATED = ("build-validation", "release")
 TEST = 'test "${PASSED,,}" = true'
 # What changes a stage, or what it serves; the job must wait for the people of that stage.
-CHANGING = ("mlops promote --stage", "mlops deploy ", "mlops rollback ", "mlops package ", "make infra-apply ")
+CHANGING = ("mlops promote --stage", "mlops deploy ", "mlops rollback ", "mlops package ")
+APPLYING = "make infra-apply "  # by an identity that may do everything, so by an environment of its own
+PLANNER = "log in to Azure as plan"
 TRYING = ("--judge", "--drill")
 # What must not be done twice at once.
 LOCKED = ("mlops home --pack", "make infra-apply ", "mlops score ", "mlops monitor ")
@@ -121,6 +123,10 @@ def _label_problems(content: dict[Any, Any]) -> Iterator[str]:
     """Yield whose labelled pull request would start the workflow though it should not, or not though it should."""
     if content[True]["pull_request"].get("branches") != content[True]["push"].get("branches"):
         yield "pull_request: branches are others than those of a push"
+    for name, job in content["jobs"].items():
+        pulled = {"github": {"event_name": "pull_request"}}
+        if "environment" in job and filled(job["environment"], pulled) != "pull-requests":
+            yield f"jobs.{name}: a pull request's code gets an identity that nobody has agreed to"
     first = next(job for job in content["jobs"].values() if "needs" not in job)
     whole = "octo/camera"
     for label, author, repository in product(("train", "bug"), (*TRUSTED, "CONTRIBUTOR"), (whole, "stranger/camera")):
@@ -144,6 +150,11 @@ def _azure_scene_problems(content: dict[str, Any], scene: Scene, running: set[st
             told.append(f"{where}: runs on {job.get('pool')}: a machine of ours must not run anybody's code")
         if "deployment" in job and content.get("lockBehavior") != "sequential":
             told.append(f"{where}: lockBehavior: should be sequential: else a run that waits is dropped by the next")
+        known = {
+            who for step in azure_plan.steps_of(job) if (who := (step.get("inputs") or {}).get("azureSubscription"))
+        }
+        if len(known) > 1:
+            told.append(f"{where}: is several to Azure: {', '.join(sorted(known))}")
         for step in azure_plan.steps_of(job):
             if step.get("checkout") == "self" and step.get("persistCredentials") is not False:
                 told.append(f"{where}: the checkout leaves its token behind")
@@ -161,6 +172,7 @@ def _plan_problems(files: Files, name: str, plan: Plan, seen: list[Scene]) -> li
     for scene in seen:
         jobs = [job for job in plan(files, name, scene) if any(job.when)]
         told += [*_gate_problems(name, jobs, scene), *_stage_problems(jobs), *_fork_problems(jobs, scene)]
+        told += _pull_problems(jobs, scene)
         told += [f"job {job.name}: has no time limit" for job in jobs if not job.minutes]
         told += [
             f"job {job.name}: {step.what}: a cancelled run's signal ends at the shell: begin it with exec"
@@ -209,7 +221,10 @@ def _stage_problems(jobs: list[Job]) -> Iterator[str]:
         stages = set(job.variables.get("STAGE", ()))
         if changes and {job.environment} != stages:
             yield f"job {job.name}: changes {', '.join(stages)} and waits for the people of '{job.environment}'"
-        if changes and any(job.when[1:]):
+        applies = any(APPLYING in step.what for step in job.steps)
+        if applies and {job.environment} != {f"infra-{stage}" for stage in stages}:
+            yield f"job {job.name}: applies infra/ of {', '.join(stages)} in the environment '{job.environment}'"
+        if (changes or applies) and any(job.when[1:]):
             yield f"job {job.name}: changes a stage though a job that it needs has not succeeded"
 
 
@@ -223,3 +238,11 @@ def _fork_problems(jobs: list[Job], scene: Scene) -> Iterator[str]:
         for job in jobs:
             if job.environment or any(step.what.startswith("log in") for step in job.steps):
                 yield f"job {job.name}: gives an identity to a fork's pull request"
+
+
+def _pull_problems(jobs: list[Job], scene: Scene) -> Iterator[str]:
+    """Yield where code that nobody has read yet would be somebody else than who plans."""
+    for job in jobs if scene.event == "pull_request" else ():
+        for step in job.steps:
+            if step.what.startswith("log in to Azure as ") and step.what != PLANNER:
+                yield f"job {job.name}: {step.what}: a pull request's code may only plan"

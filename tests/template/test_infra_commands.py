@@ -23,7 +23,9 @@ def commands(*arguments: str) -> str:
 @pytest.mark.parametrize("stage, root", [("qa", "stage"), ("shared", "shared")])
 def test_terraform_plans_into_a_file_and_applies_that_file(stage: str, root: str) -> None:
     plan, apply = (commands(f"infra-{verb}", f"STAGE={stage}") for verb in ("plan", "apply"))
-    assert f"terraform -chdir=infra/terraform/{root} plan -input=false -var-file={stage}.tfvars" in plan
+    assert f"terraform -chdir=infra/terraform/{root} plan -input=false -lock=false -var-file={stage}.tfvars" in plan
+    assert "ARM_RESOURCE_PROVIDER_REGISTRATIONS=none terraform" in plan and "REGISTRATIONS" not in apply
+    assert "-lock=false" not in apply  # whoever plans may only read the state; whoever applies holds its lease
     assert f"runs/infra/{stage}.tfplan" in plan and f"runs/infra/{stage}.json" in plan
     assert f"key={stage}.tfstate" in plan and f"key={stage}.tfstate" in apply
     assert f"apply -input=false {ROOT}/runs/infra/{stage}.tfplan" in apply

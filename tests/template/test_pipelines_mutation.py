@@ -107,6 +107,29 @@ def test_a_command_that_no_signal_reaches_is_found(folder: str, name: str) -> No
     assert any("begin it with exec" in line for line in problems(changed(tree, place, content), name))
 
 
+@pytest.mark.parametrize(
+    "place, old, new, says",
+    [
+        (f"{WORKFLOWS}build-validation.yml", "environment: plan", "environment: operations", "may only plan"),
+        (f"{WORKFLOWS}infra.yml", "infra-${{ matrix.stage }}", "${{ matrix.stage }}", "applies infra/ of dev"),
+        (f"{WORKFLOWS}train.yml", "'pull-requests' || 'dev'", "'dev' || 'dev'", "nobody has agreed to"),
+        (f"{AZURE}/build-validation.yml", "visionline-plan", "visionline-operations", "may only plan"),
+        (f"{AZURE}/infra.yml", "infra-${{ stage.name }}", "${{ stage.name }}", "applies infra/ of dev"),
+        (f"{AZURE}/infra.yml", "connection: visionline-infra", "connection: visionline", "is several to Azure"),
+    ],
+)
+def test_code_that_nobody_has_read_only_plans_and_who_may_do_everything_is_agreed_to(
+    place: str, old: str, new: str, says: str
+) -> None:
+    if not (ROOT / place).exists():
+        pytest.skip(f"{place} was deleted")
+    tree, problems = (OURS, github_problems) if place.startswith(WORKFLOWS) else (THEIRS, azure_problems)
+    text = (ROOT / place).read_text(encoding="utf-8")
+    content = yaml.safe_load(text.replace(old, new))
+    found = problems(changed(tree, place, content), Path(place).stem)
+    assert old in text and any(says in line for line in found), found
+
+
 def gates() -> Iterator[tuple[Path, Files, Callable[[Files, str], list[str]]]]:
     """Yield the files of build-validation that are here, each with its tree and policy."""
     for path, tree, problems in ((f"{WORKFLOWS}", OURS, github_problems), (f"{AZURE}/", THEIRS, azure_problems)):

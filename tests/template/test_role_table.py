@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import yaml
 
 from mlops.config import REPOSITORY
@@ -31,16 +32,27 @@ def test_a_role_is_given_once_and_always_by_the_same_id() -> None:
     assert all(("id" in row) != ("actions" in row) for row in ROWS)
 
 
-def test_who_only_reads_may_write_nothing() -> None:
-    reading = {"Reader", "Storage Blob Data Reader", "AcrPull"}
-    rows = [row for row in ROWS if row["identity"] == "operations"]
-    assert {row["role"] for row in rows if "id" in row} == reading
+@pytest.mark.parametrize(
+    "identity, roles",
+    [
+        ("operations", {"Reader", "Storage Blob Data Reader", "AcrPull"}),
+        # Anybody's who may push a branch: what resources are, and no frame, model or image.
+        ("plan", {"Reader", "Azure Kubernetes Service Cluster User Role"}),
+    ],
+)
+def test_who_only_reads_may_write_nothing(identity: str, roles: set[str]) -> None:
+    rows = [row for row in ROWS if row["identity"] == identity]
+    assert {row["role"] for row in rows if "id" in row} == roles
     may = {
         action.rpartition("/")[0].rpartition("/")[2] + "/" + action.rpartition("/")[2]
         for row in rows
         for action in row.get("actions", ())
     }
     assert not any(word in action for action in may for word in ("write", "delete", "*")), may
+
+
+def test_who_applies_infrastructure_gets_no_right_by_it() -> None:
+    assert "infra" not in {row["identity"] for row in ROWS}
 
 
 def test_no_identity_may_do_everything() -> None:

@@ -1,7 +1,7 @@
-// Who acts: CI in pipelines, jobs on clusters, serving in endpoints and pods; operations reads every stage and is made
-// once. None of them has a secret.
+// Who acts: CI in pipelines, infra where they apply this folder, jobs on clusters, serving in endpoints and pods. For
+// all stages, made once: operations, which looks at what runs, and plan, which asks what would change. No secrets.
 
-@description('Names of resources: ci, jobs, serving, operations.')
+@description('Names of resources: ci, infra, jobs, serving, operations, plan.')
 param names object
 
 @description('Azure\'s region.')
@@ -13,14 +13,11 @@ param tags object
 @description('Who vouches for CI\'s tokens.')
 param issuer string
 
-@description('Whom the issuer names in them.')
-param subject string
+@description('Whom the issuer names in them, by identity: ci, infra, operations, plan; empty: nobody is trusted yet.')
+param subjects object
 
-@description('Whether the identity that reads every stage is made here.')
-param makesOperations bool
-
-@description('Whom the issuer names in that identity\'s tokens; empty: nobody yet.')
-param operationsSubject string
+@description('Whether the identities for all stages are made here: operations and plan.')
+param makesShared bool
 
 resource ci 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: names.ci
@@ -40,31 +37,61 @@ resource serving 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' =
   tags: tags
 }
 
+resource infra 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+  name: names.infra
+  location: location
+  tags: tags
+}
+
+resource operations 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = if (makesShared) {
+  name: names.operations
+  location: location
+  tags: tags
+}
+
+resource plan 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = if (makesShared) {
+  name: names.plan
+  location: location
+  tags: tags
+}
+
 resource federation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = {
   parent: ci
   name: 'ci'
   properties: {
     audiences: ['api://AzureADTokenExchange']
     issuer: issuer
-    subject: subject
+    subject: subjects.ci
   }
 }
 
-var isTrusted = makesOperations && !empty(operationsSubject)
-
-resource operations 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = if (makesOperations) {
-  name: names.operations
-  location: location
-  tags: tags
+resource infraFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (!empty(subjects.infra)) {
+  parent: infra
+  name: 'ci'
+  properties: {
+    audiences: ['api://AzureADTokenExchange']
+    issuer: issuer
+    subject: subjects.infra
+  }
 }
 
-resource trust 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (isTrusted) {
+resource operationsFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (makesShared && !empty(subjects.operations)) {
   parent: operations
   name: 'ci'
   properties: {
     audiences: ['api://AzureADTokenExchange']
     issuer: issuer
-    subject: operationsSubject
+    subject: subjects.operations
+  }
+}
+
+resource planFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (makesShared && !empty(subjects.plan)) {
+  parent: plan
+  name: 'ci'
+  properties: {
+    audiences: ['api://AzureADTokenExchange']
+    issuer: issuer
+    subject: subjects.plan
   }
 }
 
@@ -82,8 +109,11 @@ output principals object = {
   serving: serving.properties.principalId
 }
 
-@description('The principal id of the identity that reads every stage; empty: another stage makes it.')
-output operations string = makesOperations ? operations!.properties.principalId : ''
+@description('The principal id of operations; empty: another stage makes it.')
+output operations string = makesShared ? operations!.properties.principalId : ''
+
+@description('The principal id of plan; empty: another stage makes it.')
+output plan string = makesShared ? plan!.properties.principalId : ''
 
 @description('Client ids by identity: what tokens are asked for.')
 output clients object = {

@@ -32,6 +32,7 @@ var needed = filter(loadYamlContent('../../roles.yaml'), row => private || !cont
 var given = filter(needed, row => contains(principals, row.identity))
 var rows = filter(given, row => contains(row, 'id'))
 var own = filter(given, row => contains(row, 'actions') && row.scope == 'workspace')
+var ownInGroup = filter(given, row => contains(row, 'actions') && row.scope == 'resource_group')
 
 resource machine 'Microsoft.MachineLearningServices/workspaces@2025-06-01' existing = {
   name: workspace
@@ -185,6 +186,31 @@ resource ofOwn 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
       principalId: principals[row.identity]
       principalType: 'ServicePrincipal'
       roleDefinitionId: definitions[index].id
+      description: row.step
+    }
+  }
+]
+
+resource definitionsInGroup 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
+  for row in ownInGroup: {
+    name: guid(resourceGroup().id, row.role)
+    properties: {
+      roleName: '${row.role} of ${workspace}'
+      description: row.step
+      type: 'CustomRole'
+      permissions: [{ actions: row.actions }]
+      assignableScopes: [resourceGroup().id]
+    }
+  }
+]
+
+resource ofOwnInGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (row, index) in ownInGroup: {
+    name: guid(resourceGroup().id, principals[row.identity], row.role)
+    properties: {
+      principalId: principals[row.identity]
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: definitionsInGroup[index].id
       description: row.step
     }
   }

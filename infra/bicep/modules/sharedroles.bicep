@@ -23,6 +23,18 @@ resource promoted 'Microsoft.ContainerRegistry/registries@2025-04-01' existing =
   name: images
 }
 
+resource ofGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for row in filter(rows, row => row.scope == 'shared_group'): {
+    name: guid(resourceGroup().id, principals[row.identity], row.id)
+    properties: {
+      principalId: principals[row.identity]
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', row.id)
+      description: row.step
+    }
+  }
+]
+
 resource ofRegistry 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for row in filter(rows, row => row.scope == 'shared_registry'): {
     name: guid(versions.id, principals[row.identity], row.id)

@@ -71,6 +71,14 @@ resource "azurerm_role_assignment" "writer" {
   principal_id         = each.value
 }
 
+resource "azurerm_role_assignment" "reader" {
+  for_each = toset(var.readers)
+
+  scope                = azurerm_storage_container.state.id
+  role_definition_name = "Storage Blob Data Reader"
+  principal_id         = each.value
+}
+
 resource "azurerm_management_lock" "state" {
   name       = "keep"
   scope      = azurerm_storage_account.state.id

@@ -29,7 +29,13 @@ variable "location" {
 }
 
 variable "writers" {
-  description = "Object ids of who else applies stages: people, groups, the identity of a pipeline that does."
+  description = "Object ids of who else applies stages: people, groups, the identities infra of the stages."
+  type        = list(string)
+  default     = []
+}
+
+variable "readers" {
+  description = "Object ids of who only plans: the identity plan (the output plan_principal of dev), which locks nothing."
   type        = list(string)
   default     = []
 }

@@ -5,11 +5,10 @@ locals {
   tags       = merge(var.tags, { project = var.name, stage = var.stage }, var.ttl == "" ? {} : { ttl = var.ttl })
   production = var.stage == "production"
 
-  shared = var.shared_resource_group == "" ? "" : join("/", [
-    "/subscriptions", data.azurerm_client_config.current.subscription_id,
-    "resourceGroups", var.shared_resource_group, "providers",
-  ])
+  subscription = "/subscriptions/${data.azurerm_client_config.current.subscription_id}"
+  shared       = var.shared_resource_group == "" ? "" : "${local.subscription}/resourceGroups/${var.shared_resource_group}/providers"
   shared_ids = local.shared == "" ? {} : {
+    shared_group    = "${local.subscription}/resourceGroups/${var.shared_resource_group}"
     shared_registry = "${local.shared}/Microsoft.MachineLearningServices/registries/${local.shared_names.registry}"
     shared_images   = "${local.shared}/Microsoft.ContainerRegistry/registries/${local.shared_names.images}"
   }
@@ -71,27 +70,40 @@ module "identity" {
   location       = var.location
   tags           = local.tags
   issuer         = var.issuer == "" ? "https://token.actions.githubusercontent.com" : var.issuer
-  subject        = var.subject == "" ? "repo:${var.git_repository}:environment:${var.stage}" : var.subject
+  makes_shared   = local.makes_shared
 
-  makes_operations   = local.makes_operations
-  operations_subject = local.operations_subject
+  subjects = {
+    ci         = var.subject == "" ? "repo:${var.git_repository}:environment:${var.stage}" : var.subject
+    infra      = var.infra_subject == "" && local.on_github ? "repo:${var.git_repository}:environment:infra-${var.stage}" : var.infra_subject
+    operations = var.operations_subject == "" && local.on_github ? "repo:${var.git_repository}:environment:operations" : var.operations_subject
+    plan       = var.plan_subject == "" && local.on_github ? "repo:${var.git_repository}:environment:plan" : var.plan_subject
+  }
 }
 
-# Who reads every stage, made by the first one.
+# Who looks at every stage, and who plans every stage, made by the first one.
 data "azurerm_user_assigned_identity" "operations" {
-  count = local.makes_operations || var.operations_principal != "" ? 0 : 1
+  count = local.makes_shared || var.operations_principal != "" ? 0 : 1
 
   name                = local.names.operations
   resource_group_name = "rg-${var.name}-dev"
 }
 
+data "azurerm_user_assigned_identity" "plan" {
+  count = local.makes_shared || var.plan_principal != "" ? 0 : 1
+
+  name                = local.names.plan
+  resource_group_name = "rg-${var.name}-dev"
+}
+
 locals {
-  makes_operations   = var.stage == "dev"
-  on_github          = var.ci_system == "github" ? "repo:${var.git_repository}:environment:operations" : ""
-  operations_subject = var.operations_subject == "" ? local.on_github : var.operations_subject
-  made_by_dev        = one(data.azurerm_user_assigned_identity.operations[*].principal_id)
-  elsewhere          = var.operations_principal == "" ? local.made_by_dev : var.operations_principal
-  operations         = local.makes_operations ? module.identity.principals.operations : local.elsewhere
+  makes_shared         = var.stage == "dev"
+  on_github            = var.ci_system == "github"
+  operations_of_dev    = one(data.azurerm_user_assigned_identity.operations[*].principal_id)
+  operations_elsewhere = var.operations_principal == "" ? local.operations_of_dev : var.operations_principal
+  operations           = local.makes_shared ? module.identity.principals.operations : local.operations_elsewhere
+  plan_of_dev          = one(data.azurerm_user_assigned_identity.plan[*].principal_id)
+  plan_elsewhere       = var.plan_principal == "" ? local.plan_of_dev : var.plan_principal
+  planner              = local.makes_shared ? module.identity.principals.plan : local.plan_elsewhere
 }
 
 module "storage" {
@@ -164,6 +176,7 @@ module "roles" {
   private = var.private
   principals = merge(module.identity.principals, local.cluster_principals, {
     operations = local.operations
+    plan       = local.planner
     workspace  = module.workspace.principal
   })
   scopes = merge(local.shared_ids, local.cluster_scopes, {

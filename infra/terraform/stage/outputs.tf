@@ -120,6 +120,11 @@ output "gitops_path" {
 }
 
 output "operations_principal" {
-  description = "The object id of the identity that reads every stage, for stages in other subscriptions."
+  description = "The object id of the identity operations, for stages in other subscriptions."
   value       = local.operations
+}
+
+output "plan_principal" {
+  description = "The object id of the identity plan, for stages in other subscriptions."
+  value       = local.planner
 }

@@ -159,20 +159,43 @@ variable "subject" {
   }
 }
 
+variable "infra_subject" {
+  description = "Whom the issuer names for who applies this: empty on GitHub, else the subject of visionline-infra-STAGE."
+  type        = string
+  default     = ""
+}
+
 variable "operations_subject" {
   description = "Whom the issuer names for the environment operations: empty on GitHub, else its connection's subject."
   type        = string
   default     = ""
 }
 
+variable "plan_subject" {
+  description = "Whom the issuer names for the environment plan: empty on GitHub, else its connection's subject."
+  type        = string
+  default     = ""
+}
+
 variable "operations_principal" {
-  description = "The object id of the identity that reads every stage (dev's output), where dev has its own subscription."
+  description = "The object id of the identity operations (dev's output), where dev has its own subscription."
   type        = string
   default     = ""
 
   validation {
     condition     = var.operations_principal == "" || can(regex("^[0-9a-f-]{36}$", var.operations_principal))
     error_message = "operations_principal: write an object id, as 00000000-0000-0000-0000-000000000000."
+  }
+}
+
+variable "plan_principal" {
+  description = "The object id of the identity plan (dev's output), where dev has its own subscription."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.plan_principal == "" || can(regex("^[0-9a-f-]{36}$", var.plan_principal))
+    error_message = "plan_principal: write an object id, as 00000000-0000-0000-0000-000000000000."
   }
 }
 

@@ -1,11 +1,11 @@
-# Who acts: CI in pipelines, jobs on clusters, serving in endpoints and pods; operations reads every stage and is made
-# once. None of them has a secret.
+# Who acts: CI in pipelines, infra where they apply this folder, jobs on clusters, serving in endpoints and pods. For
+# all stages, made once: operations, which looks at what runs, and plan, which asks what would change. No secrets.
 locals {
-  roles = toset(concat(["ci", "jobs", "serving"], var.makes_operations ? ["operations"] : []))
+  made = toset(concat(["ci", "infra", "jobs", "serving"], var.makes_shared ? ["operations", "plan"] : []))
 }
 
 resource "azurerm_user_assigned_identity" "one" {
-  for_each = local.roles
+  for_each = local.made
 
   name                = var.names[each.key]
   resource_group_name = var.resource_group
@@ -13,22 +13,13 @@ resource "azurerm_user_assigned_identity" "one" {
   tags                = var.tags
 }
 
-resource "azurerm_federated_identity_credential" "ci" {
-  name                = "ci"
-  resource_group_name = var.resource_group
-  parent_id           = azurerm_user_assigned_identity.one["ci"].id
-  audience            = ["api://AzureADTokenExchange"]
-  issuer              = var.issuer
-  subject             = var.subject
-}
-
-resource "azurerm_federated_identity_credential" "operations" {
-  count = var.makes_operations && var.operations_subject != "" ? 1 : 0
+resource "azurerm_federated_identity_credential" "one" {
+  for_each = { for who, subject in var.subjects : who => subject if contains(local.made, who) && subject != "" }
 
   name                = "ci"
   resource_group_name = var.resource_group
-  parent_id           = azurerm_user_assigned_identity.one["operations"].id
+  parent_id           = azurerm_user_assigned_identity.one[each.key].id
   audience            = ["api://AzureADTokenExchange"]
   issuer              = var.issuer
-  subject             = var.operations_subject
+  subject             = each.value
 }

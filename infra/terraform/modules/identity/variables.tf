@@ -1,5 +1,5 @@
 variable "names" {
-  description = "Names of resources: ci, jobs, serving, operations."
+  description = "Names of resources: ci, infra, jobs, serving, operations, plan."
   type        = map(string)
 }
 
@@ -23,17 +23,12 @@ variable "issuer" {
   type        = string
 }
 
-variable "subject" {
-  description = "Whom the issuer names in them."
-  type        = string
+variable "subjects" {
+  description = "Whom the issuer names in them, by identity: ci, infra, operations, plan; empty: nobody is trusted yet."
+  type        = map(string)
 }
 
-variable "makes_operations" {
-  description = "Whether the identity that reads every stage is made here."
+variable "makes_shared" {
+  description = "Whether the identities for all stages are made here: operations and plan."
   type        = bool
-}
-
-variable "operations_subject" {
-  description = "Whom the issuer names in that identity's tokens; empty: nobody yet."
-  type        = string
 }

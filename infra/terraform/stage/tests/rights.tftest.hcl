@@ -4,24 +4,31 @@ mock_provider "azurerm" {}
 variables {
   names = {
     ci         = "id-vision-dev-ci"
+    infra      = "id-vision-dev-infra"
     jobs       = "id-vision-dev-jobs"
     serving    = "id-vision-dev-serving"
     operations = "id-vision-operations"
+    plan       = "id-vision-plan"
   }
   resource_group = "rg-vision-dev"
   location       = "westeurope"
   tags           = { owner = "team" }
   issuer         = "https://token.actions.githubusercontent.com"
-  subject        = "repo:owner/repository:environment:dev"
+  makes_shared   = true
 
-  makes_operations   = true
-  operations_subject = "repo:owner/repository:environment:operations"
+  subjects = {
+    ci         = "repo:owner/repository:environment:dev"
+    infra      = "repo:owner/repository:environment:infra-dev"
+    operations = "repo:owner/repository:environment:operations"
+    plan       = "repo:owner/repository:environment:plan"
+  }
 
   name       = "mlw-vision-dev"
   private    = true
-  principals = { ci = "1", jobs = "2", serving = "3", workspace = "4", nodes = "5", operations = "6" }
+  principals = { ci = "1", jobs = "2", serving = "3", workspace = "4", nodes = "5", operations = "6", plan = "7" }
   scopes = {
     subscription    = "/subscription"
+    shared_group    = "/shared"
     resource_group  = "/group"
     workspace       = "/workspace"
     storage         = "/storage"
@@ -43,20 +50,18 @@ run "ci_is_who_the_code_host_says" {
   }
 
   assert {
-    condition     = azurerm_federated_identity_credential.ci.subject == "repo:owner/repository:environment:dev"
-    error_message = "Another repository or environment could act as this stage's CI."
+    condition = keys(azurerm_federated_identity_credential.one) == ["ci", "infra", "operations", "plan"] && alltrue([
+      for who, one in azurerm_federated_identity_credential.one : one.subject == var.subjects[who]
+    ])
+    error_message = "Another repository or environment could act as one of them."
   }
   assert {
-    condition     = keys(azurerm_user_assigned_identity.one) == ["ci", "jobs", "operations", "serving"]
-    error_message = "CI, jobs, serving and operations do not each have an identity."
-  }
-  assert {
-    condition     = azurerm_federated_identity_credential.operations[0].subject == "repo:owner/repository:environment:operations"
-    error_message = "Another environment could read every stage."
+    condition     = keys(azurerm_user_assigned_identity.one) == ["ci", "infra", "jobs", "operations", "plan", "serving"]
+    error_message = "Who runs pipelines, jobs and what serves, and who plans and applies, do not each have an identity."
   }
 }
 
-run "who_reads_every_stage_is_made_once" {
+run "who_is_for_all_stages_is_made_once" {
   command = plan
 
   module {
@@ -64,16 +69,33 @@ run "who_reads_every_stage_is_made_once" {
   }
 
   variables {
-    makes_operations = false
+    makes_shared = false
   }
 
   assert {
-    condition     = keys(azurerm_user_assigned_identity.one) == ["ci", "jobs", "serving"]
-    error_message = "Another stage than the first makes the identity that reads them all."
+    condition     = keys(azurerm_user_assigned_identity.one) == ["ci", "infra", "jobs", "serving"]
+    error_message = "Another stage than the first makes the identities that are for all."
   }
   assert {
-    condition     = length(azurerm_federated_identity_credential.operations) == 0
+    condition     = keys(azurerm_federated_identity_credential.one) == ["ci", "infra"]
     error_message = "Somebody is trusted as an identity that is not made here."
+  }
+}
+
+run "nobody_is_trusted_who_is_not_known_yet" {
+  command = plan
+
+  module {
+    source = "../modules/identity"
+  }
+
+  variables {
+    subjects = { ci = "sc://org/project/visionline-dev", infra = "", operations = "", plan = "" }
+  }
+
+  assert {
+    condition     = keys(azurerm_federated_identity_credential.one) == ["ci"]
+    error_message = "An identity trusts an empty subject."
   }
 }
 
