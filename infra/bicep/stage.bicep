@@ -51,6 +51,9 @@ param kubernetes string = 'none'
 @description('The resource id of a cluster that is Arc-enabled; needed where kubernetes is arc, else empty.')
 param arcCluster string = ''
 
+@description('Whether Azure ML\'s extension is on the cluster; the Secret azureml/azureml-tls has to be there before.')
+param machineLearning bool = false
+
 @description('Where pipelines run.')
 @allowed(['github', 'azure-devops'])
 param ciSystem string = 'github'
@@ -312,6 +315,7 @@ module aks 'modules/aks.bicep' = if (isAks) {
     serving: names.serving
     namespace: names.namespace
     workspace: workspace.outputs.name
+    machineLearning: machineLearning
     gitopsRepository: gitopsRepository
     stage: stage
     metrics: sharedMetrics
@@ -326,6 +330,7 @@ module arc 'modules/arc.bicep' = if (isArc) {
     cluster: isArc ? last(split(arcCluster, '/')) : ''
     stage: stage
     gitopsRepository: gitopsRepository
+    machineLearning: machineLearning
   }
 }
 
@@ -462,7 +467,7 @@ module compute 'modules/compute.bicep' = {
   }
 }
 
-module attach 'modules/attach.bicep' = if (isAks) {
+module attach 'modules/attach.bicep' = if (isAks && machineLearning) {
   name: 'attach'
   scope: group
   dependsOn: [roles]

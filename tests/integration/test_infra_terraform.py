@@ -36,12 +36,17 @@ pytestmark = pytest.mark.skipif(
 )
 whole = pytest.mark.skipif(not WHOLE, reason="minutes: `make test-infra` runs it")
 ARC = "/subscriptions/x/resourceGroups/y/providers/Microsoft.Kubernetes/connectedClusters/z"
+ML = {"machine_learning": "true"}
 # Each whole case: what is deployed, with which values beside its file.
 CASES = {
     **{stage: ("stage", f"{stage}.tfvars", {}) for stage in STAGES},
     "dev-aks": ("stage", "dev.tfvars", {"kubernetes": "aks", "sandbox": "true"}),
-    "production-aks": ("stage", "production.tfvars", {"kubernetes": "aks", "sandbox": "true", "gpu_max_nodes": "2"}),
-    "production-arc": ("stage", "production.tfvars", {"kubernetes": "arc", "arc_cluster": ARC}),
+    "production-aks": (
+        "stage",
+        "production.tfvars",
+        {"kubernetes": "aks", "sandbox": "true", "gpu_max_nodes": "2", **ML},
+    ),
+    "production-arc": ("stage", "production.tfvars", {"kubernetes": "arc", "arc_cluster": ARC, **ML}),
     "shared": ("shared", "shared.tfvars", {}),
     "bootstrap": ("bootstrap", "bootstrap.tfvars", {}),
 }

@@ -28,9 +28,9 @@ IMAGE = f"crvisionlinesharedvl1.azurecr.io/gate@sha256:{'0' * 64}"
 AKS = {"kubernetes": "aks", "gitops_repository": GITOPS, "gpu_max_nodes": 2}
 # What a stage asks for beside what its file says.
 ASKED: dict[str, dict[str, Any]] = {
-    "production": {**AKS, "sandbox": True, "sandbox_image": IMAGE},
+    "production": {**AKS, "machine_learning": True, "sandbox": True, "sandbox_image": IMAGE},
     "dev": {**AKS, "sandbox": True, "sandbox_callers": ["203.0.113.0/24"], "sandbox_image": IMAGE},
-    "qa": {"kubernetes": "arc", "arc_cluster": ARC, "gitops_repository": GITOPS},
+    "qa": {"kubernetes": "arc", "arc_cluster": ARC, "gitops_repository": GITOPS, "machine_learning": True},
 }
 POOLS = {
     "terraform": {"taints": "node_taints", "least": "min_count", "most": "max_count"},
@@ -167,6 +167,25 @@ def test_flux_follows_the_platform_first_then_the_stage_as_infra_flux_has_it(lan
         text = json.dumps(flux.attributes)
         assert f"./clusters/{stage}" in text and "./platform" in text
         assert GITOPS in text and '"gitops"' in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("stage, extensions", [("dev", 0), ("production", 1), ("qa", 1)])
+def test_azure_mls_extension_is_where_it_is_asked_for(language: str, stage: str, extensions: int, infra: Path) -> None:
+    one = deployed(language, stage, infra)
+    found = [each for each in one.of("Microsoft.KubernetesConfiguration/extensions") if each.name == "azureml"]
+    attached = [each for each in one.of("Microsoft.MachineLearningServices/workspaces/computes") if each.name == "aks"]
+    trusted = one.of(f"{MANAGED}/trustedAccessRoleBindings")
+    # Its certificate lies in a Secret that somebody has to make on the cluster first; Arc's is attached by hand.
+    assert (len(found), len(attached), len(trusted)) == (extensions, *([extensions * (stage != "qa")] * 2))
+
+
+def test_a_cluster_is_attached_once_azure_ml_is_trusted_on_it() -> None:
+    text = (INFRA / "terraform/stage/clusters.tf").read_text(encoding="utf-8")
+    attach = text.partition('module "attach"')[2].partition("\n}")[0]
+    assert "depends_on = [module.roles, module.aks]" in attach
+    bicep_text = (INFRA / "bicep/stage.bicep").read_text(encoding="utf-8").partition("module attach ")[2]
+    assert "aks!.outputs.id" in bicep_text.partition("\n}")[0]  # a module's outputs come after all that it makes
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

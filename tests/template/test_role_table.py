@@ -51,6 +51,20 @@ def test_who_only_reads_may_write_nothing(identity: str, roles: set[str]) -> Non
     assert not any(word in action for action in may for word in ("write", "delete", "*")), may
 
 
+def test_who_plans_sees_what_a_plan_asks_for() -> None:
+    actions = {action for row in ROWS if row["identity"] == "plan" for action in row.get("actions", ())}
+    asked = {
+        "Microsoft.Resources/deployments/whatIf/action",
+        "Microsoft.Resources/subscriptions/providers/read",  # azurerm lists them at each start, whatever it registers
+        "Microsoft.App/containerApps/listSecrets/action",  # azurerm's read of a container app, and of a cluster: below
+        "Microsoft.Authorization/roleAssignments/read",  # what subscriptionroles has made, on the subscription itself
+        "Microsoft.Authorization/roleDefinitions/read",
+    }
+    assert asked <= actions
+    roles = {(row["role"], row["scope"]) for row in ROWS if row["identity"] == "plan"}
+    assert ("Azure Kubernetes Service Cluster User Role", "kubernetes") in roles
+
+
 def test_who_applies_infrastructure_gets_no_right_by_it() -> None:
     assert "infra" not in {row["identity"] for row in ROWS}
 

@@ -41,6 +41,9 @@ param namespace string
 @description('The name of the Azure ML workspace that the cluster is attached to.')
 param workspace string
 
+@description('Whether Azure ML\'s extension is installed; the Secret that it names has to be there before.')
+param machineLearning bool = false
+
 @description('The host that the certificate of Azure ML\'s router is for; it lies in the Secret azureml/azureml-tls.')
 param inferenceHost string = 'azureml.visionline.internal'
 
@@ -271,6 +274,7 @@ module extensions 'aksextensions.bicep' = {
     production: production
     gpus: gpuMaxNodes > 0
     workspace: workspace
+    machineLearning: machineLearning
     inferenceHost: inferenceHost
     gitopsRepository: gitopsRepository
     stage: stage

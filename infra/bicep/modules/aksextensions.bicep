@@ -13,6 +13,9 @@ param gpus bool
 @description('The name of the Azure ML workspace that the cluster is attached to.')
 param workspace string
 
+@description('Whether Azure ML\'s is installed; the Secret that it names has to be there before.')
+param machineLearning bool
+
 @description('The host that the certificate of Azure ML\'s router is for; it lies in the Secret azureml/azureml-tls.')
 param inferenceHost string
 
@@ -107,7 +110,7 @@ resource gitops 'Microsoft.KubernetesConfiguration/fluxConfigurations@2023-05-01
 }
 
 // learn.microsoft.com/azure/machine-learning/how-to-deploy-kubernetes-extension
-resource azureml 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = {
+resource azureml 'Microsoft.KubernetesConfiguration/extensions@2023-05-01' = if (machineLearning) {
   name: 'azureml'
   scope: cluster
   properties: {
@@ -131,8 +134,9 @@ resource workspaceOfStage 'Microsoft.MachineLearningServices/workspaces@2025-06-
   name: workspace
 }
 
-// Azure ML reaches a cluster whose local accounts are off, or that is private, by this alone.
-resource trusted 'Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings@2026-04-01' = {
+// Azure ML reaches a cluster whose local accounts are off, or that is private, by this alone, and only where it is there
+// before the cluster is attached: github.com/Azure/AML-Kubernetes, "AKS trusted access".
+resource trusted 'Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings@2026-04-01' = if (machineLearning) {
   parent: cluster
   name: 'azureml'
   properties: {
@@ -142,4 +146,4 @@ resource trusted 'Microsoft.ContainerService/managedClusters/trustedAccessRoleBi
 }
 
 @description('The extensions that are installed.')
-output installed array = empty(gitopsRepository) ? ['azureml'] : ['azureml', 'flux']
+output installed array = concat(machineLearning ? ['azureml'] : [], empty(gitopsRepository) ? [] : ['flux'])

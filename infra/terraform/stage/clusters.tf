@@ -33,14 +33,15 @@ module "aks" {
   serving           = module.identity.ids.serving
   namespace         = local.names.namespace
   workspace         = module.workspace.id
+  machine_learning  = var.machine_learning
   gitops_repository = var.gitops_repository
   metrics           = local.shared == "" ? "" : local.shared_metrics
 }
 
 module "attach" {
   source     = "../modules/attach"
-  count      = var.kubernetes == "aks" ? 1 : 0
-  depends_on = [module.roles]
+  count      = var.kubernetes == "aks" && var.machine_learning ? 1 : 0
+  depends_on = [module.roles, module.aks] # with its trusted access: what is attached before it is never reached
 
   workspace = module.workspace.id
   location  = var.location
@@ -56,6 +57,7 @@ module "arc" {
   cluster           = var.arc_cluster
   stage             = var.stage
   gitops_repository = var.gitops_repository
+  machine_learning  = var.machine_learning
 }
 
 module "sandbox" {

@@ -116,6 +116,12 @@ variable "arc_cluster" {
   }
 }
 
+variable "machine_learning" {
+  description = "Whether Azure ML's extension is on the cluster; the Secret azureml/azureml-tls has to be there before."
+  type        = bool
+  default     = false
+}
+
 variable "ci_system" {
   description = "Where pipelines run: github or azure-devops."
   type        = string

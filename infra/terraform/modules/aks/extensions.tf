@@ -62,6 +62,8 @@ resource "azurerm_kubernetes_flux_configuration" "one" {
 }
 
 resource "azurerm_kubernetes_cluster_extension" "azureml" {
+  count = var.machine_learning ? 1 : 0
+
   name           = "azureml"
   cluster_id     = azurerm_kubernetes_cluster.one.id
   extension_type = "Microsoft.AzureML.Kubernetes"
@@ -82,8 +84,11 @@ resource "azurerm_kubernetes_cluster_extension" "azureml" {
   depends_on = [azurerm_kubernetes_cluster_node_pool.cpu]
 }
 
-# Azure ML reaches a cluster whose local accounts are off, or that is private, by this alone.
+# Azure ML reaches a cluster whose local accounts are off, or that is private, by this alone, and only where it is there
+# before the cluster is attached: github.com/Azure/AML-Kubernetes, "AKS trusted access".
 resource "azurerm_kubernetes_cluster_trusted_access_role_binding" "azureml" {
+  count = var.machine_learning ? 1 : 0
+
   name                  = "azureml"
   kubernetes_cluster_id = azurerm_kubernetes_cluster.one.id
   roles                 = ["Microsoft.MachineLearningServices/workspaces/mlworkload"]

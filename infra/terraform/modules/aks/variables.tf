@@ -73,6 +73,12 @@ variable "workspace" {
   type        = string
 }
 
+variable "machine_learning" {
+  description = "Whether Azure ML's extension is installed; the Secret that it names has to be there before."
+  type        = bool
+  default     = false
+}
+
 variable "inference_host" {
   description = "The host that the certificate of Azure ML's router is for; it lies in the Secret azureml/azureml-tls."
   type        = string

@@ -24,6 +24,7 @@ variables {
   serving           = "/identities/serving"
   namespace         = "vision-production"
   workspace         = "/workspace"
+  machine_learning  = true
   gitops_repository = "https://git.example.com/fleet/gitops"
   metrics           = "/metrics"
 }
