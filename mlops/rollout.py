@@ -21,6 +21,7 @@ from mlops.mirroring import Mirror
 from mlops.names import APPROVED, REVOKED, revoke_reason_tag
 from mlops.ports import DECLARED, UNSEEN, Deployment, DeploymentStatus, EndpointStatus
 from mlops.probe import predict, probe_in_turn, read_golden
+from mlops.proposing import Proposer
 from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, stage_tag
 from mlops.traffic import is_settled, split, steps_to, version_before
 from mlops.verification import (
@@ -56,6 +57,13 @@ def reconcile(context: Context) -> DeployRecord:
 
     Raises RegistryError where no version is approved, TargetError where the target does not do what it is told.
     """
+    record = _reconciled(context)
+    if isinstance(context.target, Proposer):
+        context.target.withdraw()
+    return record
+
+
+def _reconciled(context: Context) -> DeployRecord:
     started, stage = time.time(), context.stage
     versions = context.registry.versions(stage.model)
     desired = highest_approved(versions, stage.name)

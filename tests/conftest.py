@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from azurefake.fixture import azure, azure_authority  # noqa: F401 - fixtures that tests name
 from hypothesis import HealthCheck, settings
+from flux_pull_places import pull_place  # noqa: F401
+from flux_stages import git_server  # noqa: F401
 from kubectl import kubectl  # noqa: F401
 from cluster_serving import serving, serving_home, serving_packages  # noqa: F401
 from frozen_stages import FROZEN

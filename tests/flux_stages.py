@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flux_controllers import Flux
-from gitserver import TOKEN, running_git_server
+from gitserver import TOKEN, GitServer, running_git_server
 from kubefake.cluster import Cluster
 
 from mlops import rest
@@ -33,6 +33,14 @@ def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITOPS_TOKEN", TOKEN)
     monkeypatch.setattr(rest, "FIRST_WAIT_SECONDS", 0.0)
     monkeypatch.setattr(commits, "POLL_SECONDS", 0.1)
+
+
+@pytest.fixture
+def git_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
+    """Run a git server with a GitOps repository, to which this process may push."""
+    be_quick(monkeypatch)
+    with running_git_server(tmp_path / "git") as server:
+        yield server
 
 
 @contextmanager

@@ -21,10 +21,14 @@ class GitHubPullHost(GitHubHost):
         self.tokens = {TOKEN: "app"}
         pulls = "/repos/team/clusters/pulls"
         self.routes = [("GET", pulls, self.list_pulls), ("POST", pulls, self.create_pull)]
+        self.routes += [("PATCH", rf"{pulls}/(?P<number>\d+)", self.change_pull)]
 
     def list_pulls(self, call: Call) -> Reply:
-        """Answer the pull requests of a branch, the newest first."""
-        assert call.query["state"] == "all" and call.query["base"] == "main"
+        """Answer the pull requests of a branch, or a page of those that are open, the newest first."""
+        assert call.query["base"] == "main"
+        if call.query["state"] == "open":
+            return Reply(200, page(open_ones(self.pulls, "state", "open"), call, int(call.query["page"]) - 1))
+        assert call.query["state"] == "all"
         found = [one for one in self.pulls if f"team:{one['head']['ref']}" == call.query["head"]]
         return Reply(200, found[::-1])
 
@@ -37,9 +41,28 @@ class GitHubPullHost(GitHubHost):
             return Reply(422, {"message": f"A pull request already exists for team:{branch}."})
         number = len(self.pulls) + 1
         link = f"https://github.com/team/clusters/pull/{number}"
-        made = {"number": number, "state": "open", "merged_at": None, "html_url": link, "head": {"ref": branch}}
+        head = {"ref": branch, "label": f"team:{branch}"}
+        made = {"number": number, "state": "open", "merged_at": None, "html_url": link, "head": head}
         self.pulls.append({**made, "title": call.body["title"], "body": call.body["body"]})
         return Reply(201, self.pulls[-1])
+
+    def change_pull(self, call: Call, number: str) -> Reply:
+        """Change its title and state, as far as it is open."""
+        pull = self.pulls[int(number) - 1]
+        assert set(call.body) <= {"title", "state"}
+        pull |= call.body if pull["state"] == "open" else {"title": call.body.get("title", pull["title"])}
+        return Reply(200, pull)
+
+    def ask_as_people(self, number: int) -> None:
+        """Open pull requests of other branches."""
+        for one in range(len(self.pulls) + 1, len(self.pulls) + 1 + number):
+            head = {"ref": f"feature/{one}", "label": f"team:feature/{one}"}
+            made = {"number": one, "state": "open", "merged_at": None, "html_url": "x", "head": head}
+            self.pulls.append({**made, "title": "Ours", "body": ""})
+
+    def waiting(self) -> list[int]:
+        """Return the numbers of those that can be merged."""
+        return [one["number"] for one in self.pulls if one["state"] == "open"]
 
     def branch(self, number: int) -> str:
         """Return the branch of a pull request."""
@@ -47,6 +70,7 @@ class GitHubPullHost(GitHubHost):
 
     def merge(self, number: int) -> None:
         """Merge it, as a person does."""
+        assert number in self.waiting()
         squash(self.server, self.branch(number))
         self.pulls[number - 1] |= {"state": "closed", "merged_at": "2026-01-01T00:00:00Z"}
 
@@ -64,11 +88,15 @@ class AzureDevOpsPullHost(AzureDevOpsHost):
         self.logins = {basic(TOKEN)}
         pulls = "/org/edge cameras/_apis/git/repositories/clusters/pullrequests"
         self.routes = [("GET", pulls, self.list_pulls), ("POST", pulls, self.create_pull)]
+        self.routes += [("PATCH", rf"{pulls}/(?P<number>\d+)", self.change_pull)]
 
     def list_pulls(self, call: Call) -> Reply:
-        """Answer the pull requests of a branch, the newest first."""
-        assert call.query["searchCriteria.status"] == "all"
+        """Answer the pull requests of a branch, or a page of those that are active, the newest first."""
         assert call.query["searchCriteria.targetRefName"] == "refs/heads/main"
+        if call.query["searchCriteria.status"] == "active":
+            skipped = int(call.query["$skip"]) // int(call.query["$top"])
+            return self._page(page(open_ones(self.pulls, "status", "active"), call, skipped))
+        assert call.query["searchCriteria.status"] == "all"
         wanted = call.query["searchCriteria.sourceRefName"]
         return self._page([one for one in self.pulls if one["sourceRefName"] == wanted][::-1])
 
@@ -82,18 +110,49 @@ class AzureDevOpsPullHost(AzureDevOpsHost):
         self.pulls.append({**call.body, "pullRequestId": len(self.pulls) + 1, "status": "active"})
         return Reply(201, self.pulls[-1])
 
+    def change_pull(self, call: Call, number: str) -> Reply:
+        """Change title and status of one that is active."""
+        pull = self.pulls[int(number) - 1]
+        if pull["status"] != "active":
+            return Reply(403, {"message": "TF401181: The pull request cannot be edited due to its state."})
+        assert set(call.body) <= {"title", "status"}
+        pull |= call.body
+        return Reply(200, pull)
+
+    def ask_as_people(self, number: int) -> None:
+        """Open pull requests of other branches."""
+        for one in range(len(self.pulls) + 1, len(self.pulls) + 1 + number):
+            refs = {"sourceRefName": f"refs/heads/feature/{one}", "targetRefName": "refs/heads/main"}
+            self.pulls.append({**refs, "title": "Ours", "pullRequestId": one, "status": "active"})
+
+    def waiting(self) -> list[int]:
+        """Return the numbers of those that can be completed."""
+        return [one["pullRequestId"] for one in self.pulls if one["status"] == "active"]
+
     def branch(self, number: int) -> str:
         """Return the branch of a pull request."""
         return str(self.pulls[number - 1]["sourceRefName"].removeprefix("refs/heads/"))
 
     def merge(self, number: int) -> None:
         """Complete it, as a person does."""
+        assert number in self.waiting()
         squash(self.server, self.branch(number))
         self.pulls[number - 1] |= {"status": "completed"}
 
     def shut(self, number: int) -> None:
         """Abandon it."""
         self.pulls[number - 1] |= {"status": "abandoned"}
+
+
+def open_ones(pulls: list[dict[str, Any]], key: str, state: str) -> list[dict[str, Any]]:
+    """Return the pull requests in a state, the newest first."""
+    return [one for one in pulls[::-1] if one[key] == state]
+
+
+def page(found: list[dict[str, Any]], call: Call, number: int) -> list[dict[str, Any]]:
+    """Return a page of what was found, of as many as were asked for."""
+    size = int(call.query.get("per_page") or call.query["$top"])
+    return found[number * size : (number + 1) * size]
 
 
 def squash(server: GitServer, branch: str) -> None:

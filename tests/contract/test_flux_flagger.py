@@ -11,8 +11,8 @@ import pytest
 from cluster_stages import QUICK, packaged, register
 from flagger_controller import Flagger
 from flux_controllers import Flux
-from flux_stages import be_quick, flux_stage
-from gitserver import GitServer, running_git_server
+from flux_stages import flux_stage
+from gitserver import GitServer
 from kubefake.cluster import Cluster
 from kubefake.faults import Call, Fault
 from model_packages import MODEL, make_package
@@ -36,24 +36,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
-    be_quick(monkeypatch)
-    with running_git_server(tmp_path / "git") as running:
-        yield running
-
-
-@pytest.fixture
-def stage(server: GitServer) -> Stage:
-    made = flux_stage(server.url, flagger=True)
+def stage(git_server: GitServer) -> Stage:
+    made = flux_stage(git_server.url, flagger=True)
     return replace(made, release=Release("int8", (10, 50, 100), QUICK))
 
 
 @pytest.fixture
-def flagger(cluster: Cluster, server: GitServer, stage: Stage, packages: list[Path]) -> Iterator[Flagger]:
+def flagger(cluster: Cluster, git_server: GitServer, stage: Stage, packages: list[Path]) -> Iterator[Flagger]:
     register(stage, packages)
     for package in packages:
         packaged(cluster, package)
-    with Flux(cluster, server).running(), Flagger(cluster, namespace_of(stage), MODEL).running() as running:
+    with Flux(cluster, git_server).running(), Flagger(cluster, namespace_of(stage), MODEL).running() as running:
         yield running
 
 
@@ -68,7 +61,7 @@ def served(stage: Stage) -> tuple[Any, ...]:
 
 
 def test_flagger_moves_the_traffic_and_the_steps_are_waited_for(
-    flagger: Flagger, stage: Stage, server: GitServer, tmp_path: Path
+    flagger: Flagger, stage: Stage, git_server: GitServer, tmp_path: Path
 ) -> None:
     assert served(stage) == ({}, [])
     assert deploy(approve(stage, 1, tmp_path)).outcome == "served"
@@ -83,14 +76,14 @@ def test_flagger_moves_the_traffic_and_the_steps_are_waited_for(
     assert verify(context).verdict.outcome == "promote"
     phases = [phase for phase, _ in flagger.seen]
     assert phases[:2] == ["Initializing", "Initialized"] and phases[-2:] == ["Promoting", "Succeeded"]
-    titles = [one.partition("\n")[0].removeprefix("production: ") for one in server.messages()[::-1]]
+    titles = [one.partition("\n")[0].removeprefix("production: ") for one in git_server.messages()[::-1]]
     assert titles == ["Begin", f"version 1 of {MODEL}", f"version 2 of {MODEL}", "version 1 goes"]
     rollback(context, "a test")
     assert served(stage) == ({1: 100}, [1])
 
 
 def test_a_version_that_flagger_fails_is_revoked_in_its_words_and_leaves_the_repository(
-    flagger: Flagger, stage: Stage, server: GitServer, tmp_path: Path
+    flagger: Flagger, stage: Stage, git_server: GitServer, tmp_path: Path
 ) -> None:
     deploy(approve(stage, 1, tmp_path))
     flagger.verdict = "errors 12.5 > 0"
@@ -99,7 +92,7 @@ def test_a_version_that_flagger_fails_is_revoked_in_its_words_and_leaves_the_rep
     assert "canary fashion-classifier: Failed" in record.verdict.reason and "errors 12.5 > 0" in record.verdict.reason
     assert stage_tag(open_registry(stage).versions(MODEL)[2], "production") == "revoked"
     assert served(stage) == ({1: 100}, [1])
-    assert not [path for path in server.files() if "versions/v2/" in path]
+    assert not [path for path in git_server.files() if "versions/v2/" in path]
 
 
 def test_an_outage_of_the_api_is_waited_out_and_one_that_does_not_end_is_told(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flux_controllers import Flux
-from flux_stages import be_quick, flux_stage
-from gitserver import GitServer, running_git_server
+from flux_stages import flux_stage
+from gitserver import GitServer
 from kubefake.cluster import Cluster
 from pull_hosts import GitHubPullHost
 
@@ -23,15 +22,8 @@ QUIET = {"wait": False}
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
-    be_quick(monkeypatch)
-    with running_git_server(tmp_path / "git") as running:
-        yield running
-
-
-@pytest.fixture
-def flux(cluster: Cluster, server: GitServer) -> Flux:
-    made = Flux(cluster, server)
+def flux(cluster: Cluster, git_server: GitServer) -> Flux:
+    made = Flux(cluster, git_server)
     made.install()
     return made
 
@@ -45,68 +37,68 @@ def seen(url: str, **flux: Any) -> dict[str, CheckLine]:
     return found
 
 
-def test_a_stage_that_has_all_is_ok_and_nothing_is_changed(flux: Flux, server: GitServer) -> None:
-    before, cluster = server.refs(), dict(flux.cluster.store.objects)
-    found = seen(server.url)
+def test_a_stage_that_has_all_is_ok_and_nothing_is_changed(flux: Flux, git_server: GitServer) -> None:
+    before, cluster = git_server.refs(), dict(flux.cluster.store.objects)
+    found = seen(git_server.url)
     assert {line.state for line in found.values()} == {"ok"}
     assert set(found) == {"gitops", "gitops push", "flux", "monitoring", "flux rights", "kustomization"}
-    assert (server.refs(), flux.cluster.store.objects) == (before, cluster)
+    assert (git_server.refs(), flux.cluster.store.objects) == (before, cluster)
 
 
-def test_a_repository_that_is_away_or_lacks_the_branch_is_a_failure(server: GitServer, tmp_path: Path) -> None:
-    line = seen(server.url, branch="gone", **QUIET)["gitops"]
+def test_a_repository_that_is_away_or_lacks_the_branch_is_a_failure(git_server: GitServer, tmp_path: Path) -> None:
+    line = seen(git_server.url, branch="gone", **QUIET)["gitops"]
     assert line.state == "failure" and "no branch 'gone': make it" in line.text
-    assert seen(f"{server.host}/team/none.git", **QUIET)["gitops"].state == "failure"
+    assert seen(f"{git_server.host}/team/none.git", **QUIET)["gitops"].state == "failure"
     assert "flux.repository is empty" in seen("", **QUIET)["gitops"].text
 
 
-def test_a_token_that_may_only_read_is_a_failure(server: GitServer) -> None:
-    assert seen(server.url, **QUIET)["gitops push"].state == "ok"
-    server.git("config", "http.receivepack", "false")
-    found = seen(server.url, **QUIET)
+def test_a_token_that_may_only_read_is_a_failure(git_server: GitServer) -> None:
+    assert seen(git_server.url, **QUIET)["gitops push"].state == "ok"
+    git_server.git("config", "http.receivepack", "false")
+    found = seen(git_server.url, **QUIET)
     assert found["gitops"].state == "failure" and "needs to write the repository's contents" in found["gitops"].text
 
 
 def test_a_host_that_does_not_answer_for_the_repository_is_a_failure(
-    server: GitServer, monkeypatch: pytest.MonkeyPatch
+    git_server: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = GitHubPullHost(server)
-    monkeypatch.setenv("GITHUB_SERVER_URL", server.host)
+    host = GitHubPullHost(git_server)
+    monkeypatch.setenv("GITHUB_SERVER_URL", git_server.host)
     monkeypatch.setenv("GITHUB_API_URL", host.url)
     try:
-        assert seen(server.url, policy="pull-request", **QUIET)["pull requests"].state == "ok"
+        assert seen(git_server.url, policy="pull-request", **QUIET)["pull requests"].state == "ok"
         host.tokens.clear()
-        line = seen(server.url, policy="pull-request", **QUIET)["pull requests"]
+        line = seen(git_server.url, policy="pull-request", **QUIET)["pull requests"]
         assert line.state == "failure" and "renew it" in line.text
     finally:
         host.close()
 
 
 @pytest.mark.parametrize("group", ["kustomize.toolkit.fluxcd.io", "flagger.app", "monitoring.coreos.com"])
-def test_an_api_that_is_waited_for_and_missing_is_a_failure(group: str, flux: Flux, server: GitServer) -> None:
-    assert seen(server.url, flagger=True)["flagger"].state == "ok"
+def test_an_api_that_is_waited_for_and_missing_is_a_failure(group: str, flux: Flux, git_server: GitServer) -> None:
+    assert seen(git_server.url, flagger=True)["flagger"].state == "ok"
     flux.cluster.absent.add(group)
-    failures = [line.text for line in seen(server.url, flagger=True).values() if line.state == "failure"]
+    failures = [line.text for line in seen(git_server.url, flagger=True).values() if line.state == "failure"]
     assert any(group in text for text in failures)
 
 
-def test_rights_that_are_missing_are_named_each(flux: Flux, server: GitServer) -> None:
+def test_rights_that_are_missing_are_named_each(flux: Flux, git_server: GitServer) -> None:
     flux.cluster.forbid("list", "kustomizations.kustomize.toolkit.fluxcd.io")
-    line = seen(server.url)["flux rights"]
+    line = seen(git_server.url)["flux rights"]
     assert line.state == "failure" and "may not list kustomizations.kustomize.toolkit.fluxcd.io: bind" in line.text
 
 
-def test_not_one_kustomization_of_the_folder_is_a_failure(flux: Flux, server: GitServer) -> None:
-    line = seen(server.url, path="clusters/elsewhere")["kustomization"]
+def test_not_one_kustomization_of_the_folder_is_a_failure(flux: Flux, git_server: GitServer) -> None:
+    line = seen(git_server.url, path="clusters/elsewhere")["kustomization"]
     assert line.state == "failure" and "no Kustomization applies clusters/elsewhere" in line.text
     flux.name = "twice"
     flux.install()
-    assert "2 Kustomizations apply" in seen(server.url)["kustomization"].text
+    assert "2 Kustomizations apply" in seen(git_server.url)["kustomization"].text
 
 
 def test_where_nobody_waits_no_cluster_is_asked(
-    server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    git_server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    found = {line.check for line in preflight.lines(Context(flux_stage(server.url, **QUIET), tmp_path))}
+    found = {line.check for line in preflight.lines(Context(flux_stage(git_server.url, **QUIET), tmp_path))}
     assert "gitops push" in found and not found & {"kubernetes", "cluster", "flux"}

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cluster_stages import QUICK, packaged
 from flux_controllers import Flux
-from flux_stages import be_quick, flux_stage
-from gitserver import GitServer, running_git_server
+from flux_pull_places import pulls_at
+from flux_stages import flux_stage
+from gitserver import GitServer
 from kubefake.cluster import Cluster
 from model_packages import MODEL, make_package
 from pull_hosts import GitHubPullHost
 
 from mlops import rollout
-from mlops.adapters.flux import commits
-from mlops.adapters.flux import pulls as pulls_module
 from mlops.adapters.local.registry import open_registry
 from mlops.config import Release, Stage
 from mlops.context import Context
@@ -28,29 +26,15 @@ from mlops.ports import EndpointStatus
 from mlops.records import DeployRecord, ModelVersion, Verdict, stage_tag
 from mlops.steps.deploy import deploy
 
-INTO = "https://github.com/team/clusters.git"
-
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
-    be_quick(monkeypatch)
-    with running_git_server(tmp_path / "git") as running:
-        yield running
-
-
-@pytest.fixture
-def host(server: GitServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubPullHost]:
-    with closing(GitHubPullHost(server)) as made:
-        monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
-        monkeypatch.setenv("GITHUB_API_URL", made.url)
-        # git pushes to one server on loopback, and pull requests are asked for at another.
-        opened = pulls_module.open_pulls
-        monkeypatch.setattr(commits, "open_pulls", lambda kind, url, token, branch: opened(kind, INTO, token, branch))
+def host(git_server: GitServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubPullHost]:
+    with pulls_at("github", git_server, monkeypatch) as made:
         yield made
 
 
-def stage_of(server: GitServer, policy: str) -> Stage:
-    stage = flux_stage(server.url, policy=policy, host="github")
+def stage_of(git_server: GitServer, policy: str) -> Stage:
+    stage = flux_stage(git_server.url, policy=policy, host="github")
     return replace(stage, release=Release("int8", (50, 100), QUICK))
 
 
@@ -68,16 +52,16 @@ def reject_live(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
 
 
 def test_a_canary_that_fails_is_revoked_though_people_must_still_agree_to_take_it_back(
-    cluster: Cluster, server: GitServer, host: GitHubPullHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, git_server: GitServer, host: GitHubPullHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push, asking = stage_of(server, "push"), stage_of(server, "pull-request")
+    push, asking = stage_of(git_server, "push"), stage_of(git_server, "pull-request")
     registry = open_registry(push)
     for number in (1, 2):
         package = make_package(tmp_path / str(number), version_bias=number / 10)
         images = packaged(cluster, package)
         registry.register(MODEL, package, {image_tag(kind): image for kind, image in images.items()})
     reject_live(monkeypatch, 2)
-    with Flux(cluster, server).running():
+    with Flux(cluster, git_server).running():
         registry.set_tag(MODEL, 1, "production", "approved")
         assert deploy(Context(push, tmp_path / "push", lambda line: None)).outcome == "served"
         registry.set_tag(MODEL, 2, "production", "approved")

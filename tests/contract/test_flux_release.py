@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from cluster_stages import QUICK, deployment, images_of_digest, packaged
 from flux_controllers import Flux
-from flux_stages import be_quick, flux_stage
-from gitserver import GitServer, running_git_server
+from flux_stages import flux_stage
+from gitserver import GitServer
 from kubefake.cluster import Cluster
 from model_packages import MODEL, make_package
 
@@ -36,20 +36,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
-    be_quick(monkeypatch)
-    with running_git_server(tmp_path / "git") as running:
+def flux(cluster: Cluster, git_server: GitServer) -> Iterator[Flux]:
+    with Flux(cluster, git_server).running() as running:
         yield running
 
 
-@pytest.fixture
-def flux(cluster: Cluster, server: GitServer) -> Iterator[Flux]:
-    with Flux(cluster, server).running() as running:
-        yield running
-
-
-def stage_of(server: GitServer, seconds: float = 60.0, **flux: Any) -> Stage:
-    stage = flux_stage(server.url, **flux)
+def stage_of(git_server: GitServer, seconds: float = 60.0, **flux: Any) -> Stage:
+    stage = flux_stage(git_server.url, **flux)
     quick = Release("int8", (50, 100), QUICK)
     return replace(stage, release=quick, kubernetes=replace(stage.kubernetes, rollout_seconds=seconds))
 
@@ -66,11 +59,11 @@ def registered(stage: Stage, packages: dict[int, Path], approved: int, run: Path
 
 
 def test_where_nobody_looks_by_choice_the_records_say_that_nothing_was_seen(
-    server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    git_server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused: list[float] = []
     monkeypatch.setattr(commits, "sleep", paused.append)
-    context = registered(stage_of(server, 120.0, wait=False), packages, 2, tmp_path)
+    context = registered(stage_of(git_server, 120.0, wait=False), packages, 2, tmp_path)
     record = deploy(context)
     assert (record.outcome, record.version, record.verdict.outcome) == ("served", 2, "promote")
     assert "declared, and not seen: flux.wait is false" in record.verdict.reason
@@ -84,9 +77,9 @@ def test_where_nobody_looks_by_choice_the_records_say_that_nothing_was_seen(
 
 
 def test_a_release_that_was_killed_in_its_pause_pauses_again_before_it_moves_the_traffic(
-    server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    git_server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = stage_of(server, 120.0, wait=False)
+    stage = stage_of(git_server, 120.0, wait=False)
     context, seen = registered(stage, packages, 1, tmp_path), list[tuple[float, dict[int, int]]]()
 
     def pause(seconds: float) -> None:
@@ -103,16 +96,16 @@ def test_a_release_that_was_killed_in_its_pause_pauses_again_before_it_moves_the
 
 
 def test_where_the_cluster_should_be_looked_at_and_can_not_be_nothing_is_promoted(
-    server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    git_server: GitServer, packages: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    stage = stage_of(server)
+    stage = stage_of(git_server)
     context = registered(stage, packages, 1, tmp_path)
     with pytest.raises(TargetError, match="commit [0-9a-f]{12} is on main, but nobody saw what became of it") as caught:
         deploy(context)
     assert "\n" not in str(caught.value)
-    assert "version 1" in server.messages()[0] and server.refs() == ["refs/heads/main"]
+    assert "version 1" in git_server.messages()[0] and git_server.refs() == ["refs/heads/main"]
     assert stage_tag(open_registry(stage).versions(MODEL)[1], "production") == "approved", "no version is to blame"
     unseen = open_target(replace(stage, flux=replace(stage.flux, wait=False)))
     unseen.set_traffic({1: 100})
@@ -153,15 +146,15 @@ def test_a_dependency_that_is_not_ready_and_a_build_that_fails_are_told_in_fluxs
 
 @pytest.mark.parametrize("fault, said", [("crash-loop", "crashes"), ("image-pull", "ErrImagePull|ImagePullBackOff")])
 def test_a_version_that_fails_its_health_check_is_told_by_its_pods_reason_and_leaves_the_repository(
-    fault: str, said: str, cluster: Cluster, server: GitServer, packages: dict[int, Path]
+    fault: str, said: str, cluster: Cluster, git_server: GitServer, packages: dict[int, Path]
 ) -> None:
-    stage = stage_of(server)
-    with Flux(cluster, server, health_seconds=20.0).running():
+    stage = stage_of(git_server)
+    with Flux(cluster, git_server, health_seconds=20.0).running():
         cluster.fail(f"{MODEL}-v1", fault, "manifest unknown: not found")
         packaged(cluster, packages[1])
         with pytest.raises((DeployError, TargetError), match=said):
             open_target(stage).deploy(deployment(cluster, stage, 1, packages[1]))
-    assert [one.partition("\n")[0] for one in server.messages()[:2]] == [
+    assert [one.partition("\n")[0] for one in git_server.messages()[:2]] == [
         "production: version 1 goes",
         f"production: version 1 of {MODEL}",
     ]

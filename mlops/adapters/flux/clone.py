@@ -89,6 +89,17 @@ class Clone:
         gone = {f"{self.folder}/{path}" for path in set(head.files) - set(files)}
         return self.git.commit(head.commit, message, within, gone)
 
+    def drop(self, branch: str) -> None:
+        """Delete a branch of the repository, if it is there. Raises TargetError, and Overtaken where it just moved."""
+        ref = f"refs/heads/{branch}"
+
+        def delete() -> None:
+            commit = self.git.fetch(ref)
+            if commit is not None:
+                self.git.delete(ref, commit)
+
+        persistently(delete)
+
     def contains(self, applied: str, commit: str) -> bool:
         """Tell whether a commit of the branch is another one or follows it. Raises TargetError."""
         if applied == commit:

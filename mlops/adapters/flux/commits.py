@@ -27,8 +27,8 @@ from mlops.adapters.flux.content import (
 )
 from mlops.adapters.flux.flow import APPLIED, FAILED, UNHEALTHY, WAITING, WORKING, Progress
 from mlops.adapters.flux.lock import Lease, held
-from mlops.adapters.flux.proposal import propose
-from mlops.adapters.flux.pulls import open_pulls
+from mlops.adapters.flux.proposal import propose, withdraw
+from mlops.adapters.flux.pulls import Pulls, open_pulls
 from mlops.config import Stage
 from mlops.delivery import Declared
 from mlops.errors import ConfigError, StepError, TargetError
@@ -124,9 +124,17 @@ class FluxTarget:
         self._check()
         if self.stage.flux.policy == "push":
             return self.clone.change(files, message, self._check)
+        return propose(self.clone, self._pulls(), self.stage.name, files, message)
+
+    def withdraw(self) -> None:
+        """Close each pull request that still asks for something. Raises TargetError where that fails."""
+        if self.stage.flux.policy == "pull-request":
+            self._check()
+            withdraw(self.clone, self._pulls(), self.stage.name)
+
+    def _pulls(self) -> Pulls:
         flux = self.stage.flux
-        pulls = open_pulls(flux.host, flux.repository, self.clone.git.secret, flux.branch)
-        return propose(self.clone, pulls, self.stage.name, files, message)
+        return open_pulls(flux.host, flux.repository, self.clone.git.secret, flux.branch)
 
     def _check(self) -> None:
         for lease in self.leases:

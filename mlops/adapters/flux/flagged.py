@@ -108,6 +108,10 @@ class FlaggedTarget:
             sight = self.sight
             self.flux.follow(self.flux.cluster, head, lambda: version not in sight.status().deployments)
 
+    def withdraw(self) -> None:
+        """Close each pull request that still asks for something. Raises TargetError where that fails."""
+        self.flux.withdraw()
+
     def _wait(self, version: int, is_so: Callable[[EndpointStatus], bool]) -> None:
         """Return when it is so. An outage of the API is waited out, as long as a rollout may take.
 

@@ -1,7 +1,9 @@
-"""Pull requests of a GitOps repository, at GitHub or Azure DevOps: find one by its branch, or open it.
+"""Pull requests of a GitOps repository, at GitHub or Azure DevOps: find one by its branch, open it, or close it.
+
+One that we closed bears a title that says so: what people closed is their decision, what we closed is none.
 
 Sources: docs.github.com, "REST API endpoints for pull requests"; learn.microsoft.com/rest/api/azure/devops/git, "Pull
-Requests" (Get Pull Requests, Create), version 7.1.
+Requests" (Get Pull Requests, Create, Update), version 7.1.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,6 +24,8 @@ from mlops.rest import Refused, Rest, field_of, persistently
 
 API = "api-version=7.1"
 LONGEST_BODY = 4000  # Azure DevOps takes no more
+PAGE = 100  # pull requests of one answer
+WITHDRAWN = "Withdrawn: "  # how the title of one that we closed begins
 STATES = {"active": "open", "completed": "merged", "abandoned": "closed"}
 ADVICE = {
     401: "the token is not taken: renew it",
@@ -31,11 +37,16 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Pull:
-    """A pull request: its number, its page, and whether it is open, merged or closed without being merged."""
+    """A pull request: its number, its page, its branch and title.
+
+    `state` is open, merged, withdrawn (we closed it) or closed (somebody else did, without merging it).
+    """
 
     number: int
     state: str
     link: str
+    branch: str
+    title: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,18 @@ class GitHubPulls:
         """Open a pull request. Raises TargetError where GitHub refuses."""
         sent = {"head": branch, "base": self.into, "title": title, "body": body}
         return _opened(self, branch, lambda: _github(self.api.request("POST", f"/repos/{self.repository}/pulls", sent)))
+
+    def waiting(self, prefix: str) -> list[Pull]:
+        """Return the open pull requests of the repository's own branches that begin so. Raises TargetError."""
+        asked = f"/repos/{self.repository}/pulls?state=open&base={quote(self.into, safe='')}&per_page={PAGE}"
+        pages = _pages(lambda number: _listed(self.api.request("GET", f"{asked}&page={number + 1}")))
+        owned = f"{self.repository.partition('/')[0]}:{prefix}"  # not those of a fork
+        return [_github(one) for one in pages if str(field_of(field_of(one, "head"), "label")).startswith(owned)]
+
+    def close(self, pull: Pull) -> Pull:
+        """Close a pull request as withdrawn, and return what it is now. Raises TargetError where GitHub refuses."""
+        path, sent = f"/repos/{self.repository}/pulls/{pull.number}", {"title": _withdrawn(pull), "state": "closed"}
+        return _github(_asked(partial(self.api.request, "PATCH", path, sent)))
 
 
 @dataclass(frozen=True)
@@ -84,9 +107,29 @@ class AzureDevOpsPulls:
         path = f"{self.place}/pullrequests?{API}"
         return _opened(self, branch, lambda: self._pull(self.api.request("POST", path, sent)))
 
+    def waiting(self, prefix: str) -> list[Pull]:
+        """Return the active pull requests of branches that begin so. Raises TargetError."""
+        into = quote(f"refs/heads/{self.into}", safe="")
+        asked = f"{API}&searchCriteria.status=active&searchCriteria.targetRefName={into}&$top={PAGE}"
+
+        def page(number: int) -> list[Any]:
+            found = self.api.request("GET", f"{self.place}/pullrequests?{asked}&$skip={number * PAGE}")
+            return _listed(found.get("value") if isinstance(found, dict) else None)
+
+        return [one for one in map(self._pull, _pages(page)) if one.branch.startswith(prefix)]
+
+    def close(self, pull: Pull) -> Pull:
+        """Abandon a pull request as withdrawn, and return what it is now. Raises TargetError where that is refused."""
+        path, said = f"{self.place}/pullrequests/{pull.number}?{API}", None
+        for sent in ({"title": _withdrawn(pull)}, {"status": "abandoned"}):
+            said = _asked(partial(self.api.request, "PATCH", path, sent))
+        return self._pull(said)
+
     def _pull(self, said: Any) -> Pull:
-        number = int(field_of(said, "pullRequestId"))
-        return Pull(number, STATES.get(field_of(said, "status"), "closed"), f"{self.page}/pullrequest/{number}")
+        number, title = int(field_of(said, "pullRequestId")), str(field_of(said, "title"))
+        state = _told(STATES.get(field_of(said, "status"), "closed"), title)
+        branch = str(field_of(said, "sourceRefName")).removeprefix("refs/heads/")
+        return Pull(number, state, f"{self.page}/pullrequest/{number}", branch, title)
 
 
 Pulls = GitHubPulls | AzureDevOpsPulls
@@ -160,8 +203,26 @@ def _opened(pulls: Pulls, branch: str, post: Callable[[], Pull]) -> Pull:
 
 def _github(said: Any) -> Pull:
     merged = said.get("merged_at") if isinstance(said, dict) else None
-    state = "merged" if merged else str(field_of(said, "state"))
-    return Pull(int(field_of(said, "number")), state, str(field_of(said, "html_url")))
+    title, branch = str(field_of(said, "title")), str(field_of(field_of(said, "head"), "ref"))
+    state = "merged" if merged else _told(str(field_of(said, "state")), title)
+    return Pull(int(field_of(said, "number")), state, str(field_of(said, "html_url")), branch, title)
+
+
+def _told(state: str, title: str) -> str:
+    return "withdrawn" if state == "closed" and title.startswith(WITHDRAWN) else state
+
+
+def _withdrawn(pull: Pull) -> str:
+    return WITHDRAWN + pull.title.removeprefix(WITHDRAWN)
+
+
+def _pages(ask: Callable[[int], list[Any]]) -> Iterator[Any]:
+    """Yield what all pages hold; a page that is not full is the last one."""
+    for number in count():
+        page = _asked(partial(ask, number))
+        yield from page
+        if len(page) < PAGE:
+            return
 
 
 def _listed(found: Any) -> list[Any]:
