@@ -29,6 +29,9 @@ TASK = {"id": "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7", "name": "Task Check"}
 BRANCHES = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluatebranchProtection", "version": "0.0.1"}
 BRANCH_CONTROL = "Branch control"
 LOCK = {"id": "2ef31ad6-baa0-403a-8b45-2cbc9b4e5563", "name": "ExclusiveLock"}
+# A repository's permissions, and "Force push" and "Create tag" of them: learn.microsoft.com, "Security namespace and
+# permission reference". A tag's folder is written there as its letters in UTF-16, in hexadecimal digits.
+REFS, FORCE, CREATE_TAG = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87", 8, 32
 MINUTES = 7 * 24 * 60  # then it is rejected
 AS_TEXT = ("--output", "tsv")
 SILENT = ("--output", "none")
@@ -42,6 +45,7 @@ def commands(plan: Plan) -> list[Command]:
         Command(("az", "extension", "add", "--name", "azure-devops", "--upgrade", "--only-show-errors")),
         *_pipelines(plan),
         *_branches(plan),
+        *_tags(plan),
         *(part for environment in (*STAGES, *INFRA) for part in _environment(plan, environment)),
         *(_azure(plan) if plan.name else ()),
     ]
@@ -103,6 +107,28 @@ def _approvers(plan: Plan) -> tuple[str, ...]:
     return (*counted, "--allow-downvotes", "false", "--reset-on-source-push", "true")
 
 
+def _tags(plan: Plan) -> Iterator[Command]:
+    """Yield what keeps contributors from making, moving and deleting the tags that are releases, where tags are."""
+    if not plan.release_tags:
+        return
+    yield _project_id(plan)
+    group = ("az", "devops", "security", "group", "list", *_place(plan), "--query")
+    yield Command(
+        (*group, "graphGroups[?displayName=='Contributors'].descriptor | [0]", *AS_TEXT), keeps="CONTRIBUTORS"
+    )
+    for ref in plan.release_tags:
+        folder = ref.removeprefix("refs/tags/").partition("/")[0].encode("utf-16-le").hex()
+        token = f"repoV2/$PROJECT_ID/$REPOSITORY_ID/refs/tags/{folder}"
+        update = ("az", "devops", "security", "permission", "update", "--id", REFS, "--subject", "$CONTRIBUTORS")
+        denied = ("--token", token, "--deny-bit", str(FORCE | CREATE_TAG), "--merge", "true")
+        yield Command((*update, *_place(plan)[:2], *denied, *SILENT))
+
+
+def _project_id(plan: Plan) -> Command:
+    show = ("az", "devops", "project", "show", "--project", plan.repository.split("/")[1], *_place(plan)[:2])
+    return Command((*show, "--query", "id", *AS_TEXT), keeps="PROJECT_ID")
+
+
 def _policy(plan: Plan, branch: str, kind: str, same: str, more: tuple[str, ...]) -> Iterator[Command]:
     count, place = variable(branch, f"{kind}_policies"), _place(plan)
     where = ("--branch", branch, "--repository-id", "$REPOSITORY_ID", *place)
@@ -160,9 +186,7 @@ def _check(plan: Plan, resource: dict[str, str], kind: dict[str, str], settings:
 def _azure(plan: Plan) -> Iterator[Command]:
     yield from azure.account()
     yield from azure.identities(plan)
-    project = ("az", "devops", "project", "show", "--project", plan.repository.split("/")[1])
-    organization = _place(plan)[:2]
-    yield Command((*project, *organization, "--query", "id", *AS_TEXT), keeps="PROJECT_ID")
+    yield _project_id(plan)
     for environment in ENVIRONMENTS:
         yield from _connection(plan, environment)
 

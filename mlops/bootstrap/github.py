@@ -3,7 +3,8 @@
 Reviewers are numbers with their kind, as User:583231 or Team:12; `gh api users/NAME --jq .id` says a person's.
 
 Sources: docs.github.com, "REST API endpoints for deployment environments", "... for deployment branch policies", "...
-for protected branches"; github.blog/changelog/2025-11-07, for what a pull request stands on; the manual of `gh api`.
+for protected branches", "... for rules"; github.blog/changelog/2025-11-07, for what a pull request stands on; the
+manual of `gh api`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from mlops.issues import MARK
 CHECK = "build-validation"  # what the one job of that workflow is shown as that knows of all others
 LABELS = {"train": "trains this pull request on Azure ML", MARK: "opened and closed by the monitor"}
 KINDS = ("User", "Team")
+TAGGERS = (2, 5)  # the roles maintain and admin, as rulesets number them
 
 
 def commands(plan: Plan) -> list[Command]:
     """Return all commands in order. Raises ConfigError where the repository or a reviewer is no such thing."""
     if plan.repository.count("/") != 1:
         raise ConfigError(f"--repository {plan.repository}: should be OWNER/NAME")
-    return [*_hosting(plan), *_branches(plan), *_environments(plan), *(_azure(plan) if plan.name else ())]
+    built = [*_hosting(plan), *_branches(plan), *_tags(plan), *_environments(plan)]
+    return [*built, *(_azure(plan) if plan.name else ())]
 
 
 def _hosting(plan: Plan) -> Iterator[Command]:
@@ -52,6 +55,22 @@ def _branches(plan: Plan) -> Iterator[Command]:
             *("-F", "enforce_admins=true", "-F", "restrictions=null", "-F", "allow_force_pushes=false"),
         )
         yield _api("PUT", plan, f"branches/{branch}/protection", *rules)
+
+
+def _tags(plan: Plan) -> Iterator[Command]:
+    """Yield what lets only maintainers make, move and delete the tags that are releases, where tags are."""
+    if not plan.release_tags:
+        return
+    included = (("-f", f"conditions[ref_name][include][]={ref}") for ref in plan.release_tags)
+    rules = (("-f", f"rules[][type]={kind}") for kind in ("creation", "update", "deletion"))
+    actors = (
+        ("-F", f"bypass_actors[][actor_id]={role}", "-f", "bypass_actors[][actor_type]=RepositoryRole")
+        + ("-f", "bypass_actors[][bypass_mode]=always")
+        for role in TAGGERS
+    )
+    words = [word for part in (included, rules, actors) for pair in part for word in pair]
+    what = ("-f", "name=release tags", "-f", "target=tag", "-f", "enforcement=active", *words)
+    yield _api("POST", plan, "rulesets", *what, done_by=("Name must be unique",))
 
 
 def _known(plan: Plan) -> tuple[str, ...]:

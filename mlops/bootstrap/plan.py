@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlops.branches import BRANCHES
+from mlops.branches import BRANCHES, RELEASE_TAGS
 from mlops.names import STAGES, resource_name
 
 OPERATIONS = "operations"  # looks at what runs and changes no stage: its identity reads versions, images, endpoints
@@ -44,6 +44,11 @@ class Plan:
     def branches(self) -> tuple[str, ...]:
         """Return the branches that nobody pushes to directly."""
         return BRANCHES[self.way]
+
+    @property
+    def release_tags(self) -> tuple[str, ...]:
+        """Return the patterns of the git tags that are releases; none where branches are."""
+        return tuple(f"refs/tags/{name}*" for name in RELEASE_TAGS) if self.way == "single" else ()
 
     def is_begun_on(self, branch: str) -> bool:
         """Tell whether work begins on a branch, so that a pull request to it can be brought up to date with it first.

@@ -20,6 +20,8 @@ from mlops.names import STAGES
 from mlops.records import Outcome
 
 NEEDS_STAGE = False
+NOBODY = "none"
+UNASKED = "--reviewer none: nobody is asked before qa and production change, nor before infra/ is applied from main"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ci", required=True, choices=HOSTS, help="whose pipelines run")
     where = "OWNER/NAME on GitHub, ORGANIZATION/PROJECT/NAME on Azure DevOps"
     parser.add_argument("--repository", required=True, help=where)
-    who = "who agrees in qa and production, once each: User:NUMBER or Team:NUMBER on GitHub, an identity's id else"
+    who = (
+        "who agrees in qa and production, once each: User:NUMBER or Team:NUMBER on GitHub, an identity's id else; none"
+    )
     parser.add_argument("--reviewer", action="append", default=[], help=who)
     parser.add_argument("--name", help="the project's name in infra/, for identities in Azure (default: none)")
     way = f"the way to work (default: {SETTING}, else branches)"
@@ -38,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
     """Print the commands, or run them."""
     commands = commands_of(options)
+    if options.reviewer == [NOBODY]:
+        say(f"# {UNASKED}")
     if options.apply:
         apply(commands, say)
         say(f"{len(commands)} commands: all is set up")
@@ -48,13 +54,19 @@ def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
 
 
 def commands_of(options: argparse.Namespace) -> list[Command]:
-    """Return what sets the repository up. Raises ConfigError where a name can't be one."""
+    """Return what sets the repository up. Raises ConfigError where a name can't be one, or nobody is named to agree."""
     way = options.branches or os.environ.get(SETTING) or "branches"
     if way not in BRANCHES:
         raise ConfigError(f"{SETTING}: '{way}' is unknown: use one of {', '.join(BRANCHES)}")
     subscriptions = {stage: load_stage(stage).azureml.subscription for stage in STAGES}
-    plan = Plan(options.repository, way, tuple(options.reviewer), options.name, subscriptions)
+    plan = Plan(options.repository, way, _reviewers(options.reviewer), options.name, subscriptions)
     try:
         return github.commands(plan) if options.ci == HOSTS[0] else azuredevops.commands(plan)
     except ValueError:
         raise ConfigError(f"--name {options.name}: use 3 to 12 small letters and digits, as for infra/") from None
+
+
+def _reviewers(named: list[str]) -> tuple[str, ...]:
+    if not named:
+        raise ConfigError(f"--reviewer: name who agrees to a release to production, or say `--reviewer {NOBODY}`")
+    return () if named == [NOBODY] else tuple(named)

@@ -276,6 +276,44 @@ def test_only_where_work_begins_must_a_pull_request_be_up_to_date(
         assert f"--queue-on-source-update-only {str(branch != first).lower()}" in policy
 
 
+def test_release_tags_are_made_by_maintainers_alone_where_tags_are_releases(tools: Tools) -> None:
+    for flags in (GITHUB, DEVOPS):
+        bootstrapped(*flags, "--branches", "branches", "--apply")
+        assert not any("release tags" in call or "security permission" in call for call in map(" ".join, tools.calls()))
+    bootstrapped(*GITHUB, "--branches", "single", "--apply")
+    (rules,) = [" ".join(call) for call in tools.calls() if "repos/octo/camera/rulesets" in call]
+    assert "target=tag -f enforcement=active" in rules
+    assert "[include][]=refs/tags/qa/* -f conditions[ref_name][include][]=refs/tags/production/*" in rules
+    assert [
+        kind for kind in ("creation", "update", "deletion") if f"rules[][type]={kind}" in rules
+    ] and "actor_id]=5" in rules
+    bootstrapped(*DEVOPS, "--branches", "single", "--apply")
+    denied = [call for call in tools.calls() if call[1:5] == ["devops", "security", "permission", "update"]]
+    tokens = [call[call.index("--token") + 1] for call in denied]
+    # "qa" and "production" in UTF-16, as Azure DevOps writes a ref's folders.
+    assert [bytes.fromhex(one.split("/")[-1]).decode("utf-16-le") for one in tokens] == ["qa", "production"]
+    assert all(call[call.index("--deny-bit") + 1] == "40" for call in denied)
+
+
+def test_a_ruleset_that_is_there_already_is_no_failure(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAILS", "repos/octo/camera/rulesets")
+    monkeypatch.setenv("COMPLAINT", "gh: Validation Failed: Name must be unique (HTTP 422)")
+    assert bootstrapped(*GITHUB, "--branches", "single", "--apply")[0] == 0
+
+
+@pytest.mark.parametrize("ci, repository", [("github", "octo/camera"), ("azure-devops", "org/project/camera")])
+def test_nobody_who_agrees_is_refused_unless_it_is_said(
+    ci: str, repository: str, tools: Tools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--ci", ci, "--repository", repository)
+    assert bootstrapped(*flags, "--apply")[0] == 1 and tools.calls() == []
+    assert capsys.readouterr().err.strip().endswith("or say `--reviewer none`")
+    code, said = bootstrapped(*flags, "--reviewer", "none")
+    assert code == 0 and said[0].startswith("# --reviewer none: nobody is asked before qa and production change")
+    # No environment lets a pull request train where nobody agrees to it.
+    assert not any("reviewers[]" in line or "pull-requests" in line or "approvers" in line for line in said[1:])
+
+
 def test_the_setting_decides_the_way_and_a_mistyped_one_is_an_error(
     tools: Tools, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,17 +325,23 @@ def test_the_setting_decides_the_way_and_a_mistyped_one_is_an_error(
 
 
 def test_without_a_name_nothing_is_asked_of_azure(tools: Tools) -> None:
-    script = "\n".join(bootstrapped("--ci", "github", "--repository", "octo/camera")[1])
+    script = "\n".join(bootstrapped("--ci", "github", "--repository", "octo/camera", "--reviewer", "none")[1])
     assert "az " not in script and "--body local" in script
 
 
 @pytest.mark.parametrize(
     "flags, words",
     [
-        (("--ci", "github", "--repository", "camera"), "should be OWNER/NAME"),
-        (("--ci", "azure-devops", "--repository", "org/camera"), "should be ORGANIZATION/PROJECT/NAME"),
+        (("--ci", "github", "--repository", "camera", "--reviewer", "none"), "should be OWNER/NAME"),
+        (
+            ("--ci", "azure-devops", "--repository", "org/camera", "--reviewer", "none"),
+            "should be ORGANIZATION/PROJECT/NAME",
+        ),
         (("--ci", "github", "--repository", "o/c", "--reviewer", "me"), "should be User:NUMBER or Team:NUMBER"),
-        (("--ci", "github", "--repository", "o/c", "--name", "My Project"), "use 3 to 12 small letters"),
+        (
+            ("--ci", "github", "--repository", "o/c", "--reviewer", "none", "--name", "My Project"),
+            "use 3 to 12 small letters",
+        ),
     ],
 )
 def test_a_name_that_can_be_none_is_one_line(
