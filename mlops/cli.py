@@ -42,6 +42,7 @@ STEPS = (
     "lint",
     "fill",
     "cost",
+    "expire",
     "notify",
     "report",
     "demo",

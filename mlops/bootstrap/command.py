@@ -65,6 +65,11 @@ def apply(commands: Sequence[Command], say: Callable[[str], None]) -> None:
             kept[command.keeps] = answer
 
 
+def answer(command: Command) -> str:
+    """Return what a command answers that only looks. Raises StepError where it fails."""
+    return _run(command, {}, "az")
+
+
 def _run(command: Command, kept: dict[str, str], which: str) -> str:
     arguments = [Template(argument).substitute(kept) if "$" in argument else argument for argument in command.arguments]
     tool = arguments[0]

@@ -16,7 +16,7 @@ from mlops.cli import main
 from mlops.names import STAGES
 
 GOLDEN = Path(__file__).resolve().parents[1] / "bootstrap"
-GITHUB = ("--ci", "github", "--repository", "octo/camera", "--name", "camera")
+GITHUB: tuple[str, ...] = ("--ci", "github", "--repository", "octo/camera", "--name", "camera")
 GITHUB += ("--reviewer", "User:583231", "--reviewer", "Team:12")
 DEVOPS = ("--ci", "azure-devops", "--repository", "org/edge cameras/camera", "--name", "camera", "--reviewer", "abc-1")
 IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
