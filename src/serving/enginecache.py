@@ -1,8 +1,9 @@
 """Engines that were built on this kind of GPU, by all that an engine depends on. What is of another kind is refused.
 
-CACHE/<key>/engine.json says of what GPU architecture, driver, TensorRT, ONNX file and precision the engine is, how it
-did, and the digest of model.plan; the key is the digest of the first part. A folder that was copied, renamed or damaged
-no longer fits what it says, and counts as absent: no engine is ever run on another GPU than it was built on.
+CACHE/<key>/engine.json says of what GPU architecture, driver, TensorRT, ONNX file and precision the engine is, by what
+it was judged, how it did, and the digest of model.plan; the key is the digest of all but the last two. A folder that
+was copied, renamed or damaged no longer fits what it says, and counts as absent: no engine is ever run on another GPU
+than it was built on.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ ENGINE = "engine.json"
 
 @dataclass(frozen=True)
 class Key:
-    """All that an engine depends on. `shapes` are those that it was built for, smallest, best and largest."""
+    """All that an engine and the verdict on it depend on.
+
+    `shapes` are those that it was built for, smallest, best and largest; `gate` is the digest of what judged it.
+    """
 
     gpu: str
     architecture: str
@@ -33,6 +37,7 @@ class Key:
     onnx: str
     precision: str
     shapes: tuple[str, ...]
+    gate: str
 
     @property
     def digest(self) -> str:
@@ -42,7 +47,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of a build: why the engine is not used (None: it is), its figures, and its file's digest."""
+    """The verdict on a build: why the engine is not used (None: it is), its figures, and its file's digest."""
 
     reason: str | None
     difference: float | None = None
@@ -52,7 +57,7 @@ class Judged:
 
 
 def find(cache: Path, key: Key) -> Judged | None:
-    """Return what became of the key's build, None where there was none, or what is there is not of this key."""
+    """Return the verdict on the key's build, None where there is none, or what is there is not of this key."""
     folder = cache / key.digest
     try:
         said = json.loads((folder / ENGINE).read_bytes())
@@ -65,7 +70,7 @@ def find(cache: Path, key: Key) -> Judged | None:
 
 
 def keep(cache: Path, key: Key, plan: Path | None, judged: Judged) -> Path:
-    """Put a build's outcome, and its engine where it is used, under its key, and return the folder."""
+    """Put the verdict on a build, and its engine where it is used, under its key, and return the folder."""
     folder = cache / key.digest
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

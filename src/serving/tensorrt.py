@@ -1,11 +1,17 @@
 """Builds a TensorRT engine where it will run, judges it against ONNX Runtime, and writes Triton's model repository.
 
-To be run before Triton starts, in the image of environments/triton, on the node's own GPU. The engine is used if it
-says what the package's golden.json says and is faster than ONNX Runtime on one thread; else, and where it can't be
-built, ONNX Runtime serves, and OUT/engine.json says why. It is built from the fp32 variant: TensorRT takes no INT8
-whose activations are unsigned.
+To be run before Triton starts, in the image of environments/triton, on the node's own GPU. The engine stands in for the
+released variant on ONNX Runtime. So it is used if it says what the package's golden.json says of that variant, as a
+release asks too, and is faster than that variant on ONNX Runtime and one thread. Else that variant serves on ONNX
+Runtime, and OUT/engine.json says why.
 
-    python -m serving.tensorrt --package /models/MODEL/7 --version 7 --cache /engines --out /repository
+It is built from the fp32 variant, whichever is released: TensorRT takes no INT8 whose activations are unsigned. Where
+int8 is released and its scores are off by more than is allowed, no engine is used: release fp32 to such a stage.
+
+A verdict is kept with the engine. A build that fails, as where another process has the GPU's memory, is tried again at
+the next start.
+
+    python -m serving.tensorrt --package /models/MODEL/7 --version 7 --variant fp32 --cache /engines --out /repository
 """
 
 from __future__ import annotations
@@ -15,37 +21,41 @@ import base64
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelpackage import PackageError, open_package, package_digest
+from modelpackage import PackageError, digest_json, open_package, package_digest
 from serving import enginecache, trtexec
 from serving.enginecache import PLAN, Judged, Key
 from serving.errors import ServingError, exit_code
 from serving.files import write_json
 from serving.model import Model, load_model, softmax
-from serving.triton import Wanted, write_repository
+from serving.triton import Wanted, variant_of, write_repository
 
 GOLDEN_FILE = "golden.json"
 SMALLEST_FRAME = 28
 LARGEST_FRAME = (1080, 1920)
 BATCH = 32
-VARIANT = "fp32"
+SOURCE = "fp32"
 PROFILE = ((1, "smallest"), (8, "golden"), (BATCH, "largest"))  # how many frames of which size
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to build and where it goes. `precision` is fp16 or fp32; the limits are those of the gate."""
+    """What to build and where it goes. `precision` is fp16 or fp32; the limits are those of the gate.
+
+    `variant` is the released one (None: int8 or the first), which the engine is held to, and which serves without it.
+    """
 
     package: Path
     version: int
     cache: Path
     out: Path
     digest: str | None = None
+    variant: str | None = None
     precision: str = "fp16"
     max_difference: float = 0.02
     max_latency_ratio: float = 1.0
@@ -63,9 +73,10 @@ class Golden:
 def prepare(job: Job) -> Judged:
     """Write the model repository, of TensorRT or of ONNX Runtime, and return how that was decided.
 
-    Raises PackageError on a package that is damaged or can't be served at all.
+    Raises PackageError on a package that is damaged or can't be served at all, or lacks the released variant.
     """
     release = open_package(job.package, job.digest)
+    job = replace(job, variant=variant_of(release, job.variant))
     key, kind = None, "KIND_CPU"
     try:
         machine, kind = trtexec.machine(), "KIND_GPU"
@@ -73,13 +84,13 @@ def prepare(job: Job) -> Judged:
         judged = _judged(job, key)
     except ServingError as error:
         judged = Judged(str(error))
-    wanted = Wanted(job.package, job.version, job.digest, kind=kind)
+    wanted = Wanted(job.package, job.version, job.digest, job.variant, kind=kind)
     if judged.reason is None and key is not None:
         plan = job.cache / key.digest / PLAN
-        fields = {**vars(wanted), "engine": "tensorrt", "variant": VARIANT, "plan": plan, "max_batch": BATCH}
+        fields = {**vars(wanted), "engine": "tensorrt", "variant": SOURCE, "plan": plan, "max_batch": BATCH}
         wanted = Wanted(**fields)
     write_repository(wanted, job.out)
-    said = {"model": release.model, "engine": wanted.engine, **asdict(judged)}
+    said = {"model": release.model, "engine": wanted.engine, "variant": job.variant, **asdict(judged)}
     write_json(job.out / "engine.json", {**said, "key": asdict(key) if key else None})
     return judged
 
@@ -104,7 +115,10 @@ def judge(model: Model, golden: Golden, answered: trtexec.Timed, single: trtexec
 
 
 def _judged(job: Job, key: Key) -> Judged:
-    """Return what became of this key's engine, built and judged now where that was not done."""
+    """Return what became of this key's engine, built and judged now where that was not done.
+
+    Raises ServingError where it can't be built or run, and keeps nothing of that: it may be the moment's fault.
+    """
     with enginecache.locked(job.cache):
         known = enginecache.find(job.cache, key)
         if known is not None:
@@ -120,28 +134,25 @@ def _judged(job: Job, key: Key) -> Judged:
 
 def _build(job: Job, key: Key, scratch: Path) -> Judged:
     release = open_package(job.package, job.digest)
-    plan, onnx = scratch / PLAN, job.package / release.variants[VARIANT]
-    model = load_model(job.package, package_digest(job.package), VARIANT)
-    golden = read_golden(job.package, VARIANT)
-    contract = model.contract
-    try:
-        trtexec.build(onnx, plan, key.shapes, key.precision)
-        answered = trtexec.run(plan, contract.input_name, golden.frames, contract.output_name, scratch)
-        single = trtexec.run(plan, contract.input_name, golden.frames[:1], contract.output_name, scratch)
-    except ServingError as error:
-        return Judged(str(error))
+    plan, onnx = scratch / PLAN, job.package / release.variants[SOURCE]
+    model = load_model(job.package, package_digest(job.package), str(job.variant))
+    golden, contract = read_golden(job.package, str(job.variant)), model.contract
+    trtexec.build(onnx, plan, key.shapes, key.precision)
+    answered = trtexec.run(plan, contract.input_name, golden.frames, contract.output_name, scratch)
+    single = trtexec.run(plan, contract.input_name, golden.frames[:1], contract.output_name, scratch)
     return judge(model, golden, answered, single, job)
 
 
 def _key(job: Job, machine: trtexec.Machine) -> Key:
     release = open_package(job.package, job.digest)
-    if VARIANT not in release.variants:
-        raise ServingError(f"{job.package}: holds no variant {VARIANT}, which engines are built from")
-    onnx = release.files[release.variants[VARIANT]]
+    if SOURCE not in release.variants:
+        raise ServingError(f"{job.package}: holds no variant {SOURCE}, which engines are built from")
+    onnx, own = (release.files[release.variants[variant]] for variant in (SOURCE, str(job.variant)))
+    gate = digest_json([job.variant, own, release.files[GOLDEN_FILE], job.max_difference, job.max_latency_ratio])
     contract = json.loads((job.package / "contract.json").read_bytes())["input"]
-    frame = read_golden(job.package, VARIANT).frames.shape[1:3]
+    frame = read_golden(job.package, str(job.variant)).frames.shape[1:3]
     shapes = tuple(_shape(contract["name"], size, _sizes(contract["shape"], frame, which)) for size, which in PROFILE)
-    return Key(machine.gpu, machine.architecture, machine.driver, machine.tensorrt, onnx, job.precision, shapes)
+    return Key(machine.gpu, machine.architecture, machine.driver, machine.tensorrt, onnx, job.precision, shapes, gate)
 
 
 def _sizes(shape: list[int], golden: tuple[int, ...], which: str) -> tuple[int, int]:
@@ -185,6 +196,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="the model repository that Triton is given")
     parser.add_argument("--digest", help="the package's digest, to be checked")
+    parser.add_argument(
+        "--variant", help="the released one, which the engine stands in for; default: as serving.triton"
+    )
     parser.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
     parser.add_argument("--max-difference", type=float, default=0.02, help="of a score, against golden.json")
     parser.add_argument(

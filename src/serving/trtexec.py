@@ -20,6 +20,7 @@ from serving.errors import ServingError
 QUERY = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader", "--id=0")
 BANNER = re.compile(r"\[TensorRT v(\d+)\]")  # trtexec's first line, whatever it is asked
 LINES = 4
+LONGEST_SECONDS = 1800.0  # of one command: a driver that hangs must not keep ONNX Runtime from serving
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,11 @@ def run(plan: Path, name: str, frames: NDArray[np.uint8], output: str, scratch: 
 
 def _run(command: Sequence[str]) -> str:
     try:
-        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        ended = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=LONGEST_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise ServingError(f"{command[0]} {command[1]}: did not end within {LONGEST_SECONDS:g} s") from None
     except OSError as error:
         raise ServingError(
             f"{command[0]} cannot be run ({error.strerror}): it is part of the image of Triton"

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ import numpy as np
 import pytest
 from model_packages import CLASSES, MODEL, make_package
 
-from modelpackage import package_digest
-from serving import enginecache, tensorrt
+from modelpackage import package_digest, seal_package
+from serving import enginecache, tensorrt, trtexec
 from serving.model import load_model
 from serving.tensorrt import Job, read_golden
 
 STAND_IN = """
-import json, os, pathlib, sys
+import json, os, pathlib, signal, sys
 home = pathlib.Path(os.environ["TENSORRT_STAND_IN"])
 told = json.loads((home / "told.json").read_text())
 with (home / "calls").open("a") as calls:
@@ -34,6 +36,8 @@ if pathlib.Path(sys.argv[0]).name == "nvidia-smi":
 print("&&&& RUNNING TensorRT.trtexec [TensorRT v%s] # trtexec" % told["tensorrt"])
 flags = dict(word.partition("=")[::2] for word in sys.argv[1:])
 if "--onnx" in flags:
+    if told["hangs"]:
+        signal.pause()
     if told["unsupported"]:
         print("[E] Error[4]: Resize: antialias is not supported\\n&&&& FAILED TensorRT.trtexec")
         sys.exit(1)
@@ -81,7 +85,9 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
         (tmp_path / "bin" / name).write_text(f"#!{sys.executable} -ISB\n{STAND_IN}")
         (tmp_path / "bin" / name).chmod(0o755)
     told = {"gpu": "NVIDIA L4, 8.9, 560.35.03", "tensorrt": "100300", "logits": logits.tolist()}
-    (tmp_path / "told.json").write_text(json.dumps({**told, "milliseconds": 0.000001, "unsupported": False}))
+    (tmp_path / "told.json").write_text(
+        json.dumps({**told, "milliseconds": 0.000001, "unsupported": False, "hangs": False})
+    )
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("TENSORRT_STAND_IN", str(tmp_path))
     return Node(tmp_path, Job(package, 7, tmp_path / "engines", tmp_path / "repository"))
@@ -177,6 +183,56 @@ def test_a_graph_that_tensorrt_does_not_take_leaves_onnx_runtime_serving(node: N
     assert "KIND_GPU" in (node.job.out / MODEL / "config.pbtxt").read_text()
 
 
+def test_a_build_that_failed_is_tried_again_at_the_next_start(node: Node) -> None:
+    node.say(unsupported=True)  # as where another process has the GPU's memory
+    tensorrt.prepare(node.job)
+    assert node.served()[0] == "onnxruntime" and not list(node.job.cache.glob("*/engine.json"))
+    node.say(unsupported=False)
+    assert tensorrt.prepare(node.job).reason is None
+    assert len(node.builds()) == 2 and node.served() == ("tensorrt", None)
+
+
+def test_a_build_that_does_not_end_leaves_onnx_runtime_serving(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trtexec, "build", partial(in_moments, trtexec.build, monkeypatch))
+    node.say(hangs=True)
+    tensorrt.prepare(node.job)
+    engine, reason = node.served()
+    assert engine == "onnxruntime" and reason is not None and "did not end within 0.5 s" in reason
+
+
+def test_an_engine_is_held_to_the_released_variant_which_serves_without_it(node: Node) -> None:
+    golden = json.loads((node.job.package / "golden.json").read_text())
+    golden["variants"]["int8"]["scores"] = np.roll(golden["variants"]["int8"]["scores"], 1, axis=1).tolist()
+    (node.job.package / "golden.json").write_text(json.dumps(golden))
+    seal_package(node.job.package, MODEL, "0" * 40, "x", "sha256:0")
+    assert tensorrt.prepare(replace(node.job, variant="fp32")).reason is None
+    tensorrt.prepare(replace(node.job, variant="int8"))
+    engine, reason = node.served()
+    assert engine == "onnxruntime" and reason is not None and "scores differ" in reason
+    assert json.loads((node.job.out / "engine.json").read_text())["variant"] == "int8"
+    served = (node.job.out / MODEL / "7" / "model.onnx").read_bytes()
+    assert served == (node.job.package / "model_int8.onnx").read_bytes()
+
+
+def test_the_released_variant_serves_where_no_engine_can_be_built(node: Node) -> None:
+    node.say(unsupported=True)
+    for variant in ("fp32", "int8"):
+        assert tensorrt.main([*arguments(node.job), "--variant", variant]) == 0
+        served = (node.job.out / MODEL / "7" / "model.onnx").read_bytes()
+        assert served == (node.job.package / f"model_{variant}.onnx").read_bytes()
+
+
+def test_a_variant_that_the_package_lacks_serves_nothing(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tensorrt.main([*arguments(node.job), "--variant", "int4"]) == 1
+    assert "holds no variant int4" in capsys.readouterr().err and not node.job.out.exists()
+
+
+def test_another_limit_judges_anew(node: Node) -> None:
+    node.say(milliseconds=10_000.0)
+    assert tensorrt.prepare(node.job).reason is not None
+    assert tensorrt.prepare(replace(node.job, max_latency_ratio=1e12)).reason is None
+
+
 def test_a_node_without_a_gpu_serves_by_onnx_runtime_on_the_processor(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,9 +250,17 @@ def test_a_damaged_package_serves_nothing(node: Node, capsys: pytest.CaptureFixt
 
 
 def test_what_an_engine_depends_on_names_it() -> None:
-    key = enginecache.Key("L4", "8.9", "560", "100300", "sha256:0", "fp16", ("frames:1x1x1x3",) * 3)
+    key = enginecache.Key("L4", "8.9", "560", "100300", "sha256:0", "fp16", ("frames:1x1x1x3",) * 3, "sha256:1")
     names = {replace(key, **{field: "x"}).digest for field in ("gpu", "architecture", "driver", "tensorrt", "onnx")}
-    assert len(names | {key.digest, replace(key, precision="fp32").digest}) == 7
+    others = {key.digest, replace(key, precision="fp32").digest, replace(key, gate="x").digest}
+    assert len(names | others) == 8
+
+
+def in_moments(build: Callable[..., None], monkeypatch: pytest.MonkeyPatch, *given: Any) -> None:
+    """Build with a limit of half a second: a busy machine needs more to start what does end."""
+    with monkeypatch.context() as patched:
+        patched.setattr(trtexec, "LONGEST_SECONDS", 0.5)
+        build(*given)
 
 
 def arguments(job: Job) -> list[str]:

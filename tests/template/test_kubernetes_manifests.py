@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlops.adapters.kubernetes.live import served_of
-from mlops.delivery import ANNOTATION_DIGEST, LABEL_VERSION, package_path, version_name
+from mlops.delivery import ANNOTATION_DIGEST, ANNOTATION_VARIANT, LABEL_VERSION, package_path, version_name
 from rendered_trees import BY_INIT_CONTAINER, CASES, MODEL, Case, Object, Trees, served
 from serving.declare import only_model, read_declared
 from serving.options import endpoint_parser
@@ -248,6 +248,8 @@ def test_on_a_gpu_what_writes_tritons_repository_is_told_of_the_same_package(ren
     template = workload["spec"]["template"]["metadata"]
     told = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in engine["env"]}
     assert told["DIGEST"] == f"metadata.annotations['{ANNOTATION_DIGEST}']" and flags["--digest"] == "$(DIGEST)"
+    assert told["VARIANT"] == f"metadata.annotations['{ANNOTATION_VARIANT}']" and flags["--variant"] == "$(VARIANT)"
+    assert template["annotations"][ANNOTATION_VARIANT] == served(7).variant
     assert told["VERSION"] == f"metadata.labels['{LABEL_VERSION}']" and template["labels"][LABEL_VERSION] == "7"
     assert f"--model-repository={flags['--out']}" in container(workload)["args"]
     assert container(workload)["image"] == engine["image"] == served(7).images["runtime"]
