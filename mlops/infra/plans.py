@@ -110,10 +110,20 @@ def _of_what_if(content: Mapping[str, Any]) -> Iterator[Change]:
         paths = tuple(_changed_paths(one.get("delta") or ()))
         where = _below_group(one["resourceId"])
         yield Change(action, _kind_of(one["resourceId"]), where, before, after, paths, None, cause)
+    yield from map(_potential, _what_if(content, "potentialChanges") or ())
     for one in _what_if(content, "diagnostics") or ():
         if (code := str(one.get("code"))).startswith(_NOT_LOOKED_INTO):
             where = _below_group(one.get("target") or DEPLOYMENT)
             yield Change(UNCLEAR, DEPLOYMENT, where, {}, {}, cause=f"what-if has not looked into it ({code})")
+
+
+def _potential(one: Mapping[str, Any]) -> Change:
+    """Return what may happen, where a condition or a name is known later only; then there may be no id yet."""
+    known, after = str(one.get("resourceId") or ""), one.get("after") or {}
+    kind = _kind_of(known) if known else str(after.get("type") or DEPLOYMENT)
+    where = _below_group(known) if known else str(one.get("symbolicName") or kind)
+    cause = f"what-if says {one['changeType']}, and only perhaps"
+    return Change(UNCLEAR, kind, where, one.get("before") or {}, after, cause=cause)
 
 
 def _changed_paths(delta: Any) -> Iterator[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from sources import ROOT
@@ -13,16 +15,16 @@ from sources import ROOT
 FILE = re.compile(r"[\w./-]+\.\w+")
 
 
-def commands(*arguments: str) -> str:
+def commands(*arguments: str, at: Path = ROOT) -> str:
     """Return the commands that make would run, without running them."""
-    ended = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(["make", "-n", *arguments], cwd=at, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
 @pytest.mark.parametrize("stage, root", [("qa", "stage"), ("shared", "shared")])
 def test_terraform_plans_into_a_file_and_applies_that_file(stage: str, root: str) -> None:
-    plan, apply = (commands(f"infra-{verb}", f"STAGE={stage}") for verb in ("plan", "apply"))
+    plan, apply = (commands(f"infra-{verb}", f"STAGE={stage}", "LANGUAGE=terraform") for verb in ("plan", "apply"))
     assert f"terraform -chdir=infra/terraform/{root} plan -input=false -lock=false -var-file={stage}.tfvars" in plan
     assert "ARM_RESOURCE_PROVIDER_REGISTRATIONS=none terraform" in plan and "REGISTRATIONS" not in apply
     assert "-lock=false" not in apply  # whoever plans may only read the state; whoever applies holds its lease
@@ -41,11 +43,19 @@ def test_bicep_asks_what_if_and_creates(stage: str) -> None:
     assert f"infra/bicep/{stage}.bicepparam" in plan and f"infra/bicep/{stage}.bicepparam" in apply
 
 
-def test_another_language_is_refused() -> None:
-    ended = subprocess.run(
-        ["make", "-n", "infra-plan", "LANGUAGE=pulumi"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode != 0 and "infra-plan-pulumi" in ended.stderr
+@pytest.mark.parametrize("kept, begins", [("bicep", "az deployment sub"), ("terraform", "terraform -chdir")])
+def test_the_language_that_is_kept_is_the_one_meant(kept: str, begins: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "infra" / kept).mkdir(parents=True)
+    assert begins in commands("infra-plan", at=tmp_path) and begins in commands("infra-apply", at=tmp_path)
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_a_language_that_is_not_there_is_refused(verb: str) -> None:
+    command = ["make", f"infra-{verb}", "LANGUAGE=pulumi"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert ended.stderr.startswith("infra/pulumi is not there: choose by LANGUAGE, in pipelines by VISIONLINE_INFRA\n")
 
 
 def read_by_make(text: str) -> Iterator[str]:

@@ -136,6 +136,27 @@ def test_what_a_what_if_has_not_looked_into_is_said_and_no_cap_passes_without_it
     assert f"deployments/vault: {said}, so --cap can't be judged: give it parameters" in line
 
 
+def test_what_a_what_if_says_may_happen_is_said_and_priced(tmp_path: Path) -> None:
+    plan = json.loads((PLANS / "what-if.json").read_text(encoding="utf-8"))
+    created = next(one for one in plan["changes"] if one["resourceId"].endswith("/cpu-cluster"))
+    plan["changes"].remove(created)
+    unnamed = {"resourceId": None, "symbolicName": "attach", "changeType": "Create", "after": None}
+    plan["potentialChanges"] = [created, unnamed]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan), encoding="utf-8")
+    _, before = cost("--plan", PLANS / "what-if.json")
+    ended, text = cost("--plan", path)
+    assert ended == 0 and "2 to create, 3 unclear" in text
+    assert "can't be told before it is deployed: what-if says Create, and only perhaps" in text
+    assert sums(text) == sums(before) and "- `attach`: what-if says Create" in text.partition("Not in that sum")[2]
+    assert cost("--plan", path, "--cap", 100_000)[0] == 1
+
+
+def sums(text: str) -> str:
+    """Return what a comment says that a month costs."""
+    return text.partition("About **")[2].partition("**")[0]
+
+
 def test_what_else_a_what_if_warns_of_hides_no_cost(tmp_path: Path) -> None:
     ended, text = cost("--plan", diagnosed(tmp_path, "ReservedName", False), "--cap", 100_000)
     assert ended == 0 and "1 unclear" in text
