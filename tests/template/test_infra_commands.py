@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from sources import ROOT
 
+from mlops.names import STAGES
+
 FILE = re.compile(r"[\w./-]+\.\w+")
 
 
@@ -41,6 +43,16 @@ def test_bicep_asks_what_if_and_creates(stage: str) -> None:
     assert "--validation-level ProviderNoRbac" in plan  # else only who may write everything could plan
     assert f"az deployment sub create --name {stage}" in apply and f"runs/infra/{stage}.outputs.json" in apply
     assert f"infra/bicep/{stage}.bicepparam" in plan and f"infra/bicep/{stage}.bicepparam" in apply
+
+
+@pytest.mark.parametrize("path", [".github/workflows/build-validation.yml", ".azure-pipelines/build-validation.yml"])
+def test_a_pull_request_plans_each_parameter_file_and_what_stages_share(path: str) -> None:
+    if not (ROOT / path).exists():
+        pytest.skip(f"{path} was deleted")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    listed = re.findall(r"split\('([\w,]+)'", text)
+    planned = [*re.findall(r"infra-plan STAGE=(\w+)", text), *(name for one in listed for name in one.split(","))]
+    assert planned == re.findall(r"--plan runs/infra/(\w+)\.json", text) == ["shared", *STAGES]
 
 
 @pytest.mark.parametrize("kept, begins", [("bicep", "az deployment sub"), ("terraform", "terraform -chdir")])
