@@ -411,14 +411,18 @@ var collectors = isAks && isShared ? { collector: aks!.outputs.collector } : {}
 
 // Nodes pull images as an identity of their own.
 var ofNodes = isAks ? { nodes: aks!.outputs.nodes } : {}
-var principals = union(identity.outputs.principals, ofNodes, { operations: operations, plan: planner })
+var principals = union(identity.outputs.principals, ofNodes, { workspace: workspace.outputs.principal })
+var forAll = { operations: operations, plan: planner }
+// Azure takes a role on something once: on what stages share the first stage gives these theirs, and one that has a
+// subscription of its own, and so others that share.
+var forShared = makesShared || !empty(operationsPrincipal) ? forAll : {}
 
 module roles 'modules/roles.bicep' = {
   name: 'roles'
   scope: group
   params: {
     private: private
-    principals: union(principals, { workspace: workspace.outputs.principal })
+    principals: union(principals, forAll)
     workspace: workspace.outputs.name
     storage: storage.outputs.name
     keyVault: keyvault.outputs.name
@@ -434,7 +438,7 @@ module sharedRoles 'modules/sharedroles.bicep' = if (isShared) {
   scope: resourceGroup(isShared ? sharedResourceGroup : names.resourceGroup)
   params: {
     private: private
-    principals: union(principals, { workspace: workspace.outputs.principal })
+    principals: union(principals, forShared)
     registry: sharedNames.registry
     images: sharedNames.images
   }

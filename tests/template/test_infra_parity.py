@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from iac.parity import differences
+from iac.rules import role_assignments
 from iac.settings import settings_of
 from iac.values import Unresolved, plain
 from infra_stages import LANGUAGES, change, copied, deployed, prices
@@ -73,6 +75,13 @@ def test_resources_are_called_what_names_py_says(language: str, stage: str) -> N
     optional |= set() if stage == STAGES[0] else {"operations", "plan"}
     deployed_names = {resource.name for resource in one.resources}
     assert {kind for kind, called in names.items() if called not in deployed_names} <= optional
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_stage_gives_a_right_that_another_has_given(language: str) -> None:
+    # Azure takes a role for somebody on something once: a second state's assignment of it fails.
+    given = Counter(one for stage in STAGES for one in role_assignments(deployed(language, stage)))
+    assert [one for one, times in given.items() if times > 1] == []
 
 
 @pytest.mark.parametrize("stage", STAGES)

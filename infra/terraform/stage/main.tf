@@ -174,6 +174,8 @@ module "roles" {
 
   name    = local.names.workspace
   private = var.private
+  # By the first stage, unless this one has a subscription of its own, and so others that share.
+  given_elsewhere = local.makes_shared || var.operations_principal != "" ? [] : ["operations", "plan"]
   principals = merge(module.identity.principals, local.cluster_principals, {
     operations = local.operations
     plan       = local.planner

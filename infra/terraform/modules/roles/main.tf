@@ -4,6 +4,7 @@ locals {
     "${row.identity}: ${row.role} on ${row.scope}" => row
     if contains(keys(var.principals), row.identity) && contains(keys(var.scopes), row.scope)
     && (var.private || !lookup(row, "private", false))
+    && !(contains(var.given_elsewhere, row.identity) && startswith(row.scope, "shared_"))
   }
   own  = { for key, row in local.rows : key => row if contains(keys(row), "actions") }
   made = { for key, one in azurerm_role_definition.one : key => one.role_definition_resource_id }

@@ -17,3 +17,9 @@ variable "scopes" {
   description = "Resource ids by scope, as infra/roles.yaml names them; one that is missing gets no role."
   type        = map(string)
 }
+
+variable "given_elsewhere" {
+  description = "Identities whose roles on what stages share another stage has given: Azure takes each once."
+  type        = list(string)
+  default     = []
+}
