@@ -11,14 +11,14 @@ TESTS := environments/test/requirements.txt
 
 # What `make infra-plan` and `make infra-apply` are of: a stage, or `shared`; the plan is kept in runs/infra.
 STAGE ?= dev
-LANGUAGE ?= terraform
+LANGUAGE ?= $(firstword $(foreach language,terraform bicep,$(if $(wildcard infra/$(language)),$(language))))
 REGION ?= westeurope
 PLAN := $(CURDIR)/runs/infra/$(STAGE)
 TERRAFORM := terraform -chdir=infra/terraform/$(if $(filter shared,$(STAGE)),shared,stage)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pipelines test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
-.PHONY: infra-plan infra-apply infra-init-terraform infra-plan-terraform infra-apply-terraform infra-plan-bicep infra-apply-bicep
+.PHONY: infra-plan infra-apply infra-kept infra-init-terraform infra-plan-terraform infra-apply-terraform infra-plan-bicep infra-apply-bicep
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,7 +39,7 @@ template: $(VENV)/.tests ## the conventions of this repository: shape, pins, doc
 	@$(RUN) -m pytest tests/template
 
 test-pipelines: $(VENV)/.tests ## run the pipelines of both systems from events: GitHub's by act, Azure DevOps' expanded; minutes
-	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py) tests/template/test_pipelines_one_system.py
+	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py) tests/template/test_deleted_folders.py
 
 test-cluster: $(VENV)/.tests ## releases, canaries, faults and an adapter's questions, on the real cluster that KUBECONFIG leads to
 	@VISIONLINE_TEST_CLUSTER=1 $(RUN) -m pytest -rs tests/contract/test_kubernetes_api.py tests/contract/test_kubernetes_cluster.py
@@ -77,13 +77,16 @@ intake-foreign: $(VENV)/.tests ## take in two models that strangers published, a
 test-infra: $(VENV)/.tests ## all of infra/ that needs no Azure: both languages, Terraform's plans, applies and tests; minutes
 	@VISIONLINE_INFRA=1 $(RUN) -m pytest -rs tests/unit/test_infra_*.py tests/template/test_infra_*.py tests/integration/test_infra_*.py
 
-infra-plan: ## what would change on Azure, in runs/infra/STAGE.json: STAGE=dev|qa|production|shared LANGUAGE=terraform|bicep
+infra-plan: infra-kept ## what would change on Azure, in runs/infra/STAGE.json: STAGE=dev|qa|production|shared LANGUAGE=terraform|bicep
 	@mkdir -p runs/infra
 	@$(MAKE) --no-print-directory infra-plan-$(LANGUAGE)
 
-infra-apply: ## do what was planned, and keep the outputs in runs/infra/STAGE.outputs.json for `python -m mlops fill`
+infra-apply: infra-kept ## do what was planned, and keep the outputs in runs/infra/STAGE.outputs.json for `python -m mlops fill`
 	@mkdir -p runs/infra
 	@$(MAKE) --no-print-directory infra-apply-$(LANGUAGE)
+
+infra-kept:
+	@test -d infra/$(LANGUAGE) || (echo "infra/$(LANGUAGE) is not there: choose by LANGUAGE, in pipelines by VISIONLINE_INFRA" >&2; exit 1)
 
 infra-init-terraform:
 	$(TERRAFORM) init -input=false -reconfigure -backend-config=../state.tfbackend -backend-config=key=$(STAGE).tfstate

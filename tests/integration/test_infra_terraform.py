@@ -19,7 +19,7 @@ import pytest
 from frozen_stages import based
 from iac.resource import Deployment, Resource
 from iac.settings import settings_of
-from infra_stages import INFRA, change, copied, deployed, prices
+from infra_stages import INFRA, KEPT, change, copied, deployed, prices
 from providerstub import extract
 from providerstub.server import running
 
@@ -31,8 +31,8 @@ from mlops.names import STAGES
 
 WHOLE = bool(os.environ.get("VISIONLINE_INFRA"))
 pytestmark = pytest.mark.skipif(
-    shutil.which("terraform") is None,
-    reason="terraform is not installed: its own checks of infra/terraform are left out",
+    shutil.which("terraform") is None or "terraform" not in KEPT,
+    reason="terraform is not installed, or infra/terraform deleted: its own checks of that are left out",
 )
 whole = pytest.mark.skipif(not WHOLE, reason="minutes: `make test-infra` runs it")
 ARC = "/subscriptions/x/resourceGroups/y/providers/Microsoft.Kubernetes/connectedClusters/z"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from azure_runs import IDENTITY
-from infra_stages import copied
+from infra_stages import KEPT, copied
 from providerstub.server import running
 from registries import give_database
 from test_workflows_release import keep, register
@@ -99,7 +99,9 @@ def stubbed(repository: CodeRepository, tmp_path_factory: pytest.TempPathFactory
         yield repository
 
 
-needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="terraform is not installed")
+needs_terraform = pytest.mark.skipif(
+    TERRAFORM is None or "terraform" not in KEPT, reason="terraform is not installed, or infra/terraform deleted"
+)
 
 
 def pull_request(repository: CodeRepository) -> None:

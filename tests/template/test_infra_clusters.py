@@ -17,7 +17,7 @@ from iac.parity import differences
 from iac.resource import Deployment
 from iac.rules import private_endpoints, problems
 from iac.settings import settings_of
-from infra_stages import INFRA, LANGUAGES, change, copied, prices
+from infra_stages import INFRA, KEPT, LANGUAGES, change, copied, needs, prices
 from sources import ROOT
 
 from mlops.names import SHARED_NAMES, shared_name
@@ -37,6 +37,13 @@ POOLS = {
     "bicep": {"taints": "nodeTaints", "least": "minCount", "most": "maxCount"},
 }
 MANAGED = "Microsoft.ContainerService/managedClusters"
+# What makes the shared resources private, and says so to the stage that reaches them.
+CLOSED = [
+    ("terraform/shared/shared.tfvars", "private        = true"),
+    ("bicep/shared.bicepparam", "private = true"),
+    ("terraform/stage/production.tfvars", "shared_private        = true"),
+    ("bicep/production.bicepparam", "sharedPrivate = true"),
+]
 TF, BICEP = "terraform/modules", "bicep/modules"
 BROKEN = [
     (f"{TF}/aks/main.tf", "local_account_disabled            = true", "", "lets in by keys or local accounts"),
@@ -59,13 +66,16 @@ def asking(folder: Path) -> Path:
     """Return a copy of infra/ whose stages ask for more."""
     infra = copied(folder)
     for stage, asked in ASKED.items():
-        _give(infra / "terraform/stage" / f"{stage}.tfvars", asked, "{} = {}", lambda name: name, json.dumps)
-        _give(infra / "bicep" / f"{stage}.bicepparam", asked, "param {} = {}", _camel, _in_bicep)
+        if "terraform" in KEPT:
+            _give(infra / "terraform/stage" / f"{stage}.tfvars", asked, "{} = {}", lambda name: name, json.dumps)
+        if "bicep" in KEPT:
+            _give(infra / "bicep" / f"{stage}.bicepparam", asked, "param {} = {}", _camel, _in_bicep)
     return infra
 
 
 def deployed(language: str, stage: str, infra: Path) -> Deployment:
     """Return what a stage, or `shared`, deploys."""
+    needs(language)
     if language == "bicep":
         return bicep.deploy(infra / "bicep" / f"{stage}.bicepparam")
     folder = infra / "terraform" / ("shared" if stage == "shared" else "stage")
@@ -109,13 +119,9 @@ def sharing(folder: Path, private: bool) -> Path:
     if not changed.exists():
         changed.mkdir()
         copied(changed)
-        if private:
-            change(changed, "terraform/shared/shared.tfvars", "private        = false", "private = true")
-            change(changed, "bicep/shared.bicepparam", "private = false", "private = true")
-            change(
-                changed, "terraform/stage/production.tfvars", "shared_private        = false", "shared_private = true"
-            )
-            change(changed, "bicep/production.bicepparam", "sharedPrivate = false", "sharedPrivate = true")
+        for name, closed in CLOSED if private else ():
+            if name.partition("/")[0] in KEPT:
+                change(changed, name, closed.replace("true", "false"), closed)
     return changed
 
 

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from infra_stages import INFRA, KEPT, needs
 
-from mlops.config import REPOSITORY, load_stage
-
-TERRAFORM = (REPOSITORY / "infra/terraform/stage/variables.tf").read_text(encoding="utf-8")
-BICEP = (REPOSITORY / "infra/bicep/stage.bicep").read_text(encoding="utf-8")
-COMPUTE = (REPOSITORY / "infra/terraform/modules/compute/main.tf").read_text(encoding="utf-8")
+from mlops.config import load_stage
 
 
-def _terraform(name: str) -> str:
-    found = re.search(rf'variable "{name}" {{[^}}]*?default\s+= "?([^"\n]+)', TERRAFORM)
-    return found.group(1) if found else ""
+def _default(language: str, name: str) -> str:
+    """Return the default of a parameter of stage.bicep, or of Terraform's variable of that name."""
+    if language == "bicep":
+        return _found(INFRA / "bicep/stage.bicep", rf"^param {name} \w+ = '?([^'\n]+)")
+    snake = re.sub(r"(?=[A-Z])", "_", name).lower()
+    return _found(INFRA / "terraform/stage/variables.tf", rf'variable "{snake}" {{[^}}]*?default\s+= "?([^"\n]+)')
 
 
-def _bicep(name: str) -> str:
-    found = re.search(rf"^param {name} \w+ = '?([^'\n]+)", BICEP, re.M)
+def _found(path: Path, pattern: str) -> str:
+    found = re.search(pattern, path.read_text(encoding="utf-8"), re.M)
     return found.group(1) if found else ""
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
-def test_both_languages_make_clusters_of_the_stage_files_size(kind: str) -> None:
+@pytest.mark.parametrize("language", KEPT)
+def test_a_language_makes_clusters_of_the_stage_files_size(language: str, kind: str) -> None:
     wanted = load_stage("dev").azureml.clusters[f"{kind}-cluster"]
-    assert _terraform(f"{kind}_size") == _bicep(f"{kind}Size") == wanted.size
-    assert f"PT{wanted.idle_seconds // 60:.0f}M" in COMPUTE
+    assert _default(language, f"{kind}Size") == wanted.size
 
 
-def test_the_cpu_cluster_has_as_many_nodes_and_gpus_are_the_cheap_ones() -> None:
+@pytest.mark.parametrize("language", KEPT)
+def test_the_cpu_cluster_has_as_many_nodes_and_gpus_are_the_cheap_ones(language: str) -> None:
     clusters = load_stage("dev").azureml.clusters
-    assert int(_terraform("cpu_max_nodes")) == int(_bicep("cpuMaxNodes")) == clusters["cpu-cluster"].max_nodes
-    assert (
-        _terraform("gpu_low_priority") == _bicep("gpuLowPriority") == str(clusters["gpu-cluster"].low_priority).lower()
-    )
+    assert int(_default(language, "cpuMaxNodes")) == clusters["cpu-cluster"].max_nodes
+    assert _default(language, "gpuLowPriority") == str(clusters["gpu-cluster"].low_priority).lower()
+
+
+@pytest.mark.parametrize("module", ["terraform/modules/compute/main.tf", "bicep/modules/compute.bicep"])
+def test_idle_nodes_go_as_soon(module: str) -> None:
+    needs(module.partition("/")[0])
+    waits = {cluster.idle_seconds for cluster in load_stage("dev").azureml.clusters.values()}
+    text = (INFRA / module).read_text(encoding="utf-8")
+    assert {f"PT{seconds // 60:.0f}M" for seconds in waits} == set(re.findall(r"PT\d+M", text))

@@ -6,6 +6,7 @@ import re
 
 import pytest
 import yaml
+from infra_stages import needs
 
 from mlops.config import REPOSITORY
 
@@ -74,12 +75,14 @@ def test_no_identity_may_do_everything() -> None:
 
 
 def test_bicep_assigns_on_each_scope() -> None:
+    needs("bicep")
     modules = [INFRA / "bicep" / "modules" / f"{name}.bicep" for name in ("roles", "sharedroles", "subscriptionroles")]
     text = "".join(module.read_text(encoding="utf-8") for module in modules)
     assert set(re.findall(r"row\.scope == '(\w+)'", text)) == {row["scope"] for row in ROWS}
 
 
 def test_terraform_knows_each_scope() -> None:
+    needs("terraform")
     text = "".join(path.read_text(encoding="utf-8") for path in (INFRA / "terraform" / "stage").glob("*.tf"))
     for scope in {row["scope"] for row in ROWS}:
         assert re.search(rf"\b{scope}\s*= (module|azurerm|\"[/$])", text), f"no resource is given as scope {scope}"
