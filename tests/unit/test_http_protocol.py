@@ -192,3 +192,38 @@ def test_a_client_that_does_not_read_is_ended() -> None:
         await until(lambda: connections.sweep() or not len(connections))
 
     talk(connections, play)
+
+
+def test_a_client_that_asks_on_and_never_reads_fills_no_memory_and_is_ended() -> None:
+    answered: list[int] = []
+
+    def handle(request: Request, reply: Reply) -> None:
+        answered.append(1)
+        reply(Response(200, bytes(1_000_000)))
+
+    connections = Connections(handle, limits=replace(Limits(), write_seconds=0.0))
+
+    async def play(streams: Streams) -> None:
+        for number in range(2000):
+            streams[1].write(GET % number)
+            if number % 100 == 0:
+                await asyncio.sleep(0)
+        await until(lambda: answered)
+        await until(lambda: connections.sweep() or not len(connections))
+        assert len(answered) < 20  # what the kernel's buffers take, and one more
+
+    talk(connections, play)
+
+
+def test_a_client_that_reads_late_gets_all_that_it_asked_for() -> None:
+    connections = Connections(lambda request, reply: reply(Response(200, request.path.encode() * 100_000)))
+
+    async def play(streams: Streams) -> None:
+        streams[1].write(b"".join(GET % number for number in range(30)))
+        await until(lambda: len(connections))
+        for number in range(30):
+            assert (await answer(streams[0]))[1] == (b"/%d" % number) * 100_000
+        streams[1].write(GET % 30)
+        assert (await answer(streams[0]))[1][:3] == b"/30"
+
+    talk(connections, play)

@@ -53,7 +53,7 @@ class HttpProtocol(asyncio.Protocol):
         except RequestError as error:
             self._refuse(error)
             return
-        if self._reader.stage is not stage or stage is IDLE:
+        if (self._reader.stage is not stage or stage is IDLE) and not self._is_stuck:
             self._since = time.monotonic()
         if self._reader.wants_continue:
             self._reader.wants_continue = False
@@ -66,15 +66,18 @@ class HttpProtocol(asyncio.Protocol):
         return self._is_closing
 
     def pause_writing(self) -> None:
-        """Note that the client does not read."""
+        """Read and answer no more of a client that does not read: its answers would fill the memory."""
         self._is_stuck, self._since = True, time.monotonic()
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Note that the client reads again."""
-        self._is_stuck = False
+        """Go on with a client that reads again."""
+        self._is_stuck, self._since = False, time.monotonic()
+        asyncio.get_running_loop().call_soon(self._resume)
 
     def _take_up(self) -> None:
-        while self._waiting and self._current is None and self._transport is not None:
+        while self._waiting and self._current is None and self._transport is not None and not self._is_stuck:
             self._current = self._waiting.popleft()
             if self._current.refusal is None:
                 self._all.handle(self._current.request, self.reply)
@@ -93,7 +96,8 @@ class HttpProtocol(asyncio.Protocol):
             return
         keep_alive = received.keep_alive and not (self._all.is_draining or self._is_closing)
         self._write(encode(response, keep_alive, received.request.method != "HEAD"))
-        self._since = time.monotonic()
+        if not self._is_stuck:
+            self._since = time.monotonic()
         if not keep_alive:
             self._is_closing = True
             self._transport.close()
@@ -102,7 +106,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _resume(self) -> None:
         self._take_up()
-        if not self._waiting and self._transport is not None and not self._transport.is_closing():
+        is_free = not self._waiting and not self._is_stuck
+        if is_free and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _refuse(self, error: RequestError) -> None:
