@@ -71,21 +71,26 @@ class Watch:
         self._problems: dict[str, str] = {}
 
     def look(self) -> Wanted:
-        """Return what the folder asks for now. A model whose policy can't be read stays as it is. Raises OSError."""
+        """Return what the folder asks for now. A model that can't be read stays as it is. Raises OSError."""
         models, kept = {}, set()
         for folder in sorted(path for path in self._folder.iterdir() if path.is_dir() and path.name[0] != "."):
             try:
-                policy, tags = policy_of(self._folder, folder.name), read_tags(folder / "tags.json")
+                wanted = self._wanted(folder)
                 self._problems.pop(folder.name, None)
-            except ServingError as error:
+            except Exception as error:  # whatever lies there is no reason to stop following the others
+                wanted = None
+                reason = str(error) if isinstance(error, ServingError) else f"{folder}: {one_line(error)}"
+                self._problems[folder.name] = _log(reason, self._problems.get(folder.name, ""))
+            if wanted is None:
                 kept.add(folder.name)
-                self._problems[folder.name] = _log(str(error), self._problems.get(folder.name, ""))
-                continue
-            if policy.policy == "explicit":
-                kept.add(folder.name)
-            elif (model := choose(policy, self.packages(folder.name), tags)).deployments:
-                models[folder.name] = model
+            elif wanted.deployments:
+                models[folder.name] = wanted
         return Wanted(models, frozenset(kept))
+
+    def _wanted(self, folder: Path) -> DesiredModel | None:
+        """Return what a model's folder asks for; None where it leaves that to calls."""
+        policy, tags = policy_of(self._folder, folder.name), read_tags(folder / "tags.json")
+        return None if policy.policy == "explicit" else choose(policy, self.packages(folder.name), tags)
 
     def packages(self, model: str) -> dict[int, Package]:
         """Return the whole packages of a model, by version."""
@@ -126,7 +131,7 @@ def policy_of(folder: Path, model: str) -> Policy:
 
 
 def _fingerprint(folder: Path) -> Fingerprint:
-    known = ((path, path.stat()) for path in sorted(folder.rglob("*")))
+    known = ((path, path.lstat()) for path in sorted(folder.rglob("*")))
     return tuple((str(path), stat.st_size, stat.st_ctime_ns) for path, stat in known)
 
 

@@ -16,6 +16,7 @@ from running_endpoint import wait_for
 from serving import watch as watching
 from serving.declare import declare, read_desired
 from serving.desired import Declared, Desired, DesiredModel
+from serving.policy import Policy
 from serving.watch import Wanted, Watch, follow, merge
 
 ELSEWHERE = DesiredModel({"7": Declared("/elsewhere/7", "sha256:0", "int8")}, {"7": 100})
@@ -126,6 +127,32 @@ def test_a_model_whose_policy_is_malformed_stays_as_it_is_and_the_others_move(
     assert capsys.readouterr().err.count("is 'latest'") == 1
     policy(folder / "one", "policy: highest\n")
     assert set(versions(watch)) == {"one", "two"}
+
+
+def test_a_model_that_cannot_even_be_looked_at_stays_as_it_is_and_the_others_move(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "lost+found").mkdir()  # of a volume, for root alone
+    make_package(folder / "two" / "1")
+    policy(folder / "two", "[" * 5000)
+    own = watching.policy_of
+
+    def policy_of(among: Path, model: str) -> Policy:
+        if model == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return own(among, model)
+
+    monkeypatch.setattr(watching, "policy_of", policy_of)
+    wanted = Watch(folder).look()
+    assert (set(wanted.models), wanted.kept) == ({"one"}, {"two", "lost+found"})
+    assert "lost+found: PermissionError" in capsys.readouterr().err
+
+
+def test_a_link_to_nowhere_in_a_package_keeps_no_other_one_from_being_served(folder: Path) -> None:
+    damaged = make_package(folder / "one" / "11")
+    (damaged / "labels.json").unlink()
+    (damaged / "labels.json").symlink_to("/nowhere/labels.json")
+    assert versions(Watch(folder)) == {"one": ["10"]}
 
 
 def test_models_from_elsewhere_and_kept_ones_stay_as_declared_and_those_that_left_the_folder_go() -> None:
