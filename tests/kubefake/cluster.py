@@ -24,6 +24,7 @@ from kubefake.kinds import KINDS, Kind
 from kubefake.kubelet import DEPLOYMENT, POD, Kubelet, is_ready, kind_of
 from kubefake.runtimes import Runtimes
 from kubefake.store import Object, Refused, Store
+from kubefake.workers import fault_of
 
 TOKEN = "a-token-of-the-fake-cluster"
 ABSENT = ("metrics.k8s.io", "external.metrics.k8s.io", "custom.metrics.k8s.io")  # APIs that hold no objects
@@ -32,7 +33,10 @@ LONG_AGO = "2020-01-01T00:00:00.000000Z"
 
 @dataclass
 class Cluster:
-    """State, kubelet and gateway. `calls` is all that was asked; `absent` are groups whose CRDs are not installed."""
+    """State, kubelet and gateway. `calls` is all that was asked; `absent` are groups whose CRDs are not installed.
+
+    `takes` says whom it lets in, by what the header Authorization holds.
+    """
 
     store: Store
     kubelet: Kubelet
@@ -43,6 +47,7 @@ class Cluster:
     calls: list[Call] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     after_change: Callable[[Call], None] | None = None
+    takes: Callable[[str], bool] = lambda authorization: authorization == f"Bearer {TOKEN}"
     url: str = ""
     _server: servers.ApiServer | None = None
 
@@ -127,7 +132,7 @@ class Cluster:
     def check(self, call: Call) -> None:
         """Take note of a call. Raises what is to go wrong with it before anything is done."""
         self.calls.append(call)
-        if call.headers.get("authorization") != f"Bearer {TOKEN}":
+        if not self.takes(call.headers.get("authorization", "")):
             raise Refused(401, "Unauthorized", reason="Unauthorized")
         for fault in self.faults:
             if fault.status is not None and fault.take(call):
@@ -155,7 +160,7 @@ class Cluster:
         if call.resource.endswith("/proxy"):
             return self._proxied(call)
         if call.resource == "pods/log":
-            return Reply(200, self.kubelet.faults.get(self._owner_of(call), ("", ""))[1].encode(), "text/plain")
+            return Reply(200, self._written_by(call).encode(), "text/plain")
         if kind.plural == "selfsubjectaccessreviews":
             return _json(self._review(servers.content(call)), 201)
         return self._object(call, kind)
@@ -206,8 +211,11 @@ class Cluster:
             raise Refused(503, f'error trying to reach service: pod "{name}" is not running', reason="")
         return runtime.ask(call.path)
 
-    def _owner_of(self, call: Call) -> str:
-        return str(self.store.get(POD, call.namespace, call.name)["metadata"]["ownerReferences"][0]["name"])
+    def _written_by(self, call: Call) -> str:
+        """Return what the container of a pod wrote last: the text of its fault."""
+        metadata = self.store.get(POD, call.namespace, call.name)["metadata"]
+        (owner,) = metadata["ownerReferences"]
+        return fault_of(self.kubelet.faults, owner["name"], metadata["labels"])[1]
 
     def _review(self, given: Object) -> Object:
         asked = given["spec"]["resourceAttributes"]

@@ -66,3 +66,4 @@ KINDS = (
     Kind("flagger.app", "v1beta1", "canaries", "Canary"),
     Kind("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate"),
 )
+BY_KIND = {kind.kind: kind for kind in KINDS}

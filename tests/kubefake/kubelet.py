@@ -1,5 +1,7 @@
 """Deployments, their pods and the kubelet of the fake cluster: a thread that makes of what is wanted what is so.
 
+StatefulSets are those of kubefake.workers.
+
 A pod of an image that a test has a package for is a real edge runtime; what its container is mounted and told is read
 from the pod's own template, as a kubelet reads it. Faults by Deployment's name: see FAULTS.
 """
@@ -13,11 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kubefake.kinds import KINDS, Kind
+from kubefake.kinds import BY_KIND, Kind
 from kubefake.runtimes import Runtime, Runtimes
+from kubefake.statuses import condition, failing, running
 from kubefake.store import Object, Refused, Store, now
+from kubefake.workers import reconcile_sets
 
-BY_KIND = {kind.kind: kind for kind in KINDS}
 DEPLOYMENT, POD, CONFIG_MAP, EVENT = (BY_KIND[name] for name in ("Deployment", "Pod", "ConfigMap", "Event"))
 SCALED_OBJECT = BY_KIND["ScaledObject"]
 FAULTS = ("image-pull", "crash-loop", "unready", "unschedulable", "quota")
@@ -92,8 +95,9 @@ class Kubelet:
     def _tick(self) -> None:
         self._scale()
         deployments = {one["metadata"]["uid"]: one for one in self.store.list(DEPLOYMENT)}
+        sets = reconcile_sets(self.store, self.packages, self.faults)
         for pod in self.store.list(POD):
-            if _owner(pod) not in deployments:
+            if _owner(pod) not in {*deployments, *sets}:
                 self._end(pod)
         for deployment in deployments.values():
             self._reconcile(deployment)
@@ -145,9 +149,9 @@ class Kubelet:
         alive = [one for one in pods if not _is_over(one)]
         updated = [one for one in alive if one["metadata"]["labels"][HASH] == key]
         ready = sum(map(is_ready, alive))
-        conditions = [_condition("Available", ready >= wanted, "MinimumReplicasAvailable")]
+        conditions = [condition("Available", ready >= wanted, "MinimumReplicasAvailable")]
         if fault[0] == "quota":
-            conditions.append(_condition("ReplicaFailure", True, "FailedCreate", fault[1]))
+            conditions.append(condition("ReplicaFailure", True, "FailedCreate", fault[1]))
         status = {
             "observedGeneration": metadata["generation"],
             "replicas": len(alive),
@@ -187,7 +191,7 @@ class Kubelet:
             fault = ("image-pull", f'failed to resolve reference "{images[-1]}": not found')
         if fault[0] and fault[0] != "unready":
             self._let_go(pod)
-            self.store.set_status(*place, _failing(*fault))
+            self.store.set_status(*place, failing(*fault))
             return
         uid = pod["metadata"]["uid"]
         if uid not in self.running:
@@ -198,7 +202,7 @@ class Kubelet:
         path = _container(pod).get("readinessProbe", {}).get("httpGet", {}).get("path", "/v2/health/ready")
         answer = self.running[uid].ask(path)
         is_up = answer.status == 200 and fault[0] != "unready"
-        self.store.set_status(*place, _running(is_up))
+        self.store.set_status(*place, running(is_up))
         if not is_up:
             self._complain(pod, f"Readiness probe failed: HTTP probe failed with statuscode: {answer.status}")
 
@@ -274,40 +278,6 @@ def _images(pod: Object) -> list[str]:
 def _in_flight(runtime: Runtime) -> int:
     models = runtime.report().get("models", {})
     return sum(one["in_flight"] for model in models.values() for one in model["deployments"].values())
-
-
-def _condition(type_: str, is_so: bool, reason: str, message: str = "") -> Object:
-    return {"type": type_, "status": str(is_so), "reason": reason, "message": message}
-
-
-def _running(is_up: bool) -> Object:
-    state = {"name": "runtime", "ready": is_up, "restartCount": 0, "state": {"running": {}}}
-    ready = _condition("Ready", is_up, "" if is_up else "ContainersNotReady")
-    return {
-        "phase": "Running",
-        "conditions": [_condition("PodScheduled", True, ""), ready],
-        "containerStatuses": [state],
-    }
-
-
-def _failing(fault: str, text: str) -> Object:
-    not_ready = _condition("Ready", False, "ContainersNotReady")
-    if fault == "unschedulable":
-        return {"phase": "Pending", "conditions": [_condition("PodScheduled", False, "Unschedulable", text), not_ready]}
-    reason = "ImagePullBackOff" if fault == "image-pull" else "CrashLoopBackOff"
-    said = f"Back-off pulling image: {text}" if fault == "image-pull" else "back-off 10s restarting failed container"
-    state = {
-        "name": "runtime",
-        "ready": False,
-        "restartCount": 0 if fault == "image-pull" else 2,
-        "state": {"waiting": {"reason": reason, "message": said}},
-        "lastState": {} if fault == "image-pull" else {"terminated": {"exitCode": 1, "reason": "Error"}},
-    }
-    return {
-        "phase": "Pending" if fault == "image-pull" else "Running",
-        "conditions": [_condition("PodScheduled", True, ""), not_ready],
-        "containerStatuses": [state],
-    }
 
 
 def kind_of(name: str) -> Kind:

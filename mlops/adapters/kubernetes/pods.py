@@ -34,7 +34,11 @@ class Pods:
 
     def of(self, version: int) -> list[Object]:
         """Return the pods of a version."""
-        query = {"labelSelector": f"{LABEL_NAME}={self.model},{LABEL_VERSION}={version}"}
+        return self.labelled({LABEL_NAME: self.model, LABEL_VERSION: str(version)})
+
+    def labelled(self, labels: Mapping[str, str]) -> list[Object]:
+        """Return the pods that bear all of these labels."""
+        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
         return list(self.cluster.request("GET", self.path, query=query)["items"])
 
     def report(self, pod: str, version: int) -> Object | None:
@@ -67,11 +71,11 @@ class Pods:
         seen = [counts for (number, _, _), counts in self.seen.items() if number == version]
         return sum(requests for requests, _ in seen), sum(errors for _, errors in seen)
 
-    def last_line(self, pod: str) -> str:
-        """Return the last line that a pod's runtime wrote before it crashed; empty where none is to be had."""
+    def last_line(self, pod: str, container: str = "runtime") -> str:
+        """Return the last line that a pod's container wrote before it crashed; empty where none is to be had."""
         for previous in ("true", "false"):
             try:
-                query = {"container": "runtime", "tailLines": "1", "previous": previous}
+                query = {"container": container, "tailLines": "1", "previous": previous}
                 said = self.cluster.ask("GET", f"{self.path}/{pod}/log", query=query).body.decode(errors="replace")
             except Refused:
                 continue

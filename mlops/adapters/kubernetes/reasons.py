@@ -1,4 +1,4 @@
-"""Why a Deployment does not get ready, from what the cluster says of it and its pods. Pure: it asks nobody.
+"""Why a workload does not get ready, from what the cluster says of it and its pods. Pure: it asks nobody.
 
 Source: kubernetes.io, "Debug Running Pods"; "Deployments: Failed Deployment".
 """
@@ -32,18 +32,18 @@ class Obstacle:
     has_crashed: bool = False
 
 
-def is_rolled_out(deployment: Object, least: int = 0) -> bool:
+def is_rolled_out(workload: Object, least: int = 0) -> bool:
     """Tell whether all pods, so many at least, are of the present template, and ready, and no other is left."""
-    status, wanted = deployment.get("status") or {}, max(least, int(deployment["spec"].get("replicas", 1)))
+    status, wanted = workload.get("status") or {}, max(least, int(workload["spec"].get("replicas", 1)))
     keys = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     all_, updated, ready, available = (int(status.get(key) or 0) for key in keys)
-    is_seen = int(status.get("observedGeneration") or 0) >= int(deployment["metadata"].get("generation") or 0)
+    is_seen = int(status.get("observedGeneration") or 0) >= int(workload["metadata"].get("generation") or 0)
     return is_seen and min(updated, ready, available) >= wanted and all_ <= updated
 
 
-def obstacle(deployment: Object, pods: Sequence[Object]) -> Obstacle | None:
+def obstacle(workload: Object, pods: Sequence[Object]) -> Obstacle | None:
     """Return the most telling obstacle, None where nothing is seen but that it takes time."""
-    found = [*_of_deployment(deployment), *(one for pod in pods for one in _of_pod(pod))]
+    found = [*_of_workload(workload), *(one for pod in pods for one in _of_pod(pod))]
     return min(found, key=lambda one: (not one.is_final, not one.is_of_version), default=None)
 
 
@@ -58,8 +58,8 @@ def restarts(pod: Object) -> int:
     return sum(int(one.get("restartCount") or 0) for one in _containers(pod) if one["name"] == "runtime")
 
 
-def _of_deployment(deployment: Object) -> Iterator[Obstacle]:
-    failure = _conditions(deployment).get("ReplicaFailure", {})
+def _of_workload(workload: Object) -> Iterator[Obstacle]:
+    failure = _conditions(workload).get("ReplicaFailure", {})
     if failure.get("status") == "True":
         said = failure.get("message") or failure.get("reason")
         is_quota = "quota" in str(said)

@@ -19,16 +19,17 @@ KEPT = ("create", "patch")
 LEFT = ("list", "delete")  # of what may be left of a version, whether the stage still has its kind or not
 SCALERS = (("autoscaling", "horizontalpodautoscalers"), ("keda.sh", "scaledobjects"))
 RULES = ("monitoring.coreos.com", "prometheusrules")
+WORKERS = ("apps", "statefulsets")
 PARTS = {  # of infra/kubernetes, where the stage's overlay takes them; a folder, or a file
     "kubernetes/components/monitoring/monitor.yaml": ("monitoring.coreos.com", "servicemonitors"),
     "kubernetes/components/monitoring/rules.yaml": RULES,
     "kubernetes/waking/": RULES,
-    "kubernetes/streams/workers.yaml": ("apps", "statefulsets"),
+    "kubernetes/streams/workers.yaml": WORKERS,
     "kubernetes/overlays/gpu/stage/engines.yaml": ("", "persistentvolumeclaims"),
 }
 PRUNED = (
     *(("gateway.networking.k8s.io", "httproutes"), *SCALERS),
-    *(("monitoring.coreos.com", "servicemonitors"), RULES, ("apps", "statefulsets")),
+    *(("monitoring.coreos.com", "servicemonitors"), RULES, WORKERS),
     ("networking.k8s.io", "networkpolicies"),
 )
 
@@ -64,6 +65,8 @@ def needed(stage: Stage, groups: Collection[str]) -> Iterator[Right]:
     yield from (Right(verb, "", "serviceaccounts") for verb in KEPT)
     yield from (Right(verb, "networking.k8s.io", "networkpolicies") for verb in KEPT)
     yield Right("watch", "apps", "deployments")
+    if WORKERS in _kinds(stage):
+        yield Right("watch", *WORKERS)
     if stage.kubernetes.traffic == "gateway":
         yield Right("watch", "gateway.networking.k8s.io", "httproutes")
     yield Right("list", "", "pods")

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from mlops.adapters.kubernetes import workers
 from mlops.adapters.kubernetes.applying import apply, delete, expect_kinds
 from mlops.adapters.kubernetes.cluster import Cluster, connect
 from mlops.adapters.kubernetes.forward import Forwarder
@@ -27,7 +28,7 @@ from mlops.adapters.kubernetes.reasons import is_rolled_out, obstacle
 from mlops.adapters.kubernetes.rendering import render
 from mlops.adapters.kubernetes.rights import JUDGING, expect
 from mlops.adapters.kubernetes.routing import accepted
-from mlops.adapters.kubernetes.waiting import Watched, rolled_out, until
+from mlops.adapters.kubernetes.waiting import Watched, expect_end, rolled_out
 from mlops.config import Stage
 from mlops.delivery import VERSION_HEADER, Declared, Served, manifests, namespace_of, tree, version_name
 from mlops.errors import StepError, TargetError
@@ -97,17 +98,24 @@ class KubernetesTarget:
             raise
 
     def set_traffic(self, traffic: Mapping[int, int]) -> None:
-        """Split the traffic. Raises TargetError, the traffic being as before, where the cluster does not take it."""
+        """Split the traffic, once the cameras' workers run with what has the most of it.
+
+        Raises TargetError, the traffic being as before, where the cluster does not take it, or they do not; where the
+        traffic goes back to an older version it has gone there whatever they do.
+        """
         live = self._look()
         wanted = replace(live.declared, traffic={version: percent for version, percent in traffic.items() if percent})
         missing = sorted(set(wanted.traffic) - set(live.deployments))
         if missing:
             raise TargetError(f"{self._namespace}: version {missing[0]} is not deployed: run the step again")
+        is_back, is_due = workers.goes_back(live.declared, wanted), workers.are_due(live.declared, wanted)
         try:
-            self._apply(wanted, self._growing(live.declared.traffic, wanted.traffic))
+            self._apply(wanted, self._growing(live.declared.traffic, wanted.traffic), is_due and not is_back)
         except StepError as error:
             self._undo(live.declared, error)
             raise TargetError(str(error)) from None
+        if is_due and is_back:
+            workers.expect_running(self._kinds, self._pods, self._rendered(wanted), self._seconds)
 
     def remove(self, version: int) -> None:
         """Take a version away, and all else that is not declared, after its last request was answered.
@@ -164,8 +172,8 @@ class KubernetesTarget:
         pods_grow = self.stage.kubernetes.traffic == "replicas"
         return tuple(one for one in after if not before.get(one) or (pods_grow and after[one] > before[one]))
 
-    def _apply(self, declared: Declared, awaited: tuple[int, ...]) -> None:
-        """Apply all that is declared; requests go elsewhere only once the awaited versions are ready.
+    def _apply(self, declared: Declared, awaited: tuple[int, ...], with_workers: bool = False) -> None:
+        """Apply all that is declared; requests go elsewhere only once the awaited versions are ready, and the workers.
 
         Raises TargetError where the lock was lost, before or during that wait: then the traffic may be another's.
         """
@@ -178,6 +186,8 @@ class KubernetesTarget:
                 apply(self._kinds, one)
         for version in awaited:
             rolled_out(self._watched(version), self._pods, version, self._seconds, int(self._may_sleep))
+        if with_workers:
+            workers.expect_running(self._kinds, self._pods, objects, self._seconds)
         self._check()
         for one in steers:
             apply(self._kinds, one)
@@ -208,15 +218,8 @@ class KubernetesTarget:
         for number in going:
             delete(self._kinds, live.deployments[number])
         for number in going:
-            self._await_end(number)
-
-    def _await_end(self, version: int) -> None:
-        watched = self._watched(version)
-        if not until(watched, lambda found: None if found else True, self._seconds):
-            name = version_name(self.stage.model, version)
-            raise TargetError(
-                f"{self._namespace}: {name} does not end within {self._seconds:.0f} s: run the step again"
-            )
+            name = version_name(self.stage.model, number)
+            expect_end(self._watched(number), f"{self._namespace}: {name}", self._seconds)
 
     @property
     def _may_sleep(self) -> bool:

@@ -68,6 +68,12 @@ def rolled_out(watched: Watched, pods: Pods, version: int, seconds: float, least
         raise _failure(pods, version, last[0] if last else None, seconds)
 
 
+def expect_end(watched: Watched, place: str, seconds: float) -> None:
+    """Return once nothing is there any more of what is watched. Raises TargetError where something still is."""
+    if not until(watched, lambda found: None if found else True, seconds):
+        raise TargetError(f"{place} does not end within {seconds:.0f} s: run the step again")
+
+
 def _told(pods: Pods, version: int, found: Obstacle | None) -> Obstacle | None:
     """Return the obstacle with what the pod itself says: the runtime's reason, or its last line."""
     if found is None or found.pod is None:
