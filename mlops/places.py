@@ -121,11 +121,13 @@ class Images:
 class Kubernetes:
     """A cluster's share of a stage; `namespace` null: named after model and stage. `context` null: the current one.
 
+    `aks` is the name of an AKS cluster in azureml.resource_group, or group/name: Azure tells the way, no kubeconfig.
     `overlay` is a folder under infra/kubernetes/overlays. `traffic` is gateway (a weighted HTTPRoute) or replicas
     (where there is no Gateway API: versions share one service by their replicas). `autoscaling`: none, hpa, keda.
     """
 
     overlay: str
+    aks: str | None
     context: str | None
     namespace: str | None
     traffic: str

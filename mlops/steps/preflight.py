@@ -65,7 +65,7 @@ def _azure(context: Context, is_complete: bool) -> Iterator[CheckLine]:
 def _cluster(context: Context) -> Iterator[CheckLine]:
     path, kubernetes = _kubeconfig(), context.stage.kubernetes
     is_within = kubernetes.context is None and not path.exists() and "KUBERNETES_SERVICE_HOST" in os.environ
-    found = [] if is_within else list(kubeconfig.lines(path, kubernetes.context))
+    found = [] if is_within or kubernetes.aks else list(kubeconfig.lines(path, kubernetes.context))
     yield from found
     if context.stage.target == "kubernetes" and not failed(found):
         yield from context.preflight("kubernetes").lines()

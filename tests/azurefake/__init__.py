@@ -28,6 +28,7 @@ FAMILIES = (
     "batch",
     "schedules",
     "quota",
+    "clusters",
 )
 
 for _family in FAMILIES:

@@ -44,8 +44,12 @@ SDKS = {
     "serving.streams.sinks.kafka": ("confluent_kafka",),
     "serving.streams.blob": ("azure",),
 }
-# Flux runs on Kubernetes: what a stage's cluster shows, its target sees by the other's eyes.
-STANDS_ON = {"mlops.adapters.flux": ("mlops.adapters.kubernetes",)}
+# Flux runs on Kubernetes: what a stage's cluster shows, its target sees by the other's eyes. And Azure tells the way to
+# a cluster of its own, as who this process is to Azure.
+STANDS_ON = {
+    "mlops.adapters.flux": ("mlops.adapters.kubernetes",),
+    "mlops.adapters.kubernetes": tuple(f"mlops.adapters.azureml.{name}" for name in ("arm", "credentials", "failures")),
+}
 # What an adapter knows of mlops: ports, records and the small modules below them. Never a step, a rule or a context.
 BELOW_ADAPTERS = tuple(
     f"mlops.{name}"

@@ -17,8 +17,8 @@ from typing import Any
 
 from mlops.adapters.flux import flow
 from mlops.adapters.flux.flow import Object, Progress
+from mlops.adapters.kubernetes.aks import open_cluster
 from mlops.adapters.kubernetes.cluster import Cluster as Api
-from mlops.adapters.kubernetes.cluster import connect
 from mlops.adapters.kubernetes.handover import APPLY
 from mlops.adapters.kubernetes.kinds import Kinds
 from mlops.adapters.kubernetes.live import ROUTES
@@ -69,13 +69,16 @@ class Cluster:
         found = flow.own(listed, sources, self.stage.flux.repository, folder)
         return found, flow.source_of(found, sources)
 
-    def rolled_out(self, version: int) -> None:
-        """Return once a version is ready. Raises DeployError where the version is to blame that it is not."""
+    def rolled_out(self, version: int, least: int = 0) -> None:
+        """Return once a version is ready, with so many pods at least.
+
+        Raises DeployError where the version is to blame that it is not.
+        """
         name = version_name(self.stage.model, version)
         path = self._kinds.place("apps/v1", "Deployment").path(namespace_of(self.stage))
         watched = Watched(self._api, path, {"fieldSelector": f"metadata.name={name}"})
         pods = Pods(self._api, namespace_of(self.stage), self.stage.model)
-        rolled_out(watched, pods, version, self.stage.kubernetes.rollout_seconds)
+        rolled_out(watched, pods, version, self.stage.kubernetes.rollout_seconds, least)
 
     def expect_routed(self, versions: Sequence[int]) -> None:
         """Return once versions that got traffic are ready with it, and the gateway has taken their route."""
@@ -88,7 +91,7 @@ class Cluster:
 
     @cached_property
     def _api(self) -> Api:
-        return connect(self.stage.kubernetes.context)
+        return open_cluster(self.stage)
 
     @cached_property
     def _kinds(self) -> Kinds:

@@ -15,8 +15,8 @@ from mlops.adapters.flux.clone import Clone
 from mlops.adapters.flux.cluster import Cluster
 from mlops.adapters.flux.flow import GIT, OCI
 from mlops.adapters.flux.pulls import open_pulls
+from mlops.adapters.kubernetes.aks import open_cluster
 from mlops.adapters.kubernetes.cluster import Cluster as Api
-from mlops.adapters.kubernetes.cluster import connect
 from mlops.adapters.kubernetes.preflight import PATIENCE_SECONDS
 from mlops.adapters.kubernetes.rights import Right, is_allowed
 from mlops.config import Stage
@@ -63,7 +63,7 @@ class FluxPreflight:
         yield ok("pull requests", f"{flux.host} answers for {flux.repository}")
 
     def _of_cluster(self) -> Iterator[CheckLine]:
-        api = connect(self.stage.kubernetes.context, PATIENCE_SECONDS)
+        api = open_cluster(self.stage, PATIENCE_SECONDS)
         groups = {one["name"] for one in api.request("GET", "/apis")["groups"]}
         yield from gitops.api_lines(self.stage, groups)
         yield from checks.monitoring_lines(manifests(self.stage), groups)

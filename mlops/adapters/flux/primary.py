@@ -7,7 +7,8 @@ from functools import cached_property
 
 from mlops.adapters.flux.canary import GROUP, VERSION, Analysis, analysis
 from mlops.adapters.flux.flow import Object
-from mlops.adapters.kubernetes.cluster import Cluster, connect
+from mlops.adapters.kubernetes.aks import open_cluster
+from mlops.adapters.kubernetes.cluster import Cluster
 from mlops.adapters.kubernetes.forward import Forwarder
 from mlops.adapters.kubernetes.kinds import Kinds
 from mlops.adapters.kubernetes.live import gateway_url
@@ -116,7 +117,7 @@ class Sight:
 
     @cached_property
     def _api(self) -> Cluster:
-        return connect(self.stage.kubernetes.context)
+        return open_cluster(self.stage)
 
     @cached_property
     def _kinds(self) -> Kinds:

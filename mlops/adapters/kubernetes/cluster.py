@@ -24,7 +24,7 @@ from mlops.adapters.kubernetes.refusals import Refused, hidden, refusal
 from mlops.errors import ConfigError, TargetError
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from kubernetes.client import ApiClient, Configuration
     from urllib3 import BaseHTTPResponse
 
 PATIENCE_SECONDS = 60.0
@@ -34,7 +34,8 @@ TRANSIENT = (429, 500, 502, 503, 504)
 JSON = "application/json"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LOGIN = (
-    "get one by `az aks get-credentials`, `az connectedk8s proxy` or from the cluster's owner, name it in KUBECONFIG"
+    "get one by `az connectedk8s proxy` or from the cluster's owner and name it in KUBECONFIG, or name an AKS cluster "
+    "as kubernetes.aks"
 )
 
 
@@ -150,6 +151,13 @@ def connect(context: str | None, patience: float | None = None) -> Cluster:
             config.load_kube_config(str(path), context=context, client_configuration=configuration)
     except (config.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: leads to no cluster ({hidden(str(error))}): {LOGIN}") from None
+    return reached(configuration, patience)
+
+
+def reached(configuration: Configuration, patience: float | None) -> Cluster:
+    """Return the cluster that a configuration of the client leads to."""
+    from kubernetes import client
+
     if urlsplit(configuration.host).hostname in LOOPBACK:
         configuration.proxy = None  # a proxy could only be in the way of Arc's, which is on this machine
     return Cluster(client.ApiClient(configuration), PATIENCE_SECONDS if patience is None else patience)

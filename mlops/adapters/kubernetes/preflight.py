@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from mlops.adapters.kubernetes.cluster import Cluster, connect
+from mlops.adapters.kubernetes.aks import open_cluster
+from mlops.adapters.kubernetes.cluster import Cluster
 from mlops.adapters.kubernetes.rendering import PROGRAM
 from mlops.adapters.kubernetes.rights import is_allowed, needed
 from mlops.config import Stage
@@ -32,7 +33,7 @@ class KubernetesPreflight:
         yield from guarded("cluster", self._of_cluster(), is_needed=True)
 
     def _of_cluster(self) -> Iterator[CheckLine]:
-        cluster = connect(self.stage.kubernetes.context, PATIENCE_SECONDS)
+        cluster = open_cluster(self.stage, PATIENCE_SECONDS)
         said = cluster.request("GET", "/version")
         yield checks.version_line(cluster.server, said)
         yield from retired.cluster_lines(str(said.get("gitVersion")), date.today())

@@ -16,7 +16,8 @@ from functools import cached_property
 
 from mlops.adapters.kubernetes import workers
 from mlops.adapters.kubernetes.applying import apply, delete, expect_kinds
-from mlops.adapters.kubernetes.cluster import Cluster, connect
+from mlops.adapters.kubernetes.aks import open_cluster
+from mlops.adapters.kubernetes.cluster import Cluster
 from mlops.adapters.kubernetes.forward import Forwarder
 from mlops.adapters.kubernetes.handover import end_scaling
 from mlops.adapters.kubernetes.kinds import Kinds, Object, in_order
@@ -130,7 +131,7 @@ class KubernetesTarget:
 
     @cached_property
     def _cluster(self) -> Cluster:
-        return connect(self.stage.kubernetes.context)
+        return open_cluster(self.stage)
 
     @cached_property
     def _kinds(self) -> Kinds:
