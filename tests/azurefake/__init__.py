@@ -29,6 +29,7 @@ FAMILIES = (
     "schedules",
     "quota",
     "clusters",
+    "imageregistries",
 )
 
 for _family in FAMILIES:

@@ -45,9 +45,10 @@ SDKS = {
     "serving.streams.blob": ("azure",),
 }
 # Flux runs on Kubernetes: what a stage's cluster shows, its target sees by the other's eyes. And Azure tells the way to
-# a cluster of its own, as who this process is to Azure.
+# a cluster and into a registry of its own, as who this process is to Azure.
 STANDS_ON = {
     "mlops.adapters.flux": ("mlops.adapters.kubernetes",),
+    "mlops.adapters.images": tuple(f"mlops.adapters.azureml.{name}" for name in ("credentials", "failures")),
     "mlops.adapters.kubernetes": tuple(f"mlops.adapters.azureml.{name}" for name in ("arm", "credentials", "failures")),
 }
 # What an adapter knows of mlops: ports, records and the small modules below them. Never a step, a rule or a context.

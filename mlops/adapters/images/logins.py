@@ -54,7 +54,12 @@ def _files() -> Iterator[Path]:
     yield Path(runtime) / "containers" / "auth.json"
     settings = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     yield Path(settings) / "containers" / "auth.json"
-    yield Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    yield docker_folder() / "config.json"
+
+
+def docker_folder() -> Path:
+    """Return where docker keeps what is its user's."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
 def _names(registry: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 
+from mlops.adapters.images.acr import login_to
 from mlops.adapters.images.logins import Login, login_of
 from mlops.config import Stage
 from mlops.delivery.carried import repository
@@ -67,7 +68,8 @@ class ImagesPreflight:
 
     def _of_login(self, root: str, reply: Reply) -> Iterator[CheckLine]:
         registry = self.stage.images.registry
-        host, login = registry.partition("/")[0], login_of(registry)
+        host = registry.partition("/")[0]
+        login = login_of(registry) or login_to(host)
         scheme, told = pushing.challenge(reply.challenge)
         if login is None:
             yield pushing.missing_line(host)

@@ -1,7 +1,7 @@
 """Moves images between layouts and registries by skopeo, for every builder: it keeps digests, or says that it can't.
 
-It logs in as docker or podman did (`az acr login`, `docker login`). A registry on this machine is spoken to without
-TLS.
+It logs in as docker or podman did (`docker login`, `az acr login`), and to Azure's registries by itself where this
+process is known to Azure. A registry on this machine is spoken to without TLS.
 Source: skopeo-copy(1) (--all, --preserve-digests), skopeo-inspect(1) (--raw).
 """
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlops.adapters.images import acr
 from mlops.errors import ConfigError, StepError
 
 LINES = 6
@@ -22,9 +23,13 @@ class Ended:
 
 
 def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> Ended:
-    """Run a tool to its end. Raises ConfigError where it is not installed."""
+    """Run a tool to its end, logged in to Azure's registries that it is to use.
+
+    Raises ConfigError where it is not installed, RegistryError where such a registry does not let this process in.
+    """
+    environment = {**os.environ, **acr.variables(command), **(variables or {})}
     try:
-        ended = subprocess.run(command, env={**os.environ, **(variables or {})}, capture_output=True, check=False)
+        ended = subprocess.run(command, env=environment, capture_output=True, check=False)
     except FileNotFoundError:
         raise ConfigError(
             f"{command[0]} is not installed: install it, or name another in images of the stage file"
