@@ -39,7 +39,7 @@ template: $(VENV)/.tests ## the conventions of this repository: shape, pins, doc
 	@$(RUN) -m pytest tests/template
 
 test-pipelines: $(VENV)/.tests ## run the pipelines of both systems from events: GitHub's by act, Azure DevOps' expanded; minutes
-	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py) tests/template/test_deleted_folders.py
+	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py) tests/template/test_deleted_folders.py tests/template/test_stages_filled_in.py
 
 test-cluster: $(VENV)/.tests ## releases, canaries, faults and an adapter's questions, on the real cluster that KUBECONFIG leads to
 	@VISIONLINE_TEST_CLUSTER=1 $(RUN) -m pytest -rs tests/contract/test_kubernetes_api.py tests/contract/test_kubernetes_cluster.py
