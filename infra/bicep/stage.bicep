@@ -549,6 +549,9 @@ output capturesAccount string = captures.outputs.name
 @description('Where streams keep frames: capture.to of their configuration.')
 output captures string = captures.outputs.container
 
+@description('The name of the AKS cluster that was made: kubernetes.aks; empty: none.')
+output aksCluster string = isAks ? aks!.outputs.name : ''
+
 @description('The cluster\'s name; empty: none.')
 output kubernetesCluster string = isAks ? aks!.outputs.name : (isArc ? arc!.outputs.name : '')
 

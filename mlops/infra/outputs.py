@@ -22,6 +22,7 @@ STAGE_KEYS = {
     "image_registry": ("images", "registry"),
     "online_endpoint": ("azureml", "online", "endpoint"),
     "batch_endpoint": ("azureml", "batch", "endpoint"),
+    "aks_cluster": ("kubernetes", "aks"),
     "kubernetes_cluster": ("kubernetes", "context"),
     "kubernetes_namespace": ("kubernetes", "namespace"),
     "online_auth": ("azureml", "online", "auth"),

@@ -23,6 +23,7 @@ VALUES = {
     "workspace": "mlw-vision-qa",
     "registry": "mlr-vision",
     "image_registry": "crvisionshareda1b.azurecr.io",
+    "aks_cluster": "aks-vision-qa",
     "kubernetes_cluster": "",
     "online_endpoint": "vision-qa-online-a1b",
     "key_vault": "kv-visionqaa1b",
@@ -83,6 +84,7 @@ def test_outputs_of_either_language_fill_the_stage_file(tmp_path: Path, stages: 
     assert (stage.azureml.subscription, stage.azureml.resource_group) == (VALUES["subscription"], "rg-vision-qa")
     assert (stage.azureml.workspace, stage.azureml.registry) == ("mlw-vision-qa", "mlr-vision")
     assert (stage.images.registry, stage.kubernetes.context) == (VALUES["image_registry"], None)
+    assert stage.kubernetes.aks == "aks-vision-qa"
     assert (stage.azureml.online.endpoint, stage.azureml.online.auth) == ("vision-qa-online-a1b", "aad_token")
     assert (stage.flux.repository, stage.flux.path) == ("https://github.com/owner/fleet", "clusters/qa")
     assert f"CI, environment qa: AZURE_CLIENT_ID={VALUES['ci_client_id']}" in said

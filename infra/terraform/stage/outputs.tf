@@ -43,6 +43,11 @@ output "captures" {
   value       = module.captures.container
 }
 
+output "aks_cluster" {
+  description = "The name of the AKS cluster that was made: kubernetes.aks; empty: none."
+  value       = join("", module.aks[*].name)
+}
+
 output "kubernetes_cluster" {
   description = "The cluster's name; empty: none."
   value       = join("", concat(module.aks[*].name, module.arc[*].name))
