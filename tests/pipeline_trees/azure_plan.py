@@ -110,7 +110,12 @@ def _job(unit: dict[str, Any], job: dict[str, Any], around: _Known) -> Job:
     asked = own_variables(steps, job.get("variables") or {})
     environment = job.get("environment", "") if "deployment" in job else ""
     needed = tuple(sorted(set(shown.values()) - set(around.never)))
-    return Job(_shown(job), needed, tuple(when), environment, job.get("timeoutInMinutes", 0), told, asked, steps)
+    minutes, runner = job.get("timeoutInMinutes", 0), _runner(job.get("pool") or {})
+    return Job(_shown(job), needed, tuple(when), environment, minutes, told, asked, steps, runner)
+
+
+def _runner(pool: dict[str, str]) -> str:
+    return str(pool.get("vmImage") or pool.get("name"))
 
 
 def _shown(job: dict[str, Any]) -> str:

@@ -120,7 +120,8 @@ def _job(files: Files, content: dict[Any, Any], called: _Called, scene: Scene) -
     told = {key: tuple(values) for key, values in variables.items()}
     own = own_variables(steps, one.get("env") or {})
     waits_for = "" if environment in IDENTITY_ONLY else environment
-    return Job(called.name, called.needed, tuple(when), waits_for, one.get("timeout-minutes", 0), told, own, steps)
+    runner, minutes = as_text(filled(one["runs-on"], base)), one.get("timeout-minutes", 0)
+    return Job(called.name, called.needed, tuple(when), waits_for, minutes, told, own, steps, runner)
 
 
 def _worst(ends: Mapping[str, str]) -> str:

@@ -73,7 +73,7 @@ def _plan_differences(ours: tuple[Job, ...], theirs: tuple[Job, ...]) -> Iterato
 
 
 def _job_differences(ours: Job, theirs: Job) -> Iterator[str]:
-    for name in ("needs", "when", "environment", "minutes"):
+    for name in ("needs", "when", "environment", "minutes", "runner"):
         pair = getattr(ours, name), getattr(theirs, name)
         if pair[0] != pair[1]:
             yield f"{name} {_plain(pair[0])} on GitHub, {_plain(pair[1])} on Azure"

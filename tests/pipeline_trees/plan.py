@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 IDENTITY = ("AZURE_", "ARM_")
+HOSTED = "ubuntu-latest"  # a machine of GitHub's or Azure DevOps', new for each job
 # GitHub gives a job that only reads its identity by this environment; on Azure a service connection does.
 IDENTITY_ONLY = ("operations", "plan")
 VARIABLE = re.compile(r"\$\{?([A-Z_][A-Z_0-9]*)")
@@ -61,6 +62,7 @@ class Job:
     variables: Mapping[str, tuple[str, ...]]
     own: frozenset[str]
     steps: tuple[Step, ...]
+    runner: str
 
 
 def own_variables(steps: tuple[Step, ...], given: Iterable[str]) -> frozenset[str]:

@@ -7,6 +7,7 @@ Sources: docs.github.com, "Secure use reference", "Concurrency"; learn.microsoft
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -14,11 +15,12 @@ from pipeline_trees import azure_plan, github_plan, github_triggers
 from pipeline_trees.files import AZURE, WORKFLOWS, Files
 from pipeline_trees.github_rules import filled, holds
 from pipeline_trees.parity import scenes_of
-from pipeline_trees.plan import Job
+from pipeline_trees.plan import HOSTED, Job
 from pipeline_trees.scenes import Scene
 
 # These let others decide by their result: a branch's rule, or who starts the next release.
 GATED = ("build-validation", "release")
+RUNNER = f"${{{{ vars.VISIONLINE_RUNNER || '{HOSTED}' }}}}"
 TEST = 'test "${PASSED,,}" = true'
 # What changes a stage, or what it serves; the job must wait for the people of that stage.
 CHANGING = ("mlops promote --stage", "mlops deploy ", "mlops rollback ", "mlops package ")
@@ -67,6 +69,13 @@ def azure_problems(files: Files, name: str) -> list[str]:
     for scene in seen:
         running = {job.name for job in azure_plan.plan(files, name, scene) if any(job.when)}
         told += _azure_scene_problems(azure_plan.expanded(files, name, scene), scene, running)
+    for scene in seen[:1]:
+        as_cloned = replace(scene, settings=(*scene.settings, ("VISIONLINE_RUNNER", HOSTED)))
+        told += [
+            f"{job.name}: runs on {job.runner} where VISIONLINE_RUNNER says {HOSTED}"
+            for job in azure_plan.plan(files, name, as_cloned)
+            if job.runner != HOSTED
+        ]
     told += _plan_problems(files, name, azure_plan.plan, seen)
     return [f"{path}: {line}" for line in dict.fromkeys(told)]
 
@@ -86,8 +95,10 @@ def _has(node: Any, key: str) -> bool:
 def _workflow_problems(content: dict[Any, Any]) -> list[str]:
     told = [] if content.get("permissions") == {} else ["permissions: should be {}: each job says what it needs"]
     for name, job in content["jobs"].items():
-        if job["runs-on"] != "ubuntu-latest":
-            told.append(f"jobs.{name}: runs on {job['runs-on']}: a machine of ours must not run anybody's code")
+        if job["runs-on"] not in (HOSTED, RUNNER):
+            told.append(
+                f"jobs.{name}: runs-on: should be {HOSTED}, or {RUNNER}: one setting for all, and hosted without"
+            )
         for step in job["steps"]:
             is_checkout = step.get("uses", "").startswith("actions/checkout@")
             if is_checkout and (step.get("with") or {}).get("persist-credentials") is not False:
@@ -146,8 +157,6 @@ def _azure_scene_problems(content: dict[str, Any], scene: Scene, running: set[st
     told = []
     for _, job in units:
         where = job["displayName"]
-        if job.get("pool") != {"vmImage": "ubuntu-latest"}:
-            told.append(f"{where}: runs on {job.get('pool')}: a machine of ours must not run anybody's code")
         if "deployment" in job and content.get("lockBehavior") != "sequential":
             told.append(f"{where}: lockBehavior: should be sequential: else a run that waits is dropped by the next")
         known = {
@@ -172,7 +181,7 @@ def _plan_problems(files: Files, name: str, plan: Plan, seen: list[Scene]) -> li
     for scene in seen:
         jobs = [job for job in plan(files, name, scene) if any(job.when)]
         told += [*_gate_problems(name, jobs, scene), *_stage_problems(jobs), *_fork_problems(jobs, scene)]
-        told += _pull_problems(jobs, scene)
+        told += [*_pull_problems(jobs, scene), *_runner_problems(name, jobs, scene)]
         told += [f"job {job.name}: has no time limit" for job in jobs if not job.minutes]
         told += [
             f"job {job.name}: {step.what}: a cancelled run's signal ends at the shell: begin it with exec"
@@ -181,6 +190,16 @@ def _plan_problems(files: Files, name: str, plan: Plan, seen: list[Scene]) -> li
             if _is_deaf(step.what)
         ]
     return told
+
+
+def _runner_problems(name: str, jobs: list[Job], scene: Scene) -> Iterator[str]:
+    """Yield what would run code that nobody has read on a machine of ours, or not reach a private stage."""
+    is_ours = name != "build-validation" and scene.event != "pull_request"
+    wanted = dict(scene.settings)["VISIONLINE_RUNNER"] if is_ours else HOSTED
+    for job in jobs:
+        if job.runner != wanted:
+            why = "no other machine reaches a private stage" if is_ours else "a machine of ours runs nobody's code"
+            yield f"job {job.name}: runs on {job.runner}, should on {wanted}: {why}"
 
 
 def _is_deaf(command: str) -> bool:

@@ -13,7 +13,11 @@ from typing import Any
 MAIN, PULL = "refs/heads/main", "refs/pull/7/merge"
 REFS = ("refs/heads/dev", "refs/heads/qa", MAIN, "refs/tags/qa/3", "refs/tags/production/3")
 REASONS = {"push": "IndividualCI", "schedule": "Schedule", "workflow_dispatch": "Manual", "pull_request": "PullRequest"}
-SETTINGS = {"VISIONLINE_BRANCHES": ("branches", "single"), "VISIONLINE_PLATFORM": ("local", "azureml")}
+SETTINGS = {
+    "VISIONLINE_BRANCHES": ("branches", "single"),
+    "VISIONLINE_PLATFORM": ("local", "azureml"),
+    "VISIONLINE_RUNNER": ("in-the-network",),  # as cloned it is hosted: policy looks at that by itself
+}
 Pairs = tuple[tuple[str, Any], ...]
 WORKSPACE = "/checkout"
 # What the steps of a pull request's run find, in all mixtures, and those of one by hand, which may be of the same.

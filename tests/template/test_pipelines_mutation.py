@@ -13,7 +13,7 @@ from pipeline_trees.expressions import Unknown
 from pipeline_trees.files import AZURE, GITHUB, ROOT, WORKFLOWS, Files, changed, names, read_tree
 from pipeline_trees.mutants import AZURE_GATES, GITHUB_GATES, Mutant, mutants
 from pipeline_trees.parity import differences
-from pipeline_trees.policy import azure_problems, github_problems
+from pipeline_trees.policy import RUNNER, azure_problems, github_problems
 from pipeline_trees.scenes import PULL, Scene
 
 OURS, THEIRS = read_tree(GITHUB), read_tree(AZURE)
@@ -128,6 +128,33 @@ def test_code_that_nobody_has_read_only_plans_and_who_may_do_everything_is_agree
     content = yaml.safe_load(text.replace(old, new))
     found = problems(changed(tree, place, content), Path(place).stem)
     assert old in text and any(says in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    "place, old, new, says",
+    [
+        (f"{WORKFLOWS}build-validation.yml", "runs-on: ubuntu-latest", "runs-on: RUNNER", "runs nobody's code"),
+        (f"{WORKFLOWS}build-validation.yml", "runs-on: ubuntu-latest", "runs-on: self-hosted", "runs-on: should be"),
+        (f"{WORKFLOWS}release.yml", "runs-on: RUNNER", "runs-on: ubuntu-latest", "reaches a private stage"),
+        (f"{WORKFLOWS}monitor.yml", "|| 'ubuntu-latest' }}", "}}", "one setting for all, and hosted without"),
+        (f"{AZURE}/build-validation.yml", "vmImage: ubuntu-latest", "name: in-the-network", "runs nobody's code"),
+        (f"{AZURE}/templates/check.yml", "vmImage: ubuntu-latest", "name: in-the-network", "runs nobody's code"),
+        (f"{AZURE}/templates/stage.yml", "name: ${{ variables['VISIONLINE_RUNNER'] }}", "name: x", "reaches a private"),
+        (f"{AZURE}/templates/stage.yml", "vmImage: ubuntu-latest", "name: x", "says ubuntu-latest"),
+    ],
+)
+def test_a_pull_request_runs_on_hosted_machines_and_all_else_where_the_setting_says(
+    place: str, old: str, new: str, says: str
+) -> None:
+    if not (ROOT / place).exists():
+        pytest.skip(f"{place} was deleted")
+    is_github = place.startswith(WORKFLOWS)
+    tree, problems = (OURS, github_problems) if is_github else (THEIRS, azure_problems)
+    text, *asked = ((ROOT / place).read_text(encoding="utf-8"), old, new)
+    was, becomes = (one.replace("RUNNER", RUNNER) if is_github else one for one in asked)
+    name = "build-validation" if "check.yml" in place else "release" if "stage.yml" in place else Path(place).stem
+    found = problems(changed(tree, place, yaml.safe_load(text.replace(was, becomes))), name)
+    assert was in text and any(says in line for line in found), found
 
 
 def gates() -> Iterator[tuple[Path, Files, Callable[[Files, str], list[str]]]]:
