@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 import yaml
 from cluster_stages import packaged
+from controllers import following
 from flux_controllers import Flux
 from flux_stages import be_quick
 from frozen_stages import FROZEN, based
@@ -79,24 +80,15 @@ def train(cluster: Cluster, number: int, folder: Path) -> None:
 @contextmanager
 def cameras() -> Iterator[None]:
     """Send frames to production's gateway while the block runs, whatever comes back."""
-    is_over = threading.Event()
     url = Context(load_stage("production"), run_folder("life")).target.status().url
+    with JsonClient(str(url)) as client:
 
-    def send() -> None:
-        with JsonClient(str(url)) as client:
-            while not is_over.wait(0.02):
-                try:
-                    client.request("POST", f"/v2/models/{MODEL}/infer", FRAMES)
-                except (StepError, OSError):
-                    continue
+        def send() -> None:
+            with suppress(StepError, OSError):
+                client.request("POST", f"/v2/models/{MODEL}/infer", FRAMES)
 
-    thread = threading.Thread(target=send, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
+        with following("cameras", send, threading.Event()):
+            yield
 
 
 def play(cluster: Cluster, act: Act, folder: Path) -> None:
