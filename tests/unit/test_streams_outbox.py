@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -73,7 +74,11 @@ def counts(outbox: Outbox, *names: str) -> list[int]:
     return [outbox.counters()[name] for name in names]
 
 
-def test_while_the_uplink_is_up_nothing_touches_the_disk(uplink: Uplink, outbox: Outbox, tmp_path: Path) -> None:
+def test_while_the_uplink_is_up_and_quick_nothing_touches_the_disk(
+    uplink: Uplink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.streams.outbox.KEEP_SECONDS", 3600.0)  # it is quick, however busy the machine is
+    outbox = Outbox(uplink, Spool(tmp_path, LIMIT), EAGER)
     put_all(outbox)
     outbox.close(60)
     assert uplink.taken == LINES and uplink.is_closed
@@ -105,6 +110,88 @@ def test_a_sink_that_hangs_keeps_nobody_waiting_and_what_it_holds_goes_to_the_di
     wait_for(lambda: counts(outbox, "sent") == [len(LINES)])
     assert uplink.taken == LINES
     outbox.close(60)
+
+
+def test_a_sink_that_takes_a_second_holds_nothing_that_a_kill_would_take(
+    uplink: Uplink, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer_late(lines: Sequence[bytes]) -> None:
+        held.append(is_true_within(0.9, lambda: outbox.in_memory == 0))
+        uplink.taken += lines
+
+    held: list[bool] = []
+    monkeypatch.setattr(uplink, "send", answer_late)
+    for start in (0, 10):
+        put_all(outbox, LINES[start : start + 10])
+        wait_for(lambda start=start: len(uplink.taken) >= start + 10)
+    assert len(held) > 1 and all(held), "what it was being sent, and what waited, is on the disk before it answers"
+    assert (uplink.taken, outbox.counters()["failures"]) == (LINES[:20], 0)
+    outbox.close(60)
+
+
+def is_true_within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Wait until the condition is true, for so long at most; tell whether it is."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return condition()
+
+
+def test_after_a_failure_the_back_off_is_waited_for_whatever_comes_meanwhile(uplink: Uplink, tmp_path: Path) -> None:
+    uplink.error = SinkError("no route")
+    outbox = Outbox(uplink, Spool(tmp_path, LIMIT), PATIENT)
+    for count in (1000, 2000):
+        put_all(outbox, LINES[count - 1000 : count])
+        wait_for(lambda count=count: counts(outbox, "failures", "spooled") == [1, count])
+    assert uplink.attempts == 1
+    outbox.close(60)
+
+
+def test_what_a_full_disk_does_not_take_stays_in_memory_and_arrives(uplink: Uplink, tmp_path: Path) -> None:
+    uplink.error = SinkError("no route")
+    outbox = Outbox(uplink, Spool(tmp_path, 16 * 4000), EAGER)  # a segment takes 4000 bytes
+    put_all(outbox, LINES[:1000])
+    wait_for(lambda: counts(outbox, "spooled") == [1000])
+    (first,) = tmp_path.glob("*.lines")
+    for number in range(int(first.stem) + 1, 100):
+        (tmp_path / f"{number:010d}.lines").symlink_to("/dev/full")
+    put_all(outbox, LINES[1000:])
+    failures = outbox.counters()["failures"]
+    wait_for(lambda: outbox.counters()["failures"] > failures + 3)
+    assert counts(outbox, "waiting", "shed") == [len(LINES), 0]
+    assert 1000 < outbox.counters()["spooled"] < 1100, "what the first segment still had room for"
+    uplink.error = None
+    wait_for(lambda: counts(outbox, "sent") == [len(LINES)])
+    assert uplink.taken == LINES
+    outbox.close(60)
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_memory_that_is_full_sheds_the_oldest_and_counts_them(
+    uplink: Uplink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool
+) -> None:
+    monkeypatch.setattr("serving.streams.outbox.MEMORY_LINES", 100)
+    monkeypatch.setattr("serving.streams.outbox.KEEP_SECONDS", 0.001 if is_full else 3600.0)
+    uplink.is_free.clear()
+    outbox = Outbox(uplink, Spool(tmp_path / "spool", LIMIT), EAGER)
+    (tmp_path / "spool").rename(tmp_path / "gone")
+    put_all(outbox, LINES[:1])
+    wait_for(lambda: uplink.attempts == 1)
+    put_all(outbox, LINES[1:])
+    wait_for(lambda: counts(outbox, "shed", "waiting") == [len(LINES) - 101, 101])
+    uplink.is_free.set()
+    outbox.close(60)
+    assert uplink.taken == [LINES[0], *LINES[-100:]]
+    assert counts(outbox, "sent", "spooled", "shed") == [101, 0, len(LINES) - 101]
+
+
+def test_what_no_disk_took_until_the_end_is_counted_as_shed(uplink: Uplink, tmp_path: Path) -> None:
+    uplink.error = SinkError("no route")
+    outbox = Outbox(uplink, Spool(tmp_path / "spool", LIMIT), PATIENT)
+    (tmp_path / "spool").rename(tmp_path / "gone")
+    put_all(outbox)
+    outbox.close(60)
+    assert counts(outbox, "sent", "spooled", "shed", "waiting") == [0, 0, len(LINES), 0]
 
 
 def test_closing_leaves_what_could_not_be_sent_to_the_next_outbox(uplink: Uplink, tmp_path: Path) -> None:

@@ -110,11 +110,22 @@ def test_a_line_larger_than_the_limit_is_shed_alone(folder: Path) -> None:
     assert (spool.shed, drain(spool)) == (1, LINES[:2])
 
 
-def test_a_disk_that_takes_nothing_sheds_and_says_so(folder: Path) -> None:
+def test_a_disk_that_takes_nothing_sheds_nothing_and_says_so(folder: Path) -> None:
     spool = Spool(folder, ALL)
     folder.rename(folder.with_name("gone"))
-    spool.append(LINES)
-    assert (spool.shed, len(spool)) == (len(LINES), 0)
+    assert spool.append(LINES) == 0
+    folder.with_name("gone").rename(folder)
+    assert spool.append(LINES) == len(LINES)
+    assert (spool.shed, drain(spool)) == (0, LINES)
+
+
+def test_a_disk_that_fills_up_keeps_the_oldest_and_tells_how_many(folder: Path) -> None:
+    spool = Spool(folder, ALL)
+    spool.append([b"x" * (ALL // SEGMENTS - len(LINES[0]) - 1) + b"\n"])
+    folder.rename(folder.with_name("gone"))  # the file that is open takes what it has room for; there is no next one
+    assert spool.append(LINES[:3]) == 1
+    folder.with_name("gone").rename(folder)
+    assert (spool.shed, drain(spool)[1:]) == (0, LINES[:1])
 
 
 def test_a_disk_too_full_for_the_position_lets_go_of_what_was_sent(folder: Path) -> None:

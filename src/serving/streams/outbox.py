@@ -1,16 +1,16 @@
 """Delivers lines to one sink, in order and at least once, from threads of its own. It knows no kind of sink.
 
-Lines wait in memory and are sent in batches. While the uplink is down, and whenever a batch takes long, all that has
-not arrived goes to the spool, and is sent from there: a process that is killed then leaves nothing behind. What arrived
-although its batch failed, or was not acknowledged before a kill, arrives twice. Batches are smaller after a failure: an
-uplink too slow for a large one in the time that its sink waits would have the same lines sent for ever.
+Lines wait in memory and are sent in batches. What two looks in turn find there, waiting or on its way to the sink, goes
+to the spool, and is sent from there: a kill takes the lines of the last tenth of a second at most, and none that wait
+while the uplink is down. What arrived although its batch failed, or was not acknowledged before a kill, arrives twice.
+Batches are smaller after a failure: an uplink too slow for a large one in the time that its sink waits would have the
+same lines sent for ever. What a full disk does not take stays in memory, which is bounded, and sheds its oldest lines.
 """
 
 from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ BATCH_BYTES = 256 * 1024
 GROWTH = 8  # a batch is half as large after a failure, and by an eighth larger after a success
 MEMORY_LINES = 100_000  # a disk that hangs must not fill the memory
 MOST_RETRY_SECONDS = 3600.0  # for longer no other side may silence a sink
-PATIENCE_SECONDS = 1.0  # how long a batch may take before it is spooled
-KEEP_SECONDS = 0.1  # how often that is looked at, and how long a line is in memory alone while the uplink is down
+KEEP_SECONDS = 0.05  # how often memory is looked at; a line is there alone for twice that at most
+FULL_SECONDS = 1.0  # how long a disk that took nothing is left alone
 MEGABYTE = 1_000_000
 
 
@@ -56,8 +56,8 @@ class Outbox:
         self._sink, self._spool, self._backoff = sink, spool, backoff or Backoff()
         self._disk, self._changed, self._is_kept = threading.Lock(), threading.Condition(), threading.Event()
         self._waiting: deque[bytes] = deque(maxlen=MEMORY_LINES)
-        self._flight: list[bytes] = []  # what is being sent and is in memory alone, since when
-        self._since = 0.0
+        self._flight: list[bytes] = []  # what is being sent and is in memory alone
+        self._taken = 0  # lines, by put()
         self._most = BATCH_LINES  # lines of the next batch
         self._moving = 0  # lines on their way from memory to the disk
         self._mark: Position | None = None  # where what is being sent ends on disk, if it is there
@@ -82,12 +82,14 @@ class Outbox:
     @property
     def in_memory(self) -> int:
         """Return how many lines neither the sink nor the disk has yet: what a kill would take."""
-        return len(self._flight) + len(self._waiting) + self._moving
+        with self._changed:
+            return len(self._flight) + len(self._waiting) + self._moving
 
     def put(self, line: bytes) -> None:
         r"""Take a line with its one "\n" at the end, until the outbox is closed. It waits for neither sink nor disk."""
         with self._changed:
             self._lost += len(self._waiting) == MEMORY_LINES
+            self._taken += 1
             self._waiting.append(line)
             if len(self._waiting) == 1:
                 self._changed.notify_all()
@@ -120,6 +122,10 @@ class Outbox:
         with self._disk:
             self._is_closed = self._has_given_up = True
             self._spool.close()
+            with self._changed:
+                self._lost += self.in_memory  # of which the disk was too full
+                self._flight = []
+                self._waiting.clear()
         if not self._sender.is_alive():
             self._sink.close()
 
@@ -140,7 +146,7 @@ class Outbox:
             with self._disk:
                 lines, mark = self._spool.read(self._most, BATCH_BYTES)
                 with self._changed:
-                    self._mark, self._since = (mark if lines else None), time.monotonic()
+                    self._mark = mark if lines else None
                     self._flight = [] if lines else self._pop()
                     if lines or self._flight:
                         return lines or self._flight
@@ -172,7 +178,8 @@ class Outbox:
     def _fail(self, error: Exception) -> None:
         self._save()
         with self._changed:
-            self._mark = None
+            self._put_back(self._flight)
+            self._flight, self._mark = [], None
             self._failures += 1
             self._failures_in_a_row += 1
             self._most = max(1, self._most // 2)
@@ -182,29 +189,42 @@ class Outbox:
             self._changed.wait_for(lambda: self._is_closing, seconds)
 
     def _keep(self) -> None:
-        while not self._is_kept.wait(KEEP_SECONDS):
+        seen, pause = 0, KEEP_SECONDS
+        while not self._is_kept.wait(pause):
             with self._changed:
-                is_slow = bool(self._flight) and time.monotonic() - self._since > PATIENCE_SECONDS
-                must_spool = is_slow or self._failures_in_a_row > 0 or self._mark is not None
-            if must_spool:
-                self._save()
+                is_old = self._taken - self.in_memory < seen  # the oldest line was there at the look before
+                seen = self._taken
+            pause = FULL_SECONDS if is_old and not self._save() else KEEP_SECONDS
 
-    def _save(self) -> None:
-        """Move what is in memory alone to the spool: what is being sent, then what waits."""
+    def _save(self) -> bool:
+        """Move what is in memory alone to the spool: what is being sent, then what waits. Tell whether it took all."""
         with self._disk:
             with self._changed:
                 flight, waiting = self._flight, list(self._waiting)
                 self._moving = len(flight) + len(waiting)
                 self._flight = []
                 self._waiting.clear()
-            if self._moving and not self._is_closed:
-                mark = self._spool.append(flight) if flight else self._mark
-                self._spool.append(waiting)
-                self._mark = mark
-                self._spooled += self._moving
+            taken = 0 if self._is_closed else self._move(flight, waiting)
             with self._changed:
+                self._flight = flight[taken:]
+                self._put_back(waiting[max(0, taken - len(flight)) :])
                 self._moving = 0
                 self._changed.notify_all()
+        return taken == len(flight) + len(waiting)
+
+    def _move(self, flight: Sequence[bytes], waiting: Sequence[bytes]) -> int:
+        """Append both to the spool and return how many lines it took: all, or the oldest where the disk is full."""
+        if taken := self._spool.append(flight):
+            self._mark = self._spool.end
+        if taken == len(flight):
+            taken += self._spool.append(waiting)
+        self._spooled += taken
+        return taken
+
+    def _put_back(self, lines: Sequence[bytes]) -> None:
+        """Let lines wait before all others; where that is too much for memory, the oldest are shed."""
+        self._lost += max(0, len(lines) + len(self._waiting) - MEMORY_LINES)
+        self._waiting = deque([*lines, *self._waiting], MEMORY_LINES)
 
 
 def open_outboxes(sinks: Sequence[SinkConfig], folder: Path, spool: SpoolConfig) -> tuple[Outbox, ...]:

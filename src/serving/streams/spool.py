@@ -66,18 +66,16 @@ class Spool:
         """Return the size of the files, in bytes."""
         return sum(segment.size for segment in self._segments.values())
 
-    def append(self, lines: Sequence[bytes]) -> Position:
-        r"""Add lines, each with its one "\n" at the end, and return the place after them.
+    def append(self, lines: Sequence[bytes]) -> int:
+        r"""Add lines, each with its one "\n" at the end, and return how many: fewer where the disk takes no more.
 
-        Lines that are larger than the limit, or that the disk does not take, are shed.
+        Lines that are larger than the limit are shed, and counted as added.
         """
         rest = deque(lines)
-        try:
+        with contextlib.suppress(OSError):
             while rest:
                 self._fill(rest)
-        except OSError:
-            self.shed += len(rest)
-        return self._end()
+        return len(lines) - len(rest)
 
     def read(self, lines: int, size: int) -> tuple[list[bytes], Position]:
         """Return the oldest lines that wait, and the place after them: to acknowledge once they have arrived.
@@ -92,7 +90,7 @@ class Spool:
             if segment.lines:
                 self.shed += segment.lines
                 self._remove(number)
-        return [], self._end()
+        return [], self.end
 
     def acknowledge(self, position: Position) -> None:
         """Let go of everything before a place. Nothing happens where it was let go of, or shed, before."""
@@ -115,7 +113,9 @@ class Spool:
     def _start(self, number: int) -> int:
         return self._position.offset if number == self._position.segment else 0
 
-    def _end(self) -> Position:
+    @property
+    def end(self) -> Position:
+        """Return the place after the last line."""
         last = next(reversed(self._segments), None)
         return self._position if last is None else Position(last, self._segments[last].size)
 
@@ -125,7 +125,7 @@ class Spool:
             rest.popleft()
             self.shed += 1
             return
-        room = 0 if self._file is None else self._limit // SEGMENTS - self._end().offset
+        room = 0 if self._file is None else self._limit // SEGMENTS - self.end.offset
         if len(rest[0]) > room:
             room = self._begin_segment(len(rest[0]))
         count = sum(1 for _ in takewhile(lambda size: size <= room, accumulate(map(len, rest))))
@@ -141,7 +141,7 @@ class Spool:
             oldest = next(iter(self._segments))
             self.shed += self._segments[oldest].lines
             self._remove(oldest)
-        number = max(self._position.segment, self._end().segment + 1)
+        number = max(self._position.segment, self.end.segment + 1)
         self._file, _ = open_whole(self._path(number))
         self._segments[number] = _Segment(0, 0)
         return wanted
@@ -157,7 +157,8 @@ class Spool:
     def _remove(self, number: int) -> None:
         if number == next(reversed(self._segments)):
             self._end_segment()
-        self._path(number).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # one that stays is looked at when the spool is opened again
+            self._path(number).unlink(missing_ok=True)
         del self._segments[number]
         self._position = max(self._position, Position(number + 1, 0))
 
