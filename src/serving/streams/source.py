@@ -28,6 +28,7 @@ from serving.streams.shelf import Shape
 USUAL_FPS = 25.0
 PLAUSIBLE_FPS = (1.0, 240.0)  # what a container says is at times its clock's rate
 LATE_SECONDS, WAIT_SECONDS = 1.0, 0.01
+JUMP_SECONDS = 2.0  # between two packets: not a pause in what a source shows, but another clock
 BROKEN_PACKETS = 50  # in a row: a live source that loses some goes on
 
 # What is read to find out what a source holds is decoded too: FFmpeg's nobuffer would lose it, and with it the first
@@ -74,6 +75,9 @@ class Player:
     """Decodes an open source, packet by packet, while the gate lets it.
 
     `late` counts the packets that were left undecoded: those up to the next keyframe, when it is too far behind.
+    FFmpeg's own limit of time sees bytes of any kind. So a live source that sends sound, and no video for its
+    `timeout_seconds`, breaks off here, and one whose video makes no picture for that long or its `frozen_seconds`, if
+    they are more: the next keyframe may be far.
     """
 
     stream: StreamSource
@@ -81,14 +85,15 @@ class Player:
     stop: threading.Event
     late: int = 0
     _broken: int = 0
+    _blind: float = 0.0  # seconds that were waited for packets since the last picture
 
     def pictures(self, opened: Opened) -> Iterator[av.VideoFrame]:
         """Yield the pictures until the source ends or `stop` is set. Raises ServingError where it breaks off."""
-        number, stream = 0, self.stream
+        number, stream, self._blind = 0, self.stream, 0.0
         try:
             for packet in self._packets(opened):
                 for picture in self._decode(packet):
-                    number += 1
+                    number, self._blind = number + 1, 0.0
                     yield picture
         except (av.FFmpegError, OSError) as error:
             reason = f"cannot be read after frame {number} ({_why(error)})"
@@ -98,8 +103,7 @@ class Player:
 
     def _packets(self, opened: Opened) -> Iterator[av.Packet]:
         clock, is_behind = Clock(), False
-        asked = time.monotonic()
-        for packet in opened.container.demux(opened.video):
+        for packet, asked in self._of_video(opened):
             if packet.dts is not None and self.stream.pace != "none":
                 seconds = float(packet.dts * packet.time_base)
                 if opened.is_paced:
@@ -113,7 +117,26 @@ class Player:
                 self.late += 1
             else:
                 yield packet
-            asked = time.monotonic()
+
+    def _of_video(self, opened: Opened) -> Iterator[tuple[av.Packet, float]]:
+        # Each with the moment since which it was waited for. The other packets are asked for to see the time pass.
+        limit = self.stream.timeout_seconds
+        asked = time.monotonic()
+        for packet in opened.container.demux():
+            waited = time.monotonic() - asked
+            if self.stop.is_set():
+                return
+            if packet.stream_index == opened.video.index:
+                self._blind += waited
+                self._expect("picture", self._blind, max(limit, self.stream.frozen_seconds))
+                yield packet, asked
+                asked = time.monotonic()
+            else:
+                self._expect("video", waited, limit)
+
+    def _expect(self, what: str, waited: float, limit: float) -> None:
+        if self.stream.is_live and waited > limit:
+            raise ServingError(f"{self.stream.shown}: gave no {what} for {limit:g} seconds: {_advice(self.stream)}")
 
     def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
         try:
@@ -129,14 +152,16 @@ class Player:
 
 
 class Clock:
-    """Holds a source's own time against ours."""
+    """Holds a source's own time against ours. A source's time that jumps, either way, starts it anew."""
 
     def __init__(self) -> None:
         self._start: float | None = None
         self._offset = math.inf  # between the two times when we were not behind
+        self._last: float | None = None
 
     def wait_until(self, seconds: float, stop: threading.Event) -> None:
         """Wait until it is `seconds` in the source's time, which began at the first call; less where `stop` is set."""
+        self._follow(seconds)
         now = time.monotonic()
         if self._start is None:
             self._start = now - seconds
@@ -149,9 +174,15 @@ class Clock:
         Whoever had to wait for a packet is not late with it, whatever the source's clock says: clocks drift, are set,
         and those of web cameras are made up from a frame rate that is not theirs.
         """
+        self._follow(seconds)
         offset = now - seconds
         self._offset = offset if waited > WAIT_SECONDS else min(self._offset, offset)
         return offset - self._offset
+
+    def _follow(self, seconds: float) -> None:
+        if self._last is not None and abs(seconds - self._last) > JUMP_SECONDS:
+            self._start, self._offset = None, math.inf
+        self._last = seconds
 
 
 class Thinning:
