@@ -14,6 +14,9 @@ from serving.questions import ask_infer, ask_score
 from serving.routes import Match, match
 from serving.scoring import Scoring
 
+PLAIN = "identity"
+AS_IT_IS = (("accept-encoding", PLAIN),)  # what to say with a 415 (RFC 9110, 12.5.3)
+
 Page = Callable[[Request, Mapping[str, str]], Response | Awaitable[Response]]
 
 
@@ -26,13 +29,15 @@ class App:
     door: Door | None
 
     def admit(self, request: Request) -> Response | None:
-        """Refuse, before its body is read, a request for no page, or by nobody who is known."""
+        """Refuse, before its body is read, a request for no page, by nobody who is known, or with a compressed body."""
         try:
             match(request.method, request.path)
             if self.door is not None:
                 self.door.check(request.path, request.headers)
         except RequestError as error:
             return _as_response(error)
+        if request.headers.get("content-encoding", PLAIN) != PLAIN:
+            return error_response(415, "Content-Encoding: should be none: send the body as it is", AS_IT_IS)
         return None
 
     def handle(self, request: Request, reply: Reply) -> None:

@@ -14,7 +14,7 @@ import orjson
 from serving.deployments import Deployment, ServedModel
 from serving.errors import RequestError
 from serving.http.message import Request, Response
-from serving.images import decode_image, decode_scaled, image_size
+from serving.images import MAX_PIXELS, decode_image, decode_scaled, image_size
 from serving.model import Prediction
 from serving.multipart import images_of
 from serving.scoring import Question
@@ -35,7 +35,9 @@ def ask_infer(request: Request, deployment: Deployment) -> Question:
     assert deployment.model is not None  # only ready deployments are chosen
     length = request.headers.get("inference-header-content-length")
     question = parse_infer(request.body, _integer(length), deployment.model.contract)
-    work = Work(deployment, request.arrived, question.frames, None, len(question.frames))
+    pixels = question.frames.size // 3
+    is_quick = pixels <= QUICK_PIXELS
+    work = Work(deployment, request.arrived, question.frames, None, len(question.frames), is_quick, pixels)
     timeout = math.inf if question.timeout_us is None else question.timeout_us / MICROSECONDS
     return Question((work,), partial(_answer_infer, question), timeout)
 
@@ -52,15 +54,29 @@ def ask_score(request: Request, deployment: Deployment) -> Question:
     if not content_type.lower().startswith("multipart/"):
         return Question((_image(request, deployment, request.body, side),), partial(_answer_score, top))
     images = images_of(request.body, content_type)
-    names = [name for name, _ in images]
     works = [_image(request, deployment, content, side, name) for name, content in images]
-    return Question(works, partial(_answer_several, names, top))
+    if (pixels := sum(work.pixels for work in works)) > MAX_PIXELS:
+        raise RequestError(
+            413, f"the form's images have {pixels} pixels together, {MAX_PIXELS} are allowed: send fewer"
+        )
+    return Question(works, partial(_answer_several, [name for name, _ in images], top))
 
 
 def _image(request: Request, deployment: Deployment, content: bytes, side: int, name: str | None = None) -> Work:
+    width, height = _named(name, image_size, content)
+    if not side:
+        _named(name, _check_fits, (height, width), deployment)
+    pixels = width * height
+    is_quick = len(content) <= QUICK_BYTES and pixels <= QUICK_PIXELS
     read = partial(_named, name, _frame, content, side)
-    is_quick = len(content) <= QUICK_BYTES and math.prod(_named(name, image_size, content)) <= QUICK_PIXELS
-    return Work(deployment, request.arrived, read=read, is_quick=is_quick)
+    return Work(deployment, request.arrived, read=read, is_quick=is_quick, pixels=pixels)
+
+
+def _check_fits(size: tuple[int, int], deployment: Deployment) -> None:
+    assert deployment.model is not None  # only ready deployments are chosen
+    wanted = deployment.model.contract.input_shape[1:3]
+    if any(known not in (-1, given) for known, given in zip(wanted, size, strict=True)):
+        raise RequestError(400, f"the image has {size[1]}x{size[0]} pixels, the model takes {wanted[1]}x{wanted[0]}")
 
 
 def _frame(content: bytes, side: int) -> Frames:

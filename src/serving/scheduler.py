@@ -22,7 +22,9 @@ from serving.work import Work, execute
 
 SPIN_SECONDS = 100e-6
 SHADOWS = 32
+BATCH_PIXELS = 40_000_000  # as many as one image may have: what a batch holds at once is bounded, too
 SMOOTHING = 0.1
+LONGEST_TIMER_SECONDS = 3600.0  # clients say what they like, and event loops take no number of seconds
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,33 @@ class Scheduler:
         self._pool = ThreadPoolExecutor(1, "inference")
         self._is_running = False
         self._is_scheduled = False
+        self._has_deadlines = False
+        self._expiry: asyncio.TimerHandle | None = None
         self._spin_until = 0.0
         self.busy_seconds = 0.0
         self.lone = LoneRequests()
 
-    def submit(self, work: Work, is_last: bool = True) -> None:
-        """Let work wait its turn; `is_last` where none of the same request follows.
+    def submit(self, *works: Work) -> None:
+        """Let the works of one request, of one deadline, wait their turn.
 
-        Raises RequestError 503, with Retry-After, where it would wait too long.
+        Raises RequestError 503, with Retry-After, where others' work would keep them waiting too long; then none of
+        them is taken.
         """
-        work.expected = work.deployment.pace() * work.count
-        allowed = min(self._max_wait, work.deadline - time.monotonic() - work.expected)
+        first, own = works[0], 0.0
+        for work in works:
+            work.expected = work.deployment.pace() * work.count
+            own += work.expected
+        allowed = min(self._max_wait, first.deadline - time.monotonic() - own)
         if self._expected > allowed:
             reason = "overload" if allowed == self._max_wait else "deadline"
-            work.deployment.counters.shed[reason] += 1
+            first.deployment.counters.shed[reason] += 1
             raise self._refusal(f"{self._expected:.3f} s of work wait, {max(0.0, allowed):.3f} s are left")
-        self._queue.append(work)
-        self._expected += work.expected
-        if is_last and not self._is_running and self._is_alone():
+        self._queue.extend(works)
+        self._expected += own
+        if first.deadline < math.inf:
+            self._has_deadlines = True
+            self._mind_deadlines()
+        if not self._is_running and self._is_alone():
             self._run_next()
         else:
             self._schedule()
@@ -118,6 +129,7 @@ class Scheduler:
             execute(model, batch)
             self._finish(batch, model, start)
         else:
+            self._mind_deadlines()
             future = self._pool.submit(execute, model, batch)
             future.add_done_callback(
                 lambda done: self._loop.call_soon_threadsafe(self._finish, batch, model, start, done)
@@ -128,26 +140,45 @@ class Scheduler:
         if not self._queue:
             return [self._shadows.popleft()] if self._shadows else []
         first = self._queue.popleft()
-        batch, frames = [first], first.count
+        batch, frames, pixels = [first], first.count, first.pixels
         others: list[Work] = []
         assert first.deployment.model is not None
         cap = first.deployment.model.curve.cap
         while self._queue and frames < cap:
             work = self._queue.popleft()
-            fits = work.deployment is first.deployment and frames + work.count <= cap
+            is_small = frames + work.count <= cap and pixels + work.pixels <= BATCH_PIXELS
+            fits = work.deployment is first.deployment and is_small
             (batch if fits else others).append(work)
             frames += work.count if fits else 0
+            pixels += work.pixels if fits else 0
         self._queue.extendleft(reversed(others))
         return batch
 
+    def _mind_deadlines(self) -> None:
+        # Nobody looks at the queue while a thread scores: who can't be in time any more is told once that is so.
+        if not (self._is_running and self._has_deadlines):
+            return
+        if self._expiry is not None:
+            self._expiry.cancel()
+        soonest = min((work.deadline for work in self._queue), default=math.inf)
+        if soonest < math.inf:
+            seconds = min(max(0.0, soonest - time.monotonic()), LONGEST_TIMER_SECONDS)
+            self._expiry = self._loop.call_later(seconds, self._expire)
+
     def _expire(self) -> None:
+        if not self._has_deadlines:
+            return
         now = time.monotonic()
-        while self._queue and self._queue[0].deadline < now:
-            work = self._queue.popleft()
+        late = [work for work in self._queue if work.deadline < now]
+        if late:
+            self._queue = deque(work for work in self._queue if work.deadline >= now)
+        self._has_deadlines = any(work.deadline < math.inf for work in self._queue)
+        for work in late:
             self._expected -= work.expected
             work.deployment.counters.shed["expired"] += 1
             work.error = self._refusal("the time that the client gave is over")
             work.done(work)
+        self._mind_deadlines()
 
     def _finish(self, batch: list[Work], model: Model, start: float, done: Future[None] | None = None) -> None:
         now = time.monotonic()

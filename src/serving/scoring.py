@@ -82,10 +82,25 @@ class Scoring:
         deployment.counters.pending += 1
         call = Call(request, reply, served, deployment, version is None)
         try:
-            call.question = ask(request, deployment)
+            call.question = self._ask(call, ask)
             self._submit(call)
         except RequestError as error:
             self._end(call, error_response(error.status, str(error), error.headers))
+
+    def _ask(self, call: Call, ask: Callable[[Request, Deployment], Question]) -> Question:
+        """Read the question. What the version refuses and the spare one takes is the version's failure, not a client's.
+
+        Raises RequestError where both refuse it, or there is no spare one.
+        """
+        try:
+            return ask(call.request, call.deployment)
+        except RequestError:
+            spare = call.served.spare(call.deployment) if call.is_live else None
+            if spare is None:
+                raise
+            question = ask(call.request, spare)
+            self._hand_over(call, spare)
+            return question
 
     def _submit(self, call: Call) -> None:
         works = call.question.works
@@ -93,9 +108,7 @@ class Scoring:
         call.left = len(works)
         for work in works:
             work.deadline, work.done = deadline, partial(self._done, call)
-        last = works[-1]
-        for work in works:
-            self.scheduler.submit(work, work is last)
+        self.scheduler.submit(*works)
 
     def _done(self, call: Call, work: Work) -> None:
         call.left -= 1
@@ -134,15 +147,18 @@ class Scoring:
             reason = f"version {failed.version} of {call.served.name} failed: {one_line(error)}"
             self._end(call, error_response(500, reason))
             return
-        self._leave(call, 500)
-        call.deployment, call.is_spare = spare, True
+        self._hand_over(call, spare)
         call.question.works = [replace(work, deployment=spare, error=None) for work in call.question.works]
-        spare.in_flight += 1
-        spare.counters.pending += 1
         try:
             self._submit(call)
         except RequestError as refusal:
             self._end(call, error_response(refusal.status, str(refusal), refusal.headers))
+
+    def _hand_over(self, call: Call, spare: Deployment) -> None:
+        self._leave(call, 500)
+        call.deployment, call.is_spare = spare, True
+        spare.in_flight += 1
+        spare.counters.pending += 1
 
     def _end(self, call: Call, response: Response) -> None:
         call.is_over = True

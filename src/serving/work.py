@@ -21,8 +21,8 @@ class Work:
     """Frames to score by one deployment, and what came of it: a prediction, or the error instead.
 
     `frames` are uint8 RGB [count, height, width, 3]; where they are None, `read` returns them or raises RequestError,
-    and `is_quick` says that this takes far less than a millisecond. Times are seconds, of time.monotonic() where they
-    are moments. `done` is called on the event loop's thread.
+    and `is_quick` says that this takes far less than a millisecond. `pixels` are those of all its frames. Times are
+    seconds, of time.monotonic() where they are moments. `done` is called on the event loop's thread.
     """
 
     deployment: Deployment
@@ -31,6 +31,7 @@ class Work:
     read: Callable[[], Frames] | None = None
     count: int = 1
     is_quick: bool = True
+    pixels: int = 0
     done: Callable[[Work], None] = lambda work: None
     deadline: float = math.inf
     expected: float = 0.0

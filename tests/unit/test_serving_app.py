@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from eventually import until
 from running_endpoint import picture
@@ -173,6 +175,55 @@ def test_where_a_canary_fails_it_is_blamed_and_the_champion_answers(play: Callab
     play(scenario)
 
 
+def test_a_canary_that_takes_less_than_the_champion_is_blamed_and_no_client_is(play: Callable[..., None]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.model.gate.set()
+        narrow = gated()
+        narrow.contract = Contract("frames", (-1, 28, 28, 3), "logits")
+        narrow.gate.set()
+        canary = Deployment("2", stage.deployment.declared, narrow)
+        stage.served.deployments.append(canary)
+        stage.served.traffic = Traffic(((stage.deployment, 60), (canary, 40)))
+        async with stage.client() as client:
+            images = [await client.post("/score", content=picture((1, 2, 3))) for _ in range(10)]
+            tensors = [await client.post("/v2/models/m/infer", json=FRAME) for _ in range(10)]
+            blamed = canary.errors
+            no_image = [await client.post("/score", content=b"no image") for _ in range(10)]
+        assert {answer.status_code for answer in (*images, *tensors)} == {200}
+        assert {answer.headers["x-model-version"] for answer in (*images, *tensors)} == {"1"}
+        assert {answer.status_code for answer in no_image} == {415}, "what no version takes is the client's fault"
+        assert (0 < blamed < 20, canary.errors, stage.deployment.errors) == (True, blamed, 0)
+        assert (canary.in_flight, stage.deployment.in_flight, stage.deployment.counters.pending) == (0, 0, 0)
+
+    play(scenario)
+
+
+def test_an_image_of_a_size_that_the_only_version_does_not_take_is_refused(play: Callable[..., None]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.model.gate.set()
+        stage.model.contract = Contract("frames", (-1, 28, 28, 3), "logits")
+        async with stage.client() as client:
+            answer = await client.post("/score", content=picture((1, 2, 3), (64, 48)))
+            fits = await client.post("/score", content=picture((1, 2, 3), (28, 28)))
+        assert (answer.status_code, fits.status_code, stage.deployment.errors) == (400, 200, 0)
+        assert answer.json() == {"error": "the image has 64x48 pixels, the model takes 28x28"}
+
+    play(scenario)
+
+
+def test_a_form_holds_no_more_pixels_than_one_image_may_have(play: Callable[..., None]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.model.gate.set()
+        file = io.BytesIO()
+        Image.new("1", (5000, 5000)).save(file, "PNG")
+        async with stage.client() as client:
+            answer = await client.post("/score", files=[("file", ("a.png", file.getvalue()))] * 2)
+        assert (answer.status_code, stage.model.entered.is_set()) == (413, False)
+        assert "50000000 pixels together" in answer.json()["error"]
+
+    play(scenario)
+
+
 def test_where_every_version_fails_the_client_is_told(play: Callable[..., None]) -> None:
     async def scenario(stage: Stage) -> None:
         stage.model.gate.set()
@@ -271,5 +322,16 @@ def test_the_same_camera_gets_the_same_version(play: Callable[..., None]) -> Non
             answers = [[await post(client, **{"x-route-key": f"camera-{n}"}) for _ in range(3)] for n in range(12)]
         versions = [{answer.json()["model_version"] for answer in one} for one in answers]
         assert all(len(one) == 1 for one in versions) and set.union(*versions) == {"1", "2"}
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_compressed_body_is_refused_by_its_name(play: Callable[..., None], encoding: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client() as client:
+            answer = await client.post("/v2/models/m/infer", json=FRAME, headers={"content-encoding": encoding})
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+        assert "Content-Encoding" in answer.json()["error"]
 
     play(scenario)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from serving.curve import BatchCurve
 from serving.deployments import Declared, Deployment
 from serving.errors import ModelError, RequestError
 from serving.model import Prediction
-from serving.scheduler import Scheduler
+from serving.scheduler import BATCH_PIXELS, Scheduler
 from serving.work import Work
 
 
@@ -211,6 +212,70 @@ def test_work_whose_time_is_over_is_not_scored() -> None:
     asyncio.run(play())
     assert isinstance(late.error, RequestError) and late.error.status == 503
     assert model.batches == [[1]] and one.counters.shed["expired"] == 1
+
+
+def test_work_whose_time_is_over_behind_other_work_is_not_scored_with_it() -> None:
+    model = SumModel(4)
+    one = deployment(model)
+    works = [Work(one, now(), frame(value), deadline=now() + 1e9) for value in (1, 2, 3)]
+
+    async def play() -> None:
+        scheduler = Scheduler(asyncio.get_running_loop(), 60.0)
+        done: list[Work] = []
+        for work in works:
+            work.done = done.append
+            scheduler.submit(work)
+        works[1].deadline = now() - 1.0
+        await until(lambda: len(done) == 3)
+        assert scheduler.backlog().expected_seconds == 0.0
+        scheduler.close()
+
+    asyncio.run(play())
+    assert (model.batches, one.counters.shed["expired"]) == ([[1, 3]], 1)
+
+
+def test_who_cannot_be_in_time_any_more_is_told_while_a_thread_still_scores() -> None:
+    one, gate = deployment(SumModel(1, seconds=0.01)), threading.Event()
+
+    def read() -> np.ndarray:
+        assert gate.wait(30)
+        return frame(1)
+
+    async def play() -> None:
+        scheduler = Scheduler(asyncio.get_running_loop(), 60.0)
+        done: list[Work] = []
+        scheduler.submit(Work(one, now(), read=read, done=done.append))
+        await until(lambda: not scheduler.backlog().waiting)
+        for seconds in (1e300, 0.5):
+            scheduler.submit(Work(one, now(), frame(2), deadline=now() + seconds, done=done.append))
+        await until(lambda: len(done) == 1)
+        assert isinstance(done[0].error, RequestError) and not gate.is_set()
+        gate.set()
+        await until(lambda: len(done) == 3)
+        scheduler.close()
+
+    asyncio.run(play())
+
+
+def test_a_request_of_many_works_waits_for_others_only_and_is_taken_whole_or_not_at_all() -> None:
+    one = deployment(SumModel(1, seconds=1.0))
+
+    async def play() -> None:
+        scheduler = Scheduler(asyncio.get_running_loop(), 2.5)
+        scheduler.submit(*(Work(one, now(), frame(value)) for value in range(9)))
+        assert scheduler.backlog().waiting == 9
+        with pytest.raises(RequestError, match="9.000 s of work wait"):
+            scheduler.submit(*(Work(one, now(), frame(value)) for value in range(9)))
+        assert (scheduler.backlog().waiting, one.counters.shed["overload"]) == (9, 1)
+
+    asyncio.run(play())
+
+
+def test_a_batch_holds_no_more_pixels_than_one_image_may_have() -> None:
+    model = SumModel(8)
+    one = deployment(model)
+    run(lambda _: [Work(one, now(), frame(value), pixels=BATCH_PIXELS // 2) for value in range(5)])
+    assert [len(batch) for batch in model.batches] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(("max_wait", "deadline", "reason"), [(2.5, 1e9, "overload"), (60.0, 2.5, "deadline")])
