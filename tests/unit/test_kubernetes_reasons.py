@@ -65,6 +65,15 @@ def test_what_a_container_waits_for_tells_who_is_to_blame(
     assert "m-v2-a" in found.text
 
 
+def test_an_init_container_that_is_at_work_is_told_and_no_version_is_blamed_for_it() -> None:
+    ended, at_work = {"name": "fetch", "state": {"terminated": {}}}, {"name": "engine", "state": {"running": {}}}
+    building = pod(initContainerStatuses=[ended, at_work], containerStatuses=[])
+    found = obstacle(deployment(), [building])
+    assert found is not None and "init container engine is at work: let kubernetes.rollout_seconds" in found.text
+    assert (found.is_final, found.is_of_version) == (False, False)
+    assert obstacle(deployment(), [pod(initContainerStatuses=[ended], containerStatuses=[])]) is None
+
+
 def test_a_pod_that_was_evicted_or_goes_is_no_obstacle() -> None:
     evicted = pod("Failed", reason="Evicted")
     going = pod("Running")

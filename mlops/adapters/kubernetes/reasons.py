@@ -77,6 +77,11 @@ def _of_pod(pod: Object) -> Iterator[Obstacle]:
         yield Obstacle(f"no node takes pod {name}: {said}: add nodes, or ask for less in infra/kubernetes")
     for container in _containers(pod):
         yield from _of_container(name, container)
+    begun = status.get("initContainerStatuses") or []
+    working = [one["name"] for one in begun if "running" in (one.get("state") or {})]
+    if status.get("phase") == "Pending" and working:
+        # The last one: those before it that still run are sidecars.
+        yield Obstacle(f"pod {name}: init container {working[-1]} is at work: let kubernetes.rollout_seconds be longer")
     if status.get("phase") == "Running" and not is_ready(pod):
         yield Obstacle(f"pod {name} does not get ready", is_of_version=True, pod=name)
 
