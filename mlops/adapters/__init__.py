@@ -126,7 +126,13 @@ def deploy_target(stage: Stage) -> DeployTarget:
 
 
 def scorer(stage: Stage) -> Scorer:
-    """Return what scores files by the stage's versions."""
+    """Return what scores files by the stage's versions. Raises ConfigError where its target scores none."""
+    known = ADAPTERS["scorer"]
+    if stage.target not in known:
+        wrong = f"mlops/stages/{stage.name}.yaml: target: '{stage.target}' scores no files"
+        raise ConfigError(
+            f"{wrong}: score for a stage whose target is one of {', '.join(known)}, or take batch-score's schedule out"
+        )
     return cast(Scorer, _make("scorer", "target", stage.target, stage))
 
 

@@ -33,7 +33,11 @@ def publish(context: Context) -> DataRecord:
 
 
 def publish_images(context: Context) -> DataRecord:
-    """Fetch the stage's data set; publish and record images of it. Raises StepError where there are none."""
+    """Fetch the stage's data set; publish and record images of it. Raises StepError where there are none.
+
+    ConfigError where the stage's target scores no files: nothing is uploaded that nothing can score.
+    """
+    _ = context.scorer
     raw = _fetched(context)
     with tempfile.TemporaryDirectory() as scratch:
         run_command(module_command("vision.images", "--raw", str(raw), "--out", scratch), context.report)

@@ -17,10 +17,15 @@ from mlops.adapters.local.stop import stop_endpoints
 from mlops.context import Context
 from mlops.errors import ConfigError, JobError, TargetError
 from mlops.records import DataRecord, ScoreRecord, read_record, write_record
+from mlops.steps import data as data_step
+from mlops.steps.data import publish_images
 from mlops.steps.deploy import deploy
 from mlops.steps.score import judge, score
 
 RED, GREEN = (200, 10, 10), (10, 200, 10)
+SCORES_NONE = (
+    "target: 'azureml-online' scores no files: score for a stage whose target is one of local, .*azureml-batch"
+)
 
 
 @pytest.fixture
@@ -82,8 +87,14 @@ def test_nothing_served_is_told(dev: Context) -> None:
 
 def test_a_target_that_scores_no_files_is_told_before_anything_is_asked(dev: Context) -> None:
     online = Context(replace(dev.stage, target="azureml-online"), dev.run)
-    with pytest.raises(ConfigError, match="target: 'azureml-online' has no scorer: use one of local, kubernetes, flux"):
+    with pytest.raises(ConfigError, match=SCORES_NONE):
         score(online)
+
+
+def test_no_images_are_published_for_a_target_that_scores_none(dev: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_step, "run_command", None)  # nothing may be fetched
+    with pytest.raises(ConfigError, match=SCORES_NONE):
+        publish_images(Context(replace(dev.stage, target="azureml-online"), dev.run))
 
 
 def test_unknown_data_and_none_are_told(served: Context) -> None:
