@@ -182,7 +182,7 @@ def test_a_webhook_gets_the_headers_and_the_token(http: HttpEnd, monkeypatch: py
     assert (headers["X-Site"], headers["Authorization"]) == ("north", "Bearer s3cret")
 
 
-@pytest.mark.parametrize("status", [301, 401, 403, 408, 429, 500, 503])
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 405, 408, 409, 410, 429, 451, 500, 503])
 def test_an_answer_that_says_not_now_keeps_the_lines_and_tells_no_secret(
     http: HttpEnd, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,20 +195,14 @@ def test_an_answer_that_says_not_now_keeps_the_lines_and_tells_no_secret(
     assert "s3cret" not in str(caught.value)
 
 
-def test_bad_lines_alone_are_refused_and_never_block_the_rest(http: HttpEnd) -> None:
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_bad_lines_alone_are_refused_and_never_block_the_rest(http: HttpEnd, status: int) -> None:
     bad = {LINES[3], LINES[77], LINES[78]}
-    http.status = lambda body: 400 if any(line in body for line in bad) else 200
+    http.status = lambda body: status if any(line in body for line in bad) else 200
     sink = sink_of(http)
     sink.send(LINES)
     assert http.received() == [line.rstrip() for line in LINES if line not in bad]
     assert sink.refused == 3
-
-
-def test_lines_for_a_place_that_is_not_there_are_refused_at_one_blow(http: HttpEnd) -> None:
-    http.status = lambda body: 404
-    sink = sink_of(http)
-    sink.send(LINES)
-    assert (sink.refused, len(http.headers)) == (len(LINES), 1)
 
 
 def test_a_connection_that_the_server_ended_meanwhile_is_opened_again(http: HttpEnd) -> None:
@@ -288,6 +282,13 @@ def test_a_broker_that_does_not_let_in_is_down_and_says_why(monkeypatch: pytest.
         sink = open_sink(SinkConfig("mqtt", {"host": "127.0.0.1", "port": port, **login}))
         with pytest.raises(SinkError, match="Not authorized"):
             sink.send(LINES)
+
+
+def test_a_line_that_the_broker_has_not_acknowledged_has_not_arrived() -> None:
+    with answering(b"\x20\x02\x00\x00") as port:  # CONNACK, accepted; then it reads a message and says nothing
+        sink = open_sink(SinkConfig("mqtt", {"host": "127.0.0.1", "port": port, "timeout_seconds": 5}))
+        with pytest.raises(SinkError, match="the connection was lost|not acknowledged in time"):
+            sink.send(LINES[:1])
 
 
 def test_a_broker_that_never_answers_is_down() -> None:

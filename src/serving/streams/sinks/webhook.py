@@ -1,8 +1,8 @@
 """Posts lines to a URL as application/x-ndjson. A 2xx answer says that they have arrived.
 
-An answer that says "not now" (5xx, 408, 425, 429), or that the caller may not (401, 403, 407: a token that ran out is
-no reason to lose lines) means that the uplink is down. Any other 4xx refuses the lines: of a body that is refused for
-what it holds, each half is posted by itself, until the bad lines alone are dropped.
+An answer that blames what the body holds (400, 413, 415, 422) refuses lines: each half is posted by itself, until the
+bad lines alone are dropped. Any other means that the uplink is down, 4xx too: a token that ran out (401), or a server
+that is being replaced (404, 405, 409, 410 of what stands before it), is no reason to lose lines.
 
 Sources: RFC 9110 (statuses, Retry-After), https://github.com/ndjson/ndjson-spec.
 """
@@ -24,8 +24,7 @@ from serving.streams.building import build
 from serving.streams.sinks.port import SinkError, secret
 from serving.streams.sinks.tls import client_context
 
-NOT_NOW = (401, 403, 407, 408, 425, 429)
-BAD_BODY = (400, 413, 422)
+BAD_BODY = (400, 413, 415, 422)
 CONTENT_TYPE = "application/x-ndjson"
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
@@ -64,12 +63,12 @@ class WebhookSink:
         status, retry_after = self._post(b"".join(lines))
         if 200 <= status < 300:
             return 0
-        if status in NOT_NOW or not 400 <= status < 500:
+        if status not in BAD_BODY:
             raise SinkError(f"{self._where} answered {status}", retry_after)
-        if status in BAD_BODY and len(lines) > 1:
-            middle = len(lines) // 2
-            return self._deliver(lines[:middle]) + self._deliver(lines[middle:])
-        return len(lines)
+        if len(lines) == 1:
+            return 1
+        middle = len(lines) // 2
+        return self._deliver(lines[:middle]) + self._deliver(lines[middle:])
 
     def close(self) -> None:
         """Close the connection."""
