@@ -18,13 +18,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from serving.channel import Line, Message, count_ended, hand_over, open_line
+from serving.http.limits import Limits
 
 REPORT_SECONDS = 5.0
 GRACE_SECONDS = 20.0  # for requests in flight when the server is told to end
 LINGER_SECONDS = 1.0  # for clients with idle connections to ask once more and be told that they close
 QUIET_SECONDS = 0.05
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-MAX_CONNECTIONS = 1024
+MAX_CONNECTIONS = Limits().connections
 # A decoded frame takes a megabyte or more. Left to itself glibc gives such memory back to the kernel after each one and
 # gets it anew, page by page: a quarter of the processor time of a small model on JPEG files. See mallopt(3).
 ALLOCATOR = {

@@ -153,6 +153,23 @@ def test_an_idle_connection_is_closed_after_its_time() -> None:
     talk(connections, play)
 
 
+@pytest.mark.parametrize(("most", "open_still"), [(1, False), (2, True)])
+def test_idle_connections_make_room_where_there_are_as_many_as_may_be(most: int, open_still: bool) -> None:
+    connections = Connections(echo, limits=replace(Limits(), connections=most, crowded_seconds=0.0))
+
+    async def play(streams: Streams) -> None:
+        streams[1].write(GET % 1)
+        await answer(streams[0])
+        connections.sweep()
+        if open_still:
+            streams[1].write(GET % 2)
+            assert (await answer(streams[0]))[1] == b"/2"
+        else:
+            assert await streams[0].read() == b""
+
+    talk(connections, play)
+
+
 def test_while_draining_each_answer_closes_its_connection() -> None:
     connections = Connections(echo)
 

@@ -54,6 +54,8 @@ class Connections:
         now = time.monotonic()
         for connection in list(self._open):
             connection.check_time(now)
+        if len(self) >= self.limits.connections:
+            self.close_idle(self.limits.crowded_seconds)
 
     def drain(self) -> None:
         """From now on answer each request with `Connection: close`."""
