@@ -80,6 +80,12 @@ def test_a_known_head_is_refused_where_it_is_no_longer_admitted() -> None:
     assert received.refusal is not None and received.request.body == b""
 
 
+def test_trailers_add_nothing_to_the_headers() -> None:
+    head = b"POST / HTTP/1.1\r\nX-One: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    (received,) = reader().feed(head + b"3\r\nabc\r\n0\r\nx-one: 2\r\nauthorization: Bearer a\r\n\r\n")
+    assert received.request.headers == {"x-one": "1", "transfer-encoding": "chunked"}
+
+
 def test_a_chunked_body_is_joined() -> None:
     chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     assert reader().feed(chunked)[0].request.body == b"abcde"

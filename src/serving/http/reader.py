@@ -114,7 +114,9 @@ class RequestReader:
         self._fields += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header; of one that comes again the values are joined (RFC 9110, 5.3)."""
+        """Collect a header; of one that comes again the values are joined (RFC 9110, 5.3). Trailers say nothing (6.5)."""
+        if self.stage is BODY:
+            return
         self._fields += len(name) + len(value)
         key, text = _header_name(name), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
