@@ -1,8 +1,8 @@
 """One stream's thread: opens the source, puts its frames on the shelf, and opens it again when something is wrong.
 
 A file is played once. A network source or a device that ends, falls silent, breaks, stands still or turns black is
-reported and opened again, after a wait that doubles each time, with jitter, so that a hundred cameras behind one switch
-do not come back at the same moment. No other stream notices. It knows no model and no sink.
+reported and opened again, after a wait that doubles each time until it is well, with jitter, so that a hundred cameras
+behind one switch do not come back at the same moment. No other stream notices. It knows no model and no sink.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from serving.streams.shelf import Frame, Shape, Shelf
 from serving.streams.source import Opened, Player, Thinning, open_source
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
-WELL_SECONDS = 10.0  # a connection that lasted so long makes the next wait short again
+WELL_SECONDS = 10.0  # a connection that gave good pictures for so long makes the next wait short again
 
 CONNECTING, LIVE, DROPPED, ENDED = "connecting", "live", "dropped", "ended"
 STOPPED, FAILED = "stopped", "failed"
@@ -68,8 +68,9 @@ class Camera:
 
     def run(self) -> None:
         """Play the source until it ends, fails for good, or `stop` is set. The thread's target."""
-        waits, began = back_off(), time.monotonic()
+        waits = back_off()
         while not self._stop.is_set():
+            self._health.connect(time.monotonic())  # here, too: one that does not open was not well
             try:
                 self._play()
                 state, detail = (STOPPED, "on demand") if self._stop.is_set() else (ENDED, "at its last frame")
@@ -81,9 +82,8 @@ class Camera:
                 if not self.stream.is_live:
                     return self._end(FAILED, detail)
                 self._fault(DROPPED, detail)
-            waits = back_off() if time.monotonic() - began > WELL_SECONDS else waits
+            waits = back_off() if self._health.well_seconds > WELL_SECONDS else waits
             self._stop.wait(next(waits))
-            began = time.monotonic()
 
     def _play(self) -> None:
         opened = open_source(self.stream)

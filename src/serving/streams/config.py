@@ -55,7 +55,8 @@ class StreamSource:
     `hardware` names a device of PyAV's to decode on (cuda, vaapi, qsv, ...), "auto" for the first that works.
     ${NAME} in a source is an environment variable: the place for a password. `options` go to FFmpeg as they are, e.g.
     {rtsp_transport: udp}.
-    The seconds say for how long nothing may come, the picture may stand still or be black, before that is a fault.
+    The seconds say for how long no video may come, the picture may stand still or be black, before that is a fault. A
+    scene that is still or dark by its nature needs more of them: else its source is opened again and again.
     """
 
     name: str

@@ -31,13 +31,19 @@ class Health:
     known: set[str] = field(default_factory=set)
     size: tuple[int, int] | None = None  # width, height
     _still: NDArray[np.uint8] | None = None
+    _connected: float = 0.0
     _changed: float = 0.0
     _bright: float = 0.0
     _due: float = 0.0
 
+    @property
+    def well_seconds(self) -> float:
+        """Return for how long since `connect` there were good pictures: up to the last that was new and not black."""
+        return min(self._changed, self._bright) - self._connected
+
     def connect(self, now: float) -> None:
         """Start the clocks anew: a source that was just opened has its time to become well."""
-        self._changed = self._bright = now
+        self._connected = self._changed = self._bright = now
 
     def is_due(self, now: float) -> bool:
         """Tell whether to look again at a moment of the monotonic clock."""
