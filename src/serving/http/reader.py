@@ -114,8 +114,8 @@ class RequestReader:
         self._fields += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header; of one that comes again the values are joined (RFC 9110, 5.3). Trailers say nothing (6.5)."""
-        if self.stage is BODY:
+        """Collect a header; of one that comes again the values are joined (RFC 9110, 5.3)."""
+        if self.stage is BODY:  # a trailer, which must not be taken for a header (6.5.1)
             return
         self._fields += len(name) + len(value)
         key, text = _header_name(name), value.decode("latin-1")
