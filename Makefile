@@ -9,11 +9,12 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c e
 RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt environments/serve/requirements.txt
 TESTS := environments/test/requirements.txt
 
-# What `make infra-plan` and `make infra-apply` are of: a stage, or `shared`; the plan is kept in runs/infra.
+# What `make infra-plan` and `make infra-apply` are of: a stage, or `shared`; plans hold secrets and stay in .plans.
 STAGE ?= dev
 LANGUAGE ?= $(firstword $(foreach language,terraform bicep,$(if $(wildcard infra/$(language)),$(language))))
 REGION ?= westeurope
-PLAN := $(CURDIR)/runs/infra/$(STAGE)
+PLAN := $(CURDIR)/.plans/$(STAGE)
+OUTPUTS := $(CURDIR)/runs/infra/$(STAGE).outputs.json
 TERRAFORM := terraform -chdir=infra/terraform/$(if $(filter shared,$(STAGE)),shared,stage)
 
 .DEFAULT_GOAL := help
@@ -77,8 +78,8 @@ intake-foreign: $(VENV)/.tests ## take in two models that strangers published, a
 test-infra: $(VENV)/.tests ## all of infra/ that needs no Azure: both languages, Terraform's plans, applies and tests; minutes
 	@VISIONLINE_INFRA=1 $(RUN) -m pytest -rs tests/unit/test_infra_*.py tests/template/test_infra_*.py tests/integration/test_infra_*.py
 
-infra-plan: infra-kept ## what would change on Azure, in runs/infra/STAGE.json: STAGE=dev|qa|production|shared LANGUAGE=terraform|bicep
-	@mkdir -p runs/infra
+infra-plan: infra-kept ## what would change on Azure, in .plans/STAGE.json: STAGE=dev|qa|production|shared LANGUAGE=terraform|bicep
+	@mkdir -p .plans
 	@$(MAKE) --no-print-directory infra-plan-$(LANGUAGE)
 
 infra-apply: infra-kept ## do what was planned, and keep the outputs in runs/infra/STAGE.outputs.json for `python -m mlops fill`
@@ -98,9 +99,9 @@ infra-plan-terraform: infra-init-terraform
 	$(TERRAFORM) show -json $(PLAN).tfplan > $(PLAN).json
 
 infra-apply-terraform: infra-init-terraform
-	@test -f $(PLAN).tfplan || (echo "runs/infra/$(STAGE).tfplan is not there: make infra-plan STAGE=$(STAGE), and read it" >&2; exit 1)
+	@test -f $(PLAN).tfplan || (echo ".plans/$(STAGE).tfplan is not there: make infra-plan STAGE=$(STAGE), and read it" >&2; exit 1)
 	$(TERRAFORM) apply -input=false $(PLAN).tfplan
-	$(TERRAFORM) output -json > $(PLAN).outputs.json
+	$(TERRAFORM) output -json > $(OUTPUTS)
 
 infra-plan-bicep:
 	az deployment sub what-if --name $(STAGE) --location $(REGION) --parameters infra/bicep/$(STAGE).bicepparam \
@@ -108,7 +109,7 @@ infra-plan-bicep:
 
 infra-apply-bicep:
 	az deployment sub create --name $(STAGE) --location $(REGION) --parameters infra/bicep/$(STAGE).bicepparam \
-		--output json > $(PLAN).outputs.json
+		--output json > $(OUTPUTS)
 
 lock: $(VENV)/.tests ## write environments/constraints.txt from what is installed
 	@(echo '# Every package that the requirements files bring in, at the version tested together. Made by `make lock`.'; \

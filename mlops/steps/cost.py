@@ -15,6 +15,7 @@ from mlops.ci import show_page
 from mlops.config import REPOSITORY
 from mlops.context import comments
 from mlops.errors import ConfigError, StepError
+from mlops.infra.agreed import digest
 from mlops.infra.change import KEEP
 from mlops.infra.comment import comment, over
 from mlops.infra.costs import Cost, Estimate, Prices, estimate
@@ -43,10 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", action="store_true", help="with --out: show it on the pipeline run's page, too")
     own = "write it on the pull request that the pipeline runs for, or change what stands there"
     parser.add_argument("--comment", action="store_true", help=own)
+    parser.add_argument("--digest", type=Path, metavar="FILE", help="write there what tells these changes from others")
+    same = "apply nothing else: refuse changes that are not those that this file of --digest was written of"
+    parser.add_argument("--agreed", type=Path, metavar="FILE", help=same)
 
 
 def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
-    """Show or write the comment. Raises ConfigError on a plan or a price file that doesn't do, or a price missing."""
+    """Show or write the comment. Raises ConfigError on a plan or a price file that doesn't do, or a price missing.
+
+    And on other changes than were agreed to, before anything is shown.
+    """
+    found = digest(one for path in options.plan for one in read_plan(path, options.language))
+    if options.agreed:
+        _compare(found, options.agreed)
     prices = build(Prices, read_mapping(options.prices, "restore it from the template"), str(options.prices))
     cap = options.cap if options.cap is not None else _team_cap()
     told = [_of_plan(path, options, prices, cap) for path in options.plan]
@@ -59,9 +69,20 @@ def run(say: Callable[[str], None], options: argparse.Namespace) -> int:
         say(f"{options.out}: written; {total:,.0f} {prices.currency} a month")
     else:
         say(text)
+    if options.digest:
+        write_text(options.digest, f"{found}\n")
     if options.comment:
         say(_commented(text))
     return _verdict([costs for _, costs in told], options, cap)
+
+
+def _compare(found: str, agreed: Path) -> None:
+    try:
+        wanted = agreed.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{agreed}: cannot be read ({error.strerror}): plan first, with --digest") from None
+    if found != wanted:
+        raise ConfigError(f"{agreed}: other changes were agreed to than would be made now: run infra anew, and read it")
 
 
 def _team_cap() -> float | None:

@@ -26,6 +26,7 @@ TEST = 'test "${PASSED,,}" = true'
 CHANGING = ("mlops promote --stage", "mlops deploy ", "mlops rollback ", "mlops package ")
 APPLYING = "make infra-apply "  # by an identity that may do everything, so by an environment of its own
 PLANNER = "log in to Azure as plan"
+AGREED = '--agreed "runs/infra/$STAGE.sha256"'
 TRYING = ("--judge", "--drill")
 # What must not be done twice at once.
 LOCKED = ("mlops home --pack", "make infra-apply ", "mlops score ", "mlops monitor ")
@@ -181,7 +182,7 @@ def _plan_problems(files: Files, name: str, plan: Plan, seen: list[Scene]) -> li
     for scene in seen:
         jobs = [job for job in plan(files, name, scene) if any(job.when)]
         told += [*_gate_problems(name, jobs, scene), *_stage_problems(jobs), *_fork_problems(jobs, scene)]
-        told += [*_pull_problems(jobs, scene), *_runner_problems(name, jobs, scene)]
+        told += [*_unread_problems(jobs), *_pull_problems(jobs, scene), *_runner_problems(name, jobs, scene)]
         told += [f"job {job.name}: has no time limit" for job in jobs if not job.minutes]
         told += [
             f"job {job.name}: {step.what}: a cancelled run's signal ends at the shell: begin it with exec"
@@ -245,6 +246,17 @@ def _stage_problems(jobs: list[Job]) -> Iterator[str]:
             yield f"job {job.name}: applies infra/ of {', '.join(stages)} in the environment '{job.environment}'"
         if (changes or applies) and any(job.when[1:]):
             yield f"job {job.name}: changes a stage though a job that it needs has not succeeded"
+
+
+def _unread_problems(jobs: list[Job]) -> Iterator[str]:
+    """Yield what applies a plan that nobody has read, or keeps one, with the secrets of the state, for every reader."""
+    for job in jobs:
+        done = [step.what for step in job.steps]
+        for before, step in zip(["", *done], done, strict=False):
+            if APPLYING in step and AGREED not in before:
+                yield f"job {job.name}: applies what may not be what people have read: compare it by {AGREED} first"
+            if step.startswith("keep .plans"):
+                yield f"job {job.name}: keeps plans: they hold what is secret in the state"
 
 
 def _changes(command: str) -> bool:

@@ -30,9 +30,9 @@ def test_terraform_plans_into_a_file_and_applies_that_file(stage: str, root: str
     assert f"terraform -chdir=infra/terraform/{root} plan -input=false -lock=false -var-file={stage}.tfvars" in plan
     assert "ARM_RESOURCE_PROVIDER_REGISTRATIONS=none terraform" in plan and "REGISTRATIONS" not in apply
     assert "-lock=false" not in apply  # whoever plans may only read the state; whoever applies holds its lease
-    assert f"runs/infra/{stage}.tfplan" in plan and f"runs/infra/{stage}.json" in plan
+    assert f".plans/{stage}.tfplan" in plan and f".plans/{stage}.json" in plan and "runs/" not in plan
     assert f"key={stage}.tfstate" in plan and f"key={stage}.tfstate" in apply
-    assert f"apply -input=false {ROOT}/runs/infra/{stage}.tfplan" in apply
+    assert f"apply -input=false {ROOT}/.plans/{stage}.tfplan" in apply
     assert f"runs/infra/{stage}.outputs.json" in apply
 
 
@@ -52,7 +52,7 @@ def test_a_pull_request_plans_each_parameter_file_and_what_stages_share(path: st
     text = (ROOT / path).read_text(encoding="utf-8")
     listed = re.findall(r"split\('([\w,]+)'", text)
     planned = [*re.findall(r"infra-plan STAGE=(\w+)", text), *(name for one in listed for name in one.split(","))]
-    assert planned == re.findall(r"--plan runs/infra/(\w+)\.json", text) == ["shared", *STAGES]
+    assert planned == re.findall(r"--plan \.plans/(\w+)\.json", text) == ["shared", *STAGES]
 
 
 @pytest.mark.parametrize("kept, begins", [("bicep", "az deployment sub"), ("terraform", "terraform -chdir")])
@@ -71,12 +71,12 @@ def test_a_language_that_is_not_there_is_refused(verb: str) -> None:
 
 
 def read_by_make(text: str) -> Iterator[str]:
-    """Yield the files that a Makefile names, of the stage dev, from the root; what is in runs/ or .venv it makes."""
+    """Yield the files that a Makefile names, of the stage dev, from the root; what it makes itself is left out."""
     for line in text.splitlines():
         folder = "infra/terraform/stage" if "$(TERRAFORM)" in line else ""
         for word in line.partition("#")[0].replace("$(STAGE)", "dev").split():
             name = (word.partition("=")[2] if word.startswith("-") else word).strip("\"'():@")
-            if FILE.fullmatch(name) and not name.startswith("runs/"):
+            if FILE.fullmatch(name) and not name.startswith(("runs/", ".plans/")):
                 yield posixpath.normpath(posixpath.join(folder, name))
 
 

@@ -116,6 +116,9 @@ def test_a_command_that_no_signal_reaches_is_found(folder: str, name: str) -> No
         (f"{AZURE}/build-validation.yml", "visionline-plan", "visionline-operations", "may only plan"),
         (f"{AZURE}/infra.yml", "infra-${{ stage.name }}", "${{ stage.name }}", "applies infra/ of dev"),
         (f"{AZURE}/infra.yml", "connection: visionline-infra", "connection: visionline", "is several to Azure"),
+        (f"{WORKFLOWS}infra.yml", "--agreed", "--digest", "may not be what people have read"),
+        (f"{AZURE}/infra.yml", "--agreed", "--digest", "may not be what people have read"),
+        (f"{WORKFLOWS}infra.yml", "path: runs", "path: .plans", "hold what is secret in the state"),
     ],
 )
 def test_code_that_nobody_has_read_only_plans_and_who_may_do_everything_is_agreed_to(
