@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import threading
@@ -16,9 +17,11 @@ from model_packages import declared, make_package
 from running_endpoint import wait_for
 from serving.errors import ServingError
 from serving.model import Model, load_model
-from serving.streams.budget import HOUR_SECONDS, Budget
-from serving.streams.capture import REASONS, Capture, file_name, load_function
-from serving.streams.config import CaptureConfig
+from serving.streams.budget import HOUR_SECONDS, Account, Budget
+from serving.streams.capture import REASONS, Capture, Folder, file_name, load_function
+from serving.streams.config import CaptureConfig, ModelSource, StreamsConfig
+from serving.streams.ledger import resume, write_account
+from serving.streams.outlets import open_outlets
 
 SURE = np.array([0.98, 0.01, 0.01], np.float32)
 UNSURE = np.array([0.3, 0.45, 0.25], np.float32)
@@ -32,9 +35,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return load_model(package, declared(package)["digest"], "int8")
 
 
-def capture(folder: Path, model: Model, **options: Any) -> Capture:
+def capture(folder: Path, model: Model, account: Path | None = None, **options: Any) -> Capture:
     """Return a capture into a folder; nothing by chance where a test does not ask for it."""
-    return Capture(CaptureConfig(str(folder), **{"random": 0.0, **options}), model)
+    return Capture(CaptureConfig(str(folder), **{"random": 0.0, **options}), model, account)
 
 
 def sidecars(folder: Path) -> list[dict[str, Any]]:
@@ -145,6 +148,89 @@ def test_a_folder_that_cannot_be_written_is_counted_and_capture_goes_on(tmp_path
     assert len(sidecars(tmp_path / "to")) == 1
 
 
+def test_a_disk_that_is_full_halfway_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_half(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "no space left")
+
+    Folder(tmp_path).write("gate-1/a.json", b"as it was")
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    for name in ("gate-1/a.json", "gate-1/a.jpg"):
+        with pytest.raises(OSError, match="no space left"):
+            Folder(tmp_path).write(name, b"as it will be")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "gate-1").iterdir()} == {"a.json": b"as it was"}
+
+
+@pytest.mark.parametrize("suffix, there", [("jpg", []), ("json", ["jpg"])])
+def test_a_store_that_fails_halfway_has_no_json_without_its_picture(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch, suffix: str, there: list[str]
+) -> None:
+    class Failing:
+        def write(self, name: str, content: bytes) -> None:
+            if name.endswith(suffix):
+                raise OSError("gone")
+            Folder(tmp_path).write(name, content)
+
+    monkeypatch.setattr("serving.streams.capture.open_store", lambda to: Failing())
+    keeper = capture(tmp_path, model)
+    keeper.offer("gate-1", FRAME, UNSURE)
+    keeper.close()
+    assert [path.name.rpartition(".")[2] for path in tmp_path.rglob("*.*") if path.is_file()] == there
+    assert (keeper.counters()["write_failures"], keeper.counters()["low_confidence"]) == (1, 0)
+
+
+def test_a_process_that_starts_again_goes_on_with_the_hour(tmp_path: Path, model: Model) -> None:
+    for _ in range(10):
+        keeper = capture(tmp_path / "to", model, tmp_path / "capture.json", per_hour=12, below=1.0, random=1.0)
+        for _ in range(5):
+            keeper.offer("gate-1", FRAME, UNSURE, disagrees=True)
+        keeper.close()
+    assert 0 < len(sidecars(tmp_path / "to")) <= 12
+
+
+def test_the_account_lies_beside_the_status(tmp_path: Path, model: Model) -> None:
+    source = ModelSource(tmp_path / "package", model.digest, "int8")
+    config = StreamsConfig(source, tmp_path, (), capture=CaptureConfig(str(tmp_path / "to")))
+    outlets = open_outlets(config, model)
+    assert outlets.capture is not None
+    outlets.capture.offer("gate-1", FRAME, UNSURE)
+    outlets.close(1.0)
+    assert len(json.loads((tmp_path / "capture.json").read_text(encoding="utf-8"))["taken"]) == 1
+
+
+def test_an_account_that_cannot_be_written_keeps_no_frame(tmp_path: Path, model: Model) -> None:
+    keeper = capture(tmp_path / "to", model, tmp_path / "nowhere" / "capture.json")
+    keeper.offer("gate-1", FRAME, UNSURE)
+    keeper.close()
+    assert sidecars(tmp_path / "to") == [] and keeper.counters()["write_failures"] == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{", '{"time": 1}', '{"time": 1, "saved": {"random": "x"}, "taken": []}', '{"time": 1, "saved": []}'],
+)
+def test_an_account_that_cannot_be_read_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "capture.json").write_text(content, encoding="utf-8")
+    budget = Budget(60, REASONS, 100.0)
+    resume(budget, tmp_path / "capture.json", 100.0)
+    assert budget.account(100.0) == Budget(60, REASONS, 100.0).account(100.0)
+
+
+def test_an_account_is_as_old_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resumed(seconds: float) -> list[float]:
+        monkeypatch.setattr("time.time", lambda: 1e9 + seconds)
+        budget = Budget(2, REASONS, 0.0)
+        resume(budget, tmp_path / "capture.json", 50.0)
+        return list(budget.account(50.0).taken)
+
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    write_account(tmp_path / "capture.json", Account({}, [1800.0, 60.0]))
+    assert resumed(600.0) == [2400.0, 660.0]
+    assert resumed(-600.0) == [1800.0, 60.0], "a clock that was set back"
+    assert resumed(1800.0) == [1860.0]
+
+
 @pytest.mark.parametrize(
     "name", ["no.such.module:f", "json:no_such", "json", "json:__name__", "test_streams_capture:REASONS"]
 )
@@ -178,6 +264,20 @@ def spend(budget: Budget, per_second: dict[str, float], hours: int) -> list[tupl
             if chance.random() < rate and budget.take(reason, float(second)):
                 granted.append((float(second), reason))
     return granted
+
+
+@pytest.mark.parametrize("per_hour", [0, 1, 6, 60])
+def test_no_hour_has_more_than_its_budget_however_often_the_process_starts(per_hour: int) -> None:
+    chance, times = random.Random(1), []
+    budget = Budget(per_hour, REASONS, 0.0)
+    for second in range(int(3 * HOUR_SECONDS)):
+        if chance.random() < 0.01:
+            account, budget = budget.account(second), Budget(per_hour, REASONS, -7.0)
+            budget.resume(account, 0.0, second)
+        times += [second for reason in REASONS if budget.take(reason, float(second))]
+    assert len(times) >= per_hour
+    for index, time in enumerate(times):
+        assert sum(time <= other < time + HOUR_SECONDS for other in times[index : index + per_hour + 1]) <= per_hour
 
 
 @pytest.mark.parametrize("per_hour", [0, 1, 2, 6, 60, 1000])

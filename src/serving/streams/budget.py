@@ -2,17 +2,27 @@
 
 Each reason earns an equal part, evenly over the hour, so that one which is frequent leaves room for one which is rare.
 A reason that has no use for its part saves up a little, and what it would earn beyond goes to the others. What can be
-saved is not earned, so that an hour which begins with savings still has no more than its number.
+saved is not earned, so that an hour which begins with savings still has no more than its number. Its account says what
+is left, for a process that goes on where another one ended.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 HOUR_SECONDS = 3600.0
 SAVED_SHARE = 0.1  # of the hour's number: what all reasons together may save, and so spend at once
 LEAST_SHARE = 0.5  # of the hour's number: what is earned even where one saved for each reason is more than the rest
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a budget has left at one moment: what each reason saved, and how many seconds ago each one was taken."""
+
+    saved: Mapping[str, float]
+    taken: Sequence[float]
 
 
 class Budget:
@@ -35,6 +45,18 @@ class Budget:
         self._saved[reason] -= 1
         self._taken.append(now)
         return True
+
+    def account(self, now: float) -> Account:
+        """Return what is left."""
+        self._earn(now)
+        ages = (int(now - taken) for taken in self._taken)  # whole seconds: later than it was, never earlier
+        return Account(dict(self._saved), [age for age in ages if age < HOUR_SECONDS])
+
+    def resume(self, account: Account, ago: float, now: float) -> None:
+        """Go on with what was left some seconds ago; what is of other reasons or over the number is left out."""
+        self._at = now - ago
+        self._saved = {reason: min(account.saved.get(reason, 0.0), self._most) for reason in self._saved}
+        self._taken.extend(self._at - age for age in account.taken)
 
     def _earn(self, now: float) -> None:
         earned, self._at = (now - self._at) * self._rate, now

@@ -1,8 +1,8 @@
 """Keeps some of the scored frames for retraining: each a JPEG, and beside it JSON that says what the model said of it.
 
 Kept are frames of which the model is not sure, on which two models disagree, and some by chance, within a number an
-hour that the three share. A thread of its own redacts, encodes and writes them; a frame that can't be redacted is not
-written. The JPEG is there, whole, before its JSON is.
+hour that the three share, however often the process starts. A thread of its own redacts, encodes and writes them; a
+frame that can't be redacted is not written. The JPEG is there, whole, before its JSON is.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from serving.model import Model
 from serving.streams import blob
 from serving.streams.budget import Budget
 from serving.streams.config import CaptureConfig
+from serving.streams.ledger import resume, write_account
 
 REASONS = ("disagreement", "low_confidence", "random")
 WAITING = 16  # frames
@@ -58,8 +59,12 @@ class Folder:
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}")
-        temporary.write_bytes(content)
-        temporary.replace(target)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(target)
+        except OSError:
+            temporary.unlink(missing_ok=True)  # on a full disk the next one needs its room
+            raise
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,18 @@ class _Picture:
 class Capture:
     """Keeps frames as its configuration says. Any thread may offer them."""
 
-    def __init__(self, config: CaptureConfig, model: Model) -> None:
-        """Raises ServingError where `to`, `redact` or a number can't be used."""
+    def __init__(self, config: CaptureConfig, model: Model, account: Path | None = None) -> None:
+        """Begin, with what the file `account` says is left of the hour.
+
+        Raises ServingError where `to`, `redact` or a number can't be used.
+        """
         check_numbers(config)
-        self._config, self._model = config, model
+        self._config, self._model, self._account = config, model, account
         self._store = open_store(config.to)
         self._redact = load_function(config.redact) if config.redact else None
         self._budget = Budget(config.per_hour, REASONS, time.monotonic())
+        if account is not None:
+            resume(self._budget, account, time.monotonic())
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._waiting: queue.Queue[_Picture | None] = queue.Queue(WAITING)
@@ -154,12 +164,20 @@ class Capture:
         except Exception:  # whatever it was: a frame that was not redacted stays here
             return "redact_failures"
         try:
+            self._write_account()
             jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(frame), JPEG_QUALITY, "RGB")
             self._store.write(f"{picture.name}.jpg", jpeg)
             self._store.write(f"{picture.name}.json", orjson.dumps(picture.sidecar, option=orjson.OPT_INDENT_2) + b"\n")
         except Exception:  # a store of another's making may raise anything, and the next frame is to be written
             return "write_failures"
         return str(picture.sidecar["reason"])
+
+    def _write_account(self) -> None:
+        # Before the frame: killed in between, the hour has one less, and not one more.
+        if self._account is not None:
+            with self._lock:
+                account = self._budget.account(time.monotonic())
+            write_account(self._account, account)
 
 
 def redacted(redact: Callable[[Frame], Frame], frame: Frame) -> Frame:

@@ -19,6 +19,7 @@ from serving.streams.result import FrameResult, StreamEvent, to_line
 from serving.streams.scorer import Scored
 
 SPOOL = "spool"
+CAPTURE_FILE = "capture.json"  # what is left of the hour
 LOOK_SECONDS = 0.2  # how often drift looks at a stream: a look takes 0.3 ms, and a minute of such looks says enough
 
 
@@ -97,7 +98,7 @@ class Outlets:
 def open_outlets(config: StreamsConfig, model: Model) -> Outlets:
     """Open every sink that the configuration names. Raises ServingError where one's options can't be used."""
     outboxes = open_outboxes(config.sinks, config.out / SPOOL, config.spool)
-    capture = Capture(config.capture, model) if config.capture else None
+    capture = Capture(config.capture, model, config.out / CAPTURE_FILE) if config.capture else None
     if config.drift is None:
         return Outlets(model.digest, model.variant, outboxes, capture)
     drift = Drift(model.reference, model.labels)
