@@ -55,7 +55,7 @@ def github_problems(files: Files, name: str) -> list[str]:
     told = [*_files_problems(files, path, "continue-on-error"), *_workflow_problems(content)]
     seen = list(scenes_of(found))
     told += _plan_problems(files, name, github_plan.plan, seen)
-    told += _right_problems(files, name, seen)
+    told += [*_right_problems(files, name, seen), *_lock_problems(name, content)]
     if github_triggers.is_labelled(content[True].get("pull_request")):
         told += _label_problems(content)
     return [f"{path}: {line}" for line in dict.fromkeys(told)]
@@ -129,6 +129,22 @@ def _right_problems(files: Files, name: str, seen: list[Scene]) -> list[str]:
         if lock.get("cancel-in-progress") is False and lock.get("queue") != "max":
             told.append(f"jobs.{job_id}: queue: should be max: else a run that waits is dropped by the next")
     return told
+
+
+def _lock_problems(name: str, content: dict[Any, Any]) -> Iterator[str]:
+    """Yield what lets a way back wait for a release, whose job holds its lock while people are asked.
+
+    Where state goes from job to job there is one lock for all: two jobs' changes would be lost, and nobody is served.
+    """
+    for job_id, job in content["jobs"].items():
+        for platform in ("", "local", "azureml", "own") if "concurrency" in job else ():
+            known = {"vars": {"VISIONLINE_PLATFORM": platform}, "inputs": {"stage": "qa"}}
+            known["needs"] = {"candidate": {"outputs": {"stage": "qa"}}}
+            group = filled(job["concurrency"].get("group"), known)
+            if (group == "home") is not (platform in ("", "local")):
+                yield f"jobs.{job_id}: concurrency is {group} on the platform '{platform}'"
+            if name == "rollback" and group == "release-qa":
+                yield f"jobs.{job_id}: waits for a release on the platform '{platform}'"
 
 
 def _label_problems(content: dict[Any, Any]) -> Iterator[str]:

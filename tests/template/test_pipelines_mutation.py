@@ -133,6 +133,27 @@ def test_code_that_nobody_has_read_only_plans_and_who_may_do_everything_is_agree
     assert old in text and any(says in line for line in found), found
 
 
+@pytest.mark.skipif(not OURS, reason=f"{GITHUB} was deleted")
+@pytest.mark.parametrize(
+    "name, old, new, says",
+    [
+        (
+            "rollback",
+            "(vars.VISIONLINE_PLATFORM || 'local') != 'local'",
+            "vars.VISIONLINE_PLATFORM == 'azureml'",
+            "'own'",
+        ),
+        ("rollback", "'rollback-{0}'", "'release-{0}'", "waits for a release"),
+        ("release", "|| 'home' }}", "|| 'release' }}", "concurrency is release on the platform 'local'"),
+    ],
+)
+def test_a_way_back_that_would_wait_for_a_release_is_found(name: str, old: str, new: str, says: str) -> None:
+    place = f"{WORKFLOWS}{name}.yml"
+    text = (ROOT / place).read_text(encoding="utf-8")
+    found = github_problems(changed(OURS, place, yaml.safe_load(text.replace(old, new))), name)
+    assert old in text and any(says in line for line in found), found
+
+
 @pytest.mark.parametrize(
     "place, old, new, says",
     [
