@@ -1,11 +1,16 @@
-"""Makes one report of the reports of all workers, each of which serves the same declared state. Pure."""
+"""Makes one report of the reports of all workers, each of which serves the same declared state. Pure.
+
+Counts must not fall when a worker ends: who reads them would take that for a start from 0, and for as many new requests
+as the others have counted. So what an ended worker has last reported is carried on with the reports of the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Report = Mapping[str, Any]
+Counts = Mapping[tuple[str, str], Mapping[str, Any]]  # of a model's version: what only grows while it is served
 
 
 def merge_reports(reports: Sequence[Report]) -> dict[str, Any]:
@@ -20,6 +25,50 @@ def merge_reports(reports: Sequence[Report]) -> dict[str, Any]:
         "error": _first([report["error"] for report in reports]),
         "models": {name: _merge_model([report["models"].get(name) for report in reports]) for name in names},
     }
+
+
+def counts_of(report: Report) -> Counts:
+    """Return what a worker has counted so far, without what may fall again: what is in flight or pending."""
+    return {place: _counts(deployment) for place, deployment in _deployments(report)}
+
+
+def sum_counts(counts: Sequence[Counts]) -> Counts:
+    """Return the sum of counts."""
+    return _sum(counts)
+
+
+def known_counts(counts: Counts, reports: Sequence[Report]) -> Counts:
+    """Return the counts of the versions that some report knows."""
+    known = {place for report in reports for place, _ in _deployments(report)}
+    return {place: one for place, one in counts.items() if place in known}
+
+
+def carry_counts(reports: Sequence[Report], counts: Counts) -> list[Report]:
+    """Return the reports with counts added, those of each version to the first report that knows it."""
+    left = dict(counts)
+
+    def carried(place: tuple[str, str], deployment: Report) -> Report:
+        more = left.pop(place, {})
+        return {**deployment, **_sum([{key: deployment[key] for key in more}, more])}
+
+    def carried_model(name: str, model: Report) -> Report:
+        return {**model, "deployments": {v: carried((name, v), one) for v, one in model["deployments"].items()}}
+
+    return [
+        {**report, "models": {name: carried_model(name, model) for name, model in report["models"].items()}}
+        for report in reports
+    ]
+
+
+def _deployments(report: Report) -> Iterator[tuple[tuple[str, str], Report]]:
+    for name, model in report["models"].items():
+        for version, deployment in model["deployments"].items():
+            yield (name, version), deployment
+
+
+def _counts(deployment: Report) -> Report:
+    counters = {name: count for name, count in deployment["counters"].items() if name != "pending"}
+    return {"requests": deployment["requests"], "errors": deployment["errors"], "counters": counters}
 
 
 def _merge_model(reports: Sequence[Report | None]) -> dict[str, Any]:
@@ -47,16 +96,16 @@ def _merge_deployment(reports: Sequence[Report | None]) -> dict[str, Any]:
     return {**known[0], "state": state, "reason": reason, **counts, "counters": _sum([r["counters"] for r in known])}
 
 
-def _sum(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _sum(mappings: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
     """Add numbers by key, and those of mappings within."""
-    totals: dict[str, Any] = {}
+    totals: dict[Any, Any] = {}
     for key in _keys(mappings):
         values = [mapping[key] for mapping in mappings if key in mapping]
         totals[key] = _sum(values) if isinstance(values[0], Mapping) else sum(values)
     return totals
 
 
-def _keys(mappings: Sequence[Mapping[str, Any]]) -> list[str]:
+def _keys(mappings: Sequence[Mapping[Any, Any]]) -> list[Any]:
     return list(dict.fromkeys(key for mapping in mappings for key in mapping))
 
 

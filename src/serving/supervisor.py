@@ -1,7 +1,8 @@
 """Accepts the connections of an endpoint and hands each to the worker process that has the fewest.
 
 One port, one process a core, and no luck in who gets which connection, which SO_REUSEPORT would leave to a hash. A
-worker that dies is started again. It imports neither ONNX Runtime nor NumPy, and never sees a request.
+worker that dies is started again, and what it has last reported of its counts is kept. It imports neither ONNX Runtime
+nor NumPy, and never sees a request.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from serving.channel import Line, Message, count_ended, hand_over, open_line
 from serving.http.limits import Limits
+from serving.merge import Counts, Report, carry_counts, counts_of, known_counts, sum_counts
 
 REPORT_SECONDS = 5.0
 GRACE_SECONDS = 20.0  # for requests in flight when the server is told to end
@@ -34,23 +36,28 @@ ALLOCATOR = {
     "MALLOC_ARENA_MAX": "1",
 }
 RETRY_SECONDS = 0.005
+END_SECONDS = 0.02  # how often a worker that has let go of its line is looked at until it has ended
 MANY = 2  # clients, of which each may want a core
 
 
 @dataclass(eq=False)
 class Worker:
-    """A worker process: its two channels, and how many connections it has."""
+    """A worker process: its two channels, how many connections it has, and what it reported last."""
 
     process: subprocess.Popen[bytes]
     handing: socket.socket
     line: Line
     connections: int = 0
     is_ready: bool = False
+    report: Message | None = None
 
 
 @dataclass
 class Supervisor:
-    """The workers of one endpoint, each started by `command`, and the listener that they serve."""
+    """The workers of one endpoint, each started by `command`, and the listener that they serve.
+
+    `ended` is what workers that have ended had counted when they last reported.
+    """
 
     command: Sequence[str]
     count: int
@@ -58,12 +65,13 @@ class Supervisor:
     workers: list[Worker] = field(default_factory=list)
     restarts: int = 0
     is_ending: bool = False
+    ended: Counts = field(default_factory=dict)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _is_accepting: bool = False
     _is_many: bool = False
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then end without losing a request."""
+        """Serve until SIGTERM or SIGINT, then end without losing a request. A defect ends it, too, and is raised."""
         loop = asyncio.get_running_loop()
         told = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,28 +80,43 @@ class Supervisor:
         ended = loop.create_task(told.wait())
         await asyncio.wait([ended, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
         await self._drain()
+        for task in self._tasks:
+            if task.done():
+                task.result()
 
     async def _keep_one(self) -> None:
         pause = FIRST_PAUSE
         while not self.is_ending:
             started = time.monotonic()
-            worker = await self._start()
-            await worker.line.listen()
-            await asyncio.to_thread(worker.process.wait)
-            self._forget(worker)
+            await self._run_one()
             if self.is_ending:
                 return
-            self.restarts += 1
-            _log(f"worker {worker.process.pid} ended with {worker.process.returncode}: another one is started")
             pause = FIRST_PAUSE if time.monotonic() - started > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
+    async def _run_one(self) -> None:
+        """Start a worker, and return when it has ended, or where the system lets none start just now."""
+        try:
+            worker = await self._start()
+        except OSError as error:
+            _log(f"a worker cannot be started ({error.strerror}): it is tried again")
+            return
+        await worker.line.listen()
+        while worker.process.poll() is None:  # a thread that waits is what a system short of processes refuses, too
+            await asyncio.sleep(END_SECONDS)
+        self._forget(worker)
+        if not self.is_ending:
+            self.restarts += 1
+            _log(f"worker {worker.process.pid} ended with {worker.process.returncode}: another one is started")
+
     async def _start(self) -> Worker:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        our_line, their_line = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        descriptors = (theirs.fileno(), their_line.fileno())
-        command = [*self.command, "--channels", f"{descriptors[0]},{descriptors[1]}"]
-        process = subprocess.Popen(command, pass_fds=descriptors, env={**ALLOCATOR, **os.environ})
+        with ExitStack() as opened:
+            ours, theirs = map(opened.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            our_line, their_line = map(opened.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM))
+            descriptors = (theirs.fileno(), their_line.fileno())
+            command = [*self.command, "--channels", f"{descriptors[0]},{descriptors[1]}"]
+            process = subprocess.Popen(command, pass_fds=descriptors, env={**ALLOCATOR, **os.environ})
+            opened.pop_all()
         theirs.close()
         their_line.close()
         ours.setblocking(False)
@@ -111,6 +134,7 @@ class Supervisor:
 
     def _forget(self, worker: Worker) -> None:
         self.workers.remove(worker)
+        self.ended = sum_counts([self.ended, counts_of(worker.report)]) if worker.report else self.ended
         asyncio.get_running_loop().remove_reader(worker.handing.fileno())
         worker.handing.close()
         self._tell_whether_many()
@@ -123,10 +147,21 @@ class Supervisor:
             return {"reports": await self._reports(), "workers": self.count, "restarts": self.restarts}
         return None
 
-    async def _reports(self) -> list[Message]:
-        asked = [worker.line.ask({"say": "report"}, REPORT_SECONDS) for worker in self.workers]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        return [answer["report"] for answer in answers if isinstance(answer, dict)]
+    async def _reports(self) -> list[Report]:
+        """Ask all workers; who is silent or has ended is not among the reports, but what it had counted is in them."""
+        asked = tuple(self.workers)
+        have_answered = dict(zip(asked, await asyncio.gather(*map(self._ask, asked)), strict=True))
+        reports = [one.report for one in self.workers if one.report and have_answered.get(one)]
+        silent = [counts_of(one.report) for one in self.workers if one.report and not have_answered.get(one)]
+        if len(reports) == self.count:
+            self.ended = known_counts(self.ended, reports)
+        return carry_counts(reports, sum_counts([self.ended, *silent]))
+
+    async def _ask(self, worker: Worker) -> bool:
+        with suppress(OSError):
+            worker.report = (await worker.line.ask({"say": "report"}, REPORT_SECONDS))["report"]
+            return True
+        return False
 
     # --- connections ---
 

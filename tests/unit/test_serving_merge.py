@@ -6,7 +6,7 @@ from typing import Any
 
 from serving.deployments import Deployment, Endpoint, ServedModel
 from serving.desired import Declared
-from serving.merge import merge_reports
+from serving.merge import carry_counts, counts_of, known_counts, merge_reports, sum_counts
 from serving.traffic import Traffic
 
 MODEL: Any = object()  # nobody predicts here
@@ -70,3 +70,28 @@ def test_the_first_error_is_told_and_no_worker_has_observed_nothing() -> None:
     troubled.error = "it is not JSON"
     assert merged(worker(), troubled)["error"] == "it is not JSON"
     assert merge_reports([]) == {"observed_generation": 0, "error": None, "models": {}}
+
+
+def test_what_an_ended_worker_had_counted_is_carried_on_once_and_its_state_is_not() -> None:
+    ended, others = worker(model=None, reason="it is broken", in_flight=3), [worker(), worker()]
+    ended.models["m"].deployments[0].counters.pending = 7
+    carried = carry_counts([one.report() for one in others], counts_of(ended.report()))
+    one, two = merge_reports(carried)["models"]["m"]["deployments"].values()
+    assert (one["requests"], one["errors"], one["counters"]["success"]) == (15, 3, 12)
+    assert (one["counters"]["shed"]["overload"], one["counters"]["pending"]) == (6, 0)
+    assert (two["state"], two["in_flight"], two["reason"]) == ("ready", 0, None)
+
+
+def test_with_nothing_to_carry_reports_are_as_they_were() -> None:
+    reports = [worker().report(), worker().report()]
+    assert carry_counts(reports, {}) == reports
+    assert carry_counts([Endpoint().report()], counts_of(worker().report())) == [Endpoint().report()]
+
+
+def test_counts_are_carried_by_whoever_knows_the_version_and_let_go_of_where_nobody_does() -> None:
+    behind, counts = worker(), sum_counts([counts_of(worker().report()), counts_of(worker().report())])
+    behind.models["m"].deployments.pop(0)
+    carried = carry_counts([behind.report(), worker().report()], counts)
+    assert carried[0] == behind.report()
+    assert carried[1]["models"]["m"]["deployments"]["1"]["requests"] == 15
+    assert set(known_counts(counts, [behind.report()])) == {("m", "2")}
