@@ -211,6 +211,24 @@ def test_a_decoder_that_waits_is_let_go_at_the_end() -> None:
     assert answers == [False]
 
 
+def test_the_oldest_is_the_one_that_waits_longest_for_its_result_be_it_in_a_batch() -> None:
+    rack, (shelf,), watch = make_rack(1)
+    for number in range(2):
+        rack.put(shelf, frame(number, watch.now))
+        watch.now += 0.5
+    first, second = take(rack), take(rack)
+    rack.put(shelf, frame(2, watch.now))
+    watch.now += 9
+    assert (rack.view()[0].waiting, rack.view()[0].oldest) == (3, pytest.approx(10.0))
+    rack.finish(first)
+    assert (rack.view()[0].waiting, rack.view()[0].oldest) == (2, pytest.approx(9.5))
+    rack.finish(second)
+    assert (rack.view()[0].waiting, rack.view()[0].oldest) == (1, pytest.approx(9.0))
+    rack.close()
+    rack.finish(take(rack))
+    assert (rack.view()[0].waiting, rack.view()[0].oldest) == (0, 0.0)
+
+
 def test_ages_are_those_from_arrival_to_result() -> None:
     rack, (shelf,), watch = make_rack(1)
     rack.put(shelf, frame(0, watch.now))

@@ -72,7 +72,7 @@ class Rack:
         with self._lock:
             now = self._clock()
             for shelf, frame in zip(batch.shelves, batch.frames, strict=True):
-                shelf.finish(now - frame.arrived, reason)
+                shelf.finish(frame, now, reason)
 
     def close(self) -> None:
         """Let nothing more in: what waits is scored, whatever its age, and then `take` returns None."""

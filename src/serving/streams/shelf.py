@@ -50,7 +50,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class ShelfView:
-    """What a shelf says at one moment; `oldest` is the seconds that its oldest frame has waited, 0 where none waits."""
+    """What a shelf says at one moment; `oldest` is the seconds that its oldest frame has waited for its result.
+
+    It is 0 where none waits.
+    """
 
     name: str
     counts: Counts
@@ -66,6 +69,7 @@ class Shelf:
 
     `max_age` is one frame interval in seconds: a frame that waited longer is shed; None loses nothing, and its decoder
     has to wait.
+    `in_hand` is when each frame arrived that is in a batch, by its sequence.
     `turn` is what the stream has had, in frames by its priority: the least goes first.
     """
 
@@ -73,7 +77,7 @@ class Shelf:
     priority: int = 1
     max_age: float | None = None
     frames: deque[Frame] = field(default_factory=deque)
-    in_hand: int = 0
+    in_hand: dict[int, float] = field(default_factory=dict)
     turn: float = 0.0
     counts: Counts = field(default_factory=Counts)
     ages: Ages = field(default_factory=Ages)
@@ -86,7 +90,7 @@ class Shelf:
     @property
     def waiting(self) -> int:
         """Return how many frames have no result yet: those here and those in a batch."""
-        return len(self.frames) + self.in_hand
+        return len(self.frames) + len(self.in_hand)
 
     def skip(self) -> None:
         """Count a frame that the stream's own rate has no use for."""
@@ -116,21 +120,22 @@ class Shelf:
 
     def take(self) -> Frame:
         """Hand out the oldest frame, and count its turn."""
-        self.in_hand += 1
+        frame = self.frames.popleft()
+        self.in_hand[frame.sequence] = frame.arrived
         self.turn += 1 / self.priority
-        return self.frames.popleft()
+        return frame
 
-    def finish(self, age: float, reason: str | None = None) -> None:
-        """Count a frame that was handed out: scored at an age in seconds, or shed for a reason."""
-        self.in_hand -= 1
+    def finish(self, frame: Frame, now: float, reason: str | None = None) -> None:
+        """Count a frame that was handed out: scored at a moment of the monotonic clock, or shed for a reason."""
+        del self.in_hand[frame.sequence]
         if reason is None:
             self.counts.scored += 1
-            self.ages.add(age)
+            self.ages.add(now - frame.arrived)
         else:
             self.counts.shed[reason] += 1
 
     def view(self, now: float) -> ShelfView:
         """Return what the shelf says at a moment of the monotonic clock."""
         counts = replace(self.counts, shed=Counter(self.counts.shed))
-        oldest = now - self.frames[0].arrived if self.frames else 0.0
-        return ShelfView(self.name, counts, self.waiting, oldest, self.ages.copy(), self.max_age)
+        arrived = min((*self.in_hand.values(), *(frame.arrived for frame in self.frames)), default=now)
+        return ShelfView(self.name, counts, self.waiting, now - arrived, self.ages.copy(), self.max_age)
