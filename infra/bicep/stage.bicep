@@ -108,6 +108,9 @@ param sandbox bool = false
 @description('What the sandbox runs, runtime and model together: REGISTRY/NAME@sha256:DIGEST; empty: it waits for one.')
 param sandboxImage string = ''
 
+@description('Whether the pipeline batch-score scores for this stage: its identity operations may then write here.')
+param scoresBatches bool = false
+
 @description('Networks that may ask the sandbox from outside, as 203.0.113.0/24; none: only what shares its network.')
 param sandboxCallers array = []
 
@@ -422,7 +425,7 @@ module roles 'modules/roles.bicep' = {
   scope: group
   params: {
     private: private
-    principals: union(principals, forAll)
+    principals: union(principals, forAll, scoresBatches ? { scoring: operations } : {})
     workspace: workspace.outputs.name
     storage: storage.outputs.name
     keyVault: keyvault.outputs.name

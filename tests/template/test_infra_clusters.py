@@ -15,7 +15,7 @@ import yaml
 from iac import bicep, terraform
 from iac.parity import differences
 from iac.resource import Deployment
-from iac.rules import private_endpoints, problems
+from iac.rules import private_endpoints, problems, role_assignments
 from iac.settings import settings_of
 from infra_stages import INFRA, KEPT, LANGUAGES, change, copied, needs, prices
 from sources import ROOT
@@ -30,7 +30,13 @@ AKS = {"kubernetes": "aks", "gitops_repository": GITOPS, "gpu_max_nodes": 2}
 ASKED: dict[str, dict[str, Any]] = {
     "production": {**AKS, "machine_learning": True, "sandbox": True, "sandbox_image": IMAGE},
     "dev": {**AKS, "sandbox": True, "sandbox_callers": ["203.0.113.0/24"], "sandbox_image": IMAGE},
-    "qa": {"kubernetes": "arc", "arc_cluster": ARC, "gitops_repository": GITOPS, "machine_learning": True},
+    "qa": {
+        "kubernetes": "arc",
+        "arc_cluster": ARC,
+        "gitops_repository": GITOPS,
+        "machine_learning": True,
+        "scores_batches": True,
+    },
 }
 POOLS = {
     "terraform": {"taints": "node_taints", "least": "min_count", "most": "max_count"},
@@ -91,6 +97,17 @@ def infra(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("stage", ASKED)
 def test_clusters_and_sandboxes_are_the_same_in_both_languages(stage: str, infra: Path) -> None:
     assert differences(*(deployed(language, stage, infra) for language in LANGUAGES), prices()) == []
+
+
+@pytest.mark.parametrize("stage, writes", [("qa", True), ("production", False)])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_looks_at_stages_writes_only_where_it_scores_batches(
+    language: str, stage: str, writes: bool, infra: Path
+) -> None:
+    found = role_assignments(deployed(language, stage, infra))
+    given = {role for _, role, principal in found if "operations" in principal}
+    wanted = {"AzureML Data Scientist", "Storage Blob Data Contributor"}
+    assert given & wanted == (wanted if writes else set())
 
 
 @pytest.mark.parametrize("stage", ASKED)

@@ -100,6 +100,7 @@ locals {
   on_github            = var.ci_system == "github"
   operations_of_dev    = one(data.azurerm_user_assigned_identity.operations[*].principal_id)
   operations_elsewhere = var.operations_principal == "" ? local.operations_of_dev : var.operations_principal
+  scoring              = var.scores_batches ? { scoring = local.operations } : {}
   operations           = local.makes_shared ? module.identity.principals.operations : local.operations_elsewhere
   plan_of_dev          = one(data.azurerm_user_assigned_identity.plan[*].principal_id)
   plan_elsewhere       = var.plan_principal == "" ? local.plan_of_dev : var.plan_principal
@@ -176,7 +177,7 @@ module "roles" {
   private = var.private
   # By the first stage, unless this one has a subscription of its own, and so others that share.
   given_elsewhere = local.makes_shared || var.operations_principal != "" ? [] : ["operations", "plan"]
-  principals = merge(module.identity.principals, local.cluster_principals, {
+  principals = merge(module.identity.principals, local.cluster_principals, local.scoring, {
     operations = local.operations
     plan       = local.planner
     workspace  = module.workspace.principal

@@ -268,6 +268,12 @@ variable "sandbox_image" {
   }
 }
 
+variable "scores_batches" {
+  description = "Whether the pipeline batch-score scores for this stage: its identity operations may then write here."
+  type        = bool
+  default     = false
+}
+
 variable "sandbox_callers" {
   description = "Networks that may ask the sandbox from outside, as 203.0.113.0/24; none: only what shares its network."
   type        = list(string)
