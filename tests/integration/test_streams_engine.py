@@ -299,6 +299,39 @@ def test_a_change_of_size_is_reported_and_scored_on(model: Model) -> None:
         assert event["detail"] == "from 96x64 to 64x48"
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_while_a_new_size_is_measured_the_other_streams_go_on(
+    model: Model, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    measured: list[tuple[int, ...]] = []
+
+    def measure(run: Any, frame_shape: tuple[int, ...], *_: Any) -> BatchCurve:
+        if frame_shape == (48, 64, 3):
+            seen = len(lines.messages("result", "steady"))
+            wait_for(lambda: len(lines.messages("result", "steady")) > seen + 10)
+        measured.append(frame_shape)
+        return BatchCurve({1: 0.001}, 1)
+
+    monkeypatch.setattr("serving.streams.capacity.measure", measure)
+    with web_camera() as steady, web_camera() as other:
+        other.is_dead = not is_there  # it comes later, or is there and changes its size
+        cameras = camera("steady", steady.url), camera("other", other.url)
+        engine, lines = make_engine(model, *cameras, scorers=1)
+        with running(engine):
+            wait_for(lambda: lines.messages("result", "steady"))
+            wait_for(lambda: lines.messages("result", "other") if is_there else lines.events("other"))
+            other.size, other.colour, other.is_dead = (64, 48), BLUE, False
+            wait_for(lambda: [one for one in lines.messages("result", "other") if one["label"] == "blue"])
+    assert measured == [(64, 96, 3), (48, 64, 3)]
+
+
+def test_capacity_counts_what_decoding_costs(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.streams.capacity.measure", lambda *_: BatchCurve({1: 1e-9}, 1))
+    engine, _ = make_engine(model, StreamSource("a", str(plain_clip(tmp_path / "a.mp4", RED, 30)), pace="none"))
+    capacity = run(engine).capacity_fps
+    assert capacity is not None and capacity < 2 / 1e-6, "a model that costs nothing leaves what the decoder costs"
+
+
 def test_a_camera_that_is_not_there_at_the_start_is_waited_for(model: Model) -> None:
     with web_camera() as web:
         web.is_dead = True

@@ -37,7 +37,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
 
     def measured(machine: Machine) -> curve.BatchCurve:
         monkeypatch.setattr(
-            curve, "time", SimpleNamespace(perf_counter=lambda: machine.now, process_time=lambda: machine.now)
+            curve, "time", SimpleNamespace(perf_counter=lambda: machine.now, thread_time=lambda: machine.now)
         )
         return measure(machine.run, (28, 28, 3))
 

@@ -78,10 +78,7 @@ def test_decoders_leave_the_cores_to_scorers_but_one() -> None:
         wait_for(lambda: inside == 1)
         assert most == 1
     wait_for(lambda: inside == 2)
-    with gate.measuring():
-        leave.set()
-        wait_for(lambda: inside == 0)
-        assert sum(thread.is_alive() for thread in threads) == 3, "nobody is let in while the model is measured"
+    leave.set()
     for thread in threads:
         thread.join()
     assert most == 2

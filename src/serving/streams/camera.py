@@ -106,8 +106,7 @@ class Camera:
             self.state = LIVE
         self.detail = opened.note
         if shape := scored_shape(opened.shape, self.stream.region):
-            self.shape = shape
-            self.learn(shape)  # before there are frames that would grow old meanwhile
+            self._scale(shape)
         self._event("connected", opened.note)
 
     def _take(self, picture: av.VideoFrame, thinning: Thinning) -> None:
@@ -119,10 +118,15 @@ class Camera:
             self.rack.skip(self.shelf)
         else:
             cropped = self._cropper.crop(picture)
-            self.shape = (cropped.height, cropped.width)
-            self.rack.put(self.shelf, Frame(cropped, self.shape, self._sequence, time.time(), now))
+            self._scale((cropped.height, cropped.width))
+            self.rack.put(self.shelf, Frame(cropped, (cropped.height, cropped.width), self._sequence, time.time(), now))
         self._sequence += 1
         self.spent = time.thread_time()
+
+    def _scale(self, shape: Shape) -> None:
+        if shape != self.shape:
+            self.shape = shape
+            self.learn(shape)  # here, where only this stream's frames grow old meanwhile
 
     def _look(self, picture: av.VideoFrame, now: float) -> None:
         was_well = not self.faults

@@ -1,6 +1,7 @@
-"""What a model can do with the streams' frames: its batch curve by frame size, measured once each, at the start.
+"""What a model can do with the streams' frames: its batch curve by frame size, measured once each, when a source opens.
 
-The package's own curve is of the frames that it was trained on; a camera's are larger, and cost more.
+The package's own curve is of the frames that it was trained on; a camera's are larger, and cost more. No other stream
+stands still meanwhile: the thread that measures counts its own CPU time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from serving.streams.shelf import Shape
 
 BATCH_SECONDS = 0.02  # half a frame interval at 25 a second: the age of results is bounded by two
 BATCH_BYTES = 32 * 2**20  # of frames, for each scorer
+BUDGET_SECONDS = 0.1  # a core that the other streams lack; enough to compare batches of up to BATCH_SECONDS
 
 
 class Capacity:
@@ -34,7 +36,7 @@ class Capacity:
         with self._lock:
             if shape not in self._curves:
                 sizes = [size for size in SIZES if size * shape[0] * shape[1] * 3 <= BATCH_BYTES]
-                curve = measure(self._run, (*shape, 3), sizes or SIZES[:1])
+                curve = measure(self._run, (*shape, 3), sizes or SIZES[:1], BUDGET_SECONDS)
                 self._curves[shape], self._caps[shape] = curve, bounded_cap(curve)
 
     def knows(self, shape: Shape) -> bool:

@@ -41,7 +41,6 @@ class Engine:
         self._rack = Rack(shelves)
         self._capacity = Capacity(models[0].run, len(models))
         turnstile, gate = Turnstile(outlets.deliver), Gate(len(models))
-        self._gate = gate
         self._scorers = [
             Scorer(pair, self._rack, self._capacity, gate, turnstile, outlets.show, self._model_failed)
             for pair in models
@@ -105,7 +104,7 @@ class Engine:
     def _learn(self, shape: Shape) -> None:
         if self._capacity.knows(shape):
             return
-        with self._gate.measuring(), suppress(Exception):  # a model that does not run on it says so of the first frame
+        with suppress(Exception):  # a model that does not run on it says so of the first frame
             self._capacity.learn(shape)
 
     def _read(self) -> Overview:

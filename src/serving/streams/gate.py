@@ -19,7 +19,6 @@ class Gate:
     def __init__(self, cores: int) -> None:
         self._cores = cores
         self._scoring = 0
-        self._measuring = 0
         self._decoding = 0
         self._lock = threading.Lock()
         self._queue: deque[threading.Lock] = deque()
@@ -42,15 +41,6 @@ class Gate:
         finally:
             self._change(scoring=-1)
 
-    @contextmanager
-    def measuring(self) -> Iterator[None]:
-        """Let no decoder in meanwhile: its work would be taken for the model's."""
-        self._change(measuring=1)
-        try:
-            yield
-        finally:
-            self._change(measuring=-1)
-
     def _enter(self) -> None:
         turn = threading.Lock()
         turn.acquire()
@@ -59,16 +49,15 @@ class Gate:
             self._let_in()
         turn.acquire()
 
-    def _change(self, scoring: int = 0, decoding: int = 0, measuring: int = 0) -> None:
+    def _change(self, scoring: int = 0, decoding: int = 0) -> None:
         with self._lock:
-            self._measuring += measuring
             self._scoring += scoring
             self._decoding += decoding
             self._let_in()
 
     def _let_in(self) -> None:
         # The place is handed over: whoever just left it would else be back before the one who waits has woken up.
-        places = 0 if self._measuring else max(1, self._cores - self._scoring)
+        places = max(1, self._cores - self._scoring)
         while self._queue and self._decoding < places:
             self._decoding += 1
             self._queue.popleft().release()
