@@ -35,6 +35,7 @@ class Counters:
     shed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SHED_REASONS, 0))
     agreements: int = 0
     disagreements: int = 0
+    shadow_failures: int = 0
     times: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
 
     def answered(self, frames: int, request: float, queue: float, decode: float, infer: float, output: float) -> None:

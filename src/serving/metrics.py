@@ -39,6 +39,7 @@ COUNTS = {
     "nv_inference_compute_output_duration_us": ("output_us", "Time to write answers"),
     "visionline_shadow_agreements": ("agreements", "Frames that this shadow gave the answer's label"),
     "visionline_shadow_disagreements": ("disagreements", "Frames that this shadow gave another label"),
+    "visionline_shadow_failures": ("shadow_failures", "Frames that this shadow failed on"),
 }
 # Of a worker's report: name -> the key, how workers' values become one, and what it means.
 GAUGES: dict[str, tuple[str, Callable[[Iterable[float]], float], str]] = {

@@ -28,7 +28,7 @@ TRITON = {
 
 def counters() -> Counters:
     """Return what one worker counted."""
-    made = Counters(executions=2, pending=3, agreements=5, disagreements=1)
+    made = Counters(executions=2, pending=3, agreements=5, disagreements=1, shadow_failures=4)
     made.answered(frames=3, request=0.04, queue=0.001, decode=0.002, infer=0.003, output=0.004)
     for status in (503, 500, 400, 404):
         made.failed(status)
@@ -100,9 +100,9 @@ def test_what_was_shed_is_told_by_reason(two_workers: dict[str, Metric]) -> None
 
 
 def test_a_shadows_agreements_are_counted(two_workers: dict[str, Metric]) -> None:
-    found = [two_workers[f"visionline_shadow_{name}"].samples[0].value for name in ("agreements", "disagreements")]
+    names = ("agreements", "disagreements", "failures")
 
-    assert found == [10, 2]
+    assert [two_workers[f"visionline_shadow_{name}"].samples[0].value for name in names] == [10, 2, 8]
 
 
 def test_the_histogram_is_cumulative_and_ends_with_all(two_workers: dict[str, Metric]) -> None:

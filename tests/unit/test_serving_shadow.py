@@ -25,7 +25,8 @@ def test_each_frame_agrees_or_not() -> None:
     assert (counters.agreements, counters.disagreements) == (2, 2)
 
 
-def test_a_shadow_that_fails_counts_as_neither() -> None:
+def test_frames_that_a_shadow_fails_on_are_its_failures_and_neither() -> None:
     counters = Counters()
-    compare(prediction(0), counters)(SimpleNamespace(prediction=None))
-    assert (counters.agreements, counters.disagreements) == (0, 0)
+    compare(prediction(0, 1), counters)(SimpleNamespace(prediction=None))
+    assert (counters.agreements, counters.disagreements, counters.shadow_failures) == (0, 0, 2)
+    assert (counters.failure, counters.broken) == (0, 0), "no request failed"

@@ -30,7 +30,7 @@ def overview() -> Overview:
     counts = Counts(12, 3, 4, Counter({"stale": 2, "overload": 1}))
     good = StreamView("live", "h264", 1, 7, ShelfView("gate-1", counts, 2, 0.05, ages, 0.04))
     bad = StreamView("dropped", "no answer", 3, 0, ShelfView("gate-2", Counts(), 0, 0.0, Ages(), None))
-    outlets = OutletsView({"mqtt": {"sent": 5, "waiting": 3}}, {"random": 4}, 6)
+    outlets = OutletsView({"mqtt": {"sent": 5, "waiting": 3}}, {"random": 4}, 6, 9)
     return Overview(1.0, (good, bad), 25.0, 0.5, 0.25, 100.0, outlets, (1.0, 2.0))
 
 
@@ -70,6 +70,7 @@ def test_metrics_are_what_prometheus_reads() -> None:
     assert values["visionline_stream_sink_waiting_lines", "mqtt"] == 3
     assert values["visionline_stream_captured_frames_total", "random"] == 4
     assert values["visionline_stream_shadow_disagreements_total",] == 6
+    assert values["visionline_stream_shadow_failures_total",] == 9
     assert ("process_cpu_seconds_total",) in values
 
 
@@ -87,7 +88,7 @@ def test_the_status_is_written_whole_and_says_all(tmp_path: Path) -> None:
     assert (status["pid"], status["state"], status["waiting"], status["oldest_age_ms"]) == (7, "running", 2, 50)
     assert (status["fps"], status["busy"], status["capacity_fps"]) == (25, 0.5, 100)
     assert status["sinks"] == {"mqtt": {"sent": 5, "waiting": 3}}
-    assert (status["capture"], status["disagreements"]) == ({"random": 4}, 6)
+    assert (status["capture"], status["disagreements"], status["shadow_failures"]) == ({"random": 4}, 6, 9)
     gate = status["streams"]["gate-1"]
     assert (gate["decoded"], gate["skipped"], gate["scored"], gate["waiting"]) == (12, 3, 4, 2)
     assert gate["shed"] == {"stale": 2, "overload": 1}

@@ -108,6 +108,7 @@ def _outlets(outlets: OutletsView) -> Iterator[Metric]:
     yield from (lines, waiting, captured)
     text = "Frames to which the shadow gave another label"
     yield CounterMetricFamily(f"{PREFIX}_shadow_disagreements", text, outlets.disagreements)
+    yield CounterMetricFamily(f"{PREFIX}_shadow_failures", "Frames that the shadow failed on", outlets.shadow_failures)
 
 
 def _ages(streams: tuple[StreamView, ...]) -> Metric:

@@ -27,7 +27,7 @@ LOOK_SECONDS = 0.2  # how often drift looks at a stream: a look takes 0.3 ms, an
 class Outlets:
     """All that is told of what was seen. `digest` and `variant` name the model.
 
-    `disagreements` counts the frames of which the shadow said something else.
+    `disagreements` counts the frames of which the shadow said something else, `shadow_failures` those it failed on.
     """
 
     digest: str
@@ -38,6 +38,7 @@ class Outlets:
     drift_seconds: float = 60.0
     say: Callable[[StreamEvent], None] = lambda event: None
     disagreements: int = 0
+    shadow_failures: int = 0
     _due: float = 0.0
     _looked: dict[str, float] = field(default_factory=dict)
 
@@ -54,7 +55,7 @@ class Outlets:
         prediction = scored.prediction
         for row, shelf in enumerate(scored.batch.shelves):
             if self.capture is not None:
-                disagrees = bool(scored.disagrees) and scored.disagrees[row]
+                disagrees = scored.disagrees[row] if scored.disagrees else False
                 self.capture.offer(shelf.name, scored.frames[row], prediction.probabilities[row], disagrees)
             if self.drift is not None and scored.time >= self._looked.get(shelf.name, 0.0) + LOOK_SECONDS:
                 self._looked[shelf.name] = scored.time
@@ -62,7 +63,8 @@ class Outlets:
 
     def deliver(self, scored: Scored) -> None:
         """Send the results of a batch. For one thread at a time."""
-        self.disagreements += sum(scored.disagrees)
+        self.disagreements += sum(scored.disagrees or ())
+        self.shadow_failures += len(scored.frames) if scored.disagrees is None else 0
         scores = scored.prediction.probabilities.max(axis=1).tolist()
         of_each = zip(scored.batch.shelves, scored.batch.frames, scored.prediction.labels, scores, strict=True)
         for shelf, frame, label, score in of_each:
@@ -73,7 +75,8 @@ class Outlets:
     def view(self) -> OutletsView:
         """Return what became of lines and frames so far."""
         sinks = {outbox.name: outbox.counters() for outbox in self.outboxes}
-        return OutletsView(sinks, self.capture.counters() if self.capture else {}, self.disagreements)
+        capture = self.capture.counters() if self.capture else {}
+        return OutletsView(sinks, capture, self.disagreements, self.shadow_failures)
 
     def tick(self, now: float) -> None:
         """Send a drift summary where one is due, at a time in seconds since 1970."""

@@ -23,11 +23,12 @@ class StreamView:
 
 @dataclass(frozen=True)
 class OutletsView:
-    """What became of the lines to each sink and of captured frames, and on how many frames the shadow disagreed."""
+    """What became of the lines to each sink, of captured frames, and of frames by the shadow."""
 
     sinks: Mapping[str, Mapping[str, int]]
     capture: Mapping[str, int]
     disagreements: int
+    shadow_failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Overview:
             "sinks": {name: dict(counts) for name, counts in self.outlets.sinks.items()},
             "capture": dict(self.outlets.capture),
             "disagreements": self.outlets.disagreements,
+            "shadow_failures": self.outlets.shadow_failures,
             "streams": {stream.shelf.name: _stream(stream) for stream in self.streams},
         }
 

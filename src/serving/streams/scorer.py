@@ -28,14 +28,15 @@ from serving.streams.shelf import FAILED
 class Scored:
     """A batch with its frames, uint8 RGB [n, height, width, 3], what was said of them, and when (monotonic seconds).
 
-    `disagrees` tells of each frame whether the shadow gave it another label; it is empty where there is no shadow.
+    `disagrees` tells of each frame whether the shadow gave it another label; it is empty where there is no shadow, and
+    None where the shadow failed.
     """
 
     batch: Batch
     frames: NDArray[np.uint8]
     prediction: Prediction
     time: float
-    disagrees: tuple[bool, ...] = ()
+    disagrees: tuple[bool, ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,13 @@ class Scorer:
         self.took.append((end - start) / len(frames))
         return Scored(batch, frames, prediction, end, self._compare(frames, prediction.labels))
 
-    def _compare(self, frames: NDArray[np.uint8], labels: tuple[str, ...]) -> tuple[bool, ...]:
+    def _compare(self, frames: NDArray[np.uint8], labels: tuple[str, ...]) -> tuple[bool, ...] | None:
         if self.models.shadow is None:
             return ()
         try:
             others = self.models.shadow.predict(frames).labels
         except ModelError:
-            return tuple(True for _ in labels)  # what it can't score is no agreement
+            return None
         return tuple(one != other for one, other in zip(labels, others, strict=True))
 
     def _learn(self, batch: Batch) -> None:
