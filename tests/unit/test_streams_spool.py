@@ -146,6 +146,15 @@ def test_a_segment_that_somebody_removed_is_shed_and_holds_up_nothing(folder: Pa
     assert spool.shed == len(first)
 
 
+def test_a_folder_that_is_none_any_more_sheds_each_line_once_and_holds_up_nobody(folder: Path) -> None:
+    spool = Spool(folder, ALL)
+    spool.append(LINES)
+    folder.rename(folder.with_name("gone"))
+    folder.touch()
+    assert [spool.read(7, ALL)[0] for _ in range(2)] == [[], []]
+    assert (spool.shed, len(spool)) == (len(LINES), 0)
+
+
 def test_a_position_that_is_lost_sends_again_rather_than_not_at_all(folder: Path) -> None:
     spool = Spool(folder, ALL)
     spool.append(LINES)
