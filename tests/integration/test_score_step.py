@@ -97,6 +97,12 @@ def test_no_images_are_published_for_a_target_that_scores_none(dev: Context, mon
         publish_images(Context(replace(dev.stage, target="azureml-online"), dev.run))
 
 
+def test_a_target_that_scores_here_is_refused_where_the_data_is_elsewhere(dev: Context) -> None:
+    cluster = Context(replace(dev.stage, platform="azureml", target="kubernetes"), dev.run)
+    with pytest.raises(ConfigError, match="scores files on this machine, and data versions are where platform azureml"):
+        score(cluster)
+
+
 def test_unknown_data_and_none_are_told(served: Context) -> None:
     with pytest.raises(ConfigError, match="no such data version"):
         score(served, "0123456789abcdef")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.config import REPOSITORY, Stage
-from mlops.errors import JobError
+from mlops.errors import ConfigError, JobError
 from mlops.manifest import manifest_of
 from mlops.ports import Deployment, ScoredFile
 from mlops.records import DataRecord
@@ -41,7 +41,11 @@ class LocalScorer:
 
 
 def open_scorer(stage: Stage) -> LocalScorer:
-    """Return the scorer of a stage."""
+    """Return the scorer of a stage. Raises ConfigError where the stage's data versions are not on this machine."""
+    if stage.platform != "local":
+        where = f"mlops/stages/{stage.name}.yaml: target: '{stage.target}' scores files on this machine"
+        wrong = f"data versions are where platform {stage.platform} keeps them"
+        raise ConfigError(f"{where}, and {wrong}: score for a stage whose target is azureml-batch")
     return LocalScorer(stage.azureml.batch.mini_batch_size)
 
 
