@@ -6,6 +6,7 @@ memory with NumPy).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
 def open_run(
     content: bytes, input_name: str, output_name: str, shared: Path | None = None, threads: int = 1
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Return what scores frames, for one caller at a time. It has no way to share weights, so `shared` is not used.
+    """Return what scores frames, one caller's after another's. It has no way to share weights, so `shared` is not used.
 
     Raises ServingError where OpenVINO is not installed, and whatever it raises on a file that it can't run.
     """
@@ -31,13 +32,17 @@ def open_run(
     core = openvino.Core()
     model = core.compile_model(core.read_model(content), "CPU", {**SETTINGS, "INFERENCE_NUM_THREADS": str(threads)})
     request, given, answered = model.create_infer_request(), model.input(input_name), model.output(output_name)
+    turn = (
+        threading.Lock()
+    )  # a stream's new frame size is measured while a scorer works: neither gets the other's answer
 
     def run(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         # 40 us a call, where infer({...}) with its own conversions takes 65 (2026.4.1, a model of 3 weights).
         # A tensor shares writable memory only, and does not keep it alive: this name does.
         memory = np.require(frames, requirements=("C", "W"))
-        request.set_tensor(given, openvino.Tensor(memory, shared_memory=True))
-        request.infer()
-        return np.array(request.get_tensor(answered).data)  # a copy: the next call writes over the request's own
+        with turn:
+            request.set_tensor(given, openvino.Tensor(memory, shared_memory=True))
+            request.infer()
+            return np.array(request.get_tensor(answered).data)  # a copy: the next call writes over the request's own
 
     return run

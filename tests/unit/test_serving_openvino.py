@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,26 @@ def test_a_later_call_leaves_an_earlier_answer_alone(model: Model) -> None:
     kept = first.copy()
     model.predict(frames(3, 28, 28) // 2)
     np.testing.assert_array_equal(first, kept)
+
+
+def test_callers_at_the_same_time_get_their_own_answers(model: Model) -> None:
+    interval = sys.getswitchinterval()
+    answers: dict[int, set[int]] = {1: set(), 2: set()}
+
+    def score(count: int) -> None:
+        for _ in range(200):
+            answers[count].add(len(model.run(frames(count, 28, 28))))
+
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=score, args=(count,)) for count in answers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert answers == {1: {1}, 2: {2}}
 
 
 def test_frames_may_be_read_only_or_a_part_of_others(model: Model) -> None:
