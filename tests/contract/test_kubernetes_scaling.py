@@ -14,6 +14,7 @@ from running_endpoint import wait_for
 from mlops.adapters.kubernetes import handover
 from mlops.delivery import namespace_of
 from mlops.errors import TargetError
+from mlops.steps.rollback import rollback
 
 V1, V2 = f"{MODEL}-v1", f"{MODEL}-v2"
 HPA = "HorizontalPodAutoscaler"
@@ -29,6 +30,18 @@ def test_a_site_that_sleeps_is_awake_for_a_release_and_sleeps_again(serving: Ser
     assert asleep.deploy().outcome == "served", "its probes and those of the version before it were answered"
     wait_for(lambda: asleep.cluster.names("Pod") == [])
     assert (asleep.status().traffic, list(asleep.status().deployments)) == ({2: 100}, [2])
+
+
+def test_a_rollback_does_not_wait_for_a_version_that_slept_and_crashes_when_it_is_woken(serving: Serving) -> None:
+    asleep = scaled(serving, "keda")
+    asleep.cluster.delete("Deployment", V1)
+    asleep.approve(2)
+    assert asleep.deploy().outcome == "served"
+    wait_for(lambda: asleep.cluster.names("Pod") == [])
+    asleep.approve(1)
+    asleep.cluster.fail(V2, "crash-loop", "a frame that it does not take")
+    assert rollback(asleep.context, "it crashes").served == 1
+    assert (asleep.status().traffic, list(asleep.status().deployments)) == ({1: 100}, [1])
 
 
 def test_a_switch_to_an_autoscaler_takes_no_pod_from_what_serves(serving: Serving) -> None:

@@ -29,7 +29,7 @@ from mlops.adapters.kubernetes.reasons import is_rolled_out, obstacle
 from mlops.adapters.kubernetes.rendering import render
 from mlops.adapters.kubernetes.rights import JUDGING, expect
 from mlops.adapters.kubernetes.routing import accepted
-from mlops.adapters.kubernetes.waiting import Watched, expect_end, rolled_out
+from mlops.adapters.kubernetes.waiting import Watched, awake, expect_end, rolled_out
 from mlops.config import Stage
 from mlops.delivery import VERSION_HEADER, Declared, Served, manifests, namespace_of, tree, version_name
 from mlops.errors import StepError, TargetError
@@ -89,14 +89,15 @@ class KubernetesTarget:
             self._apply(live.declared, ())  # what should serve gets its requests back before anything else is tried
         served = Served(version, deployment.digest, deployment.variant, dict(deployment.images))
         wanted = replace(live.declared, versions={**live.declared.versions, version: served})
-        had_traffic = version in live.declared.traffic
         try:
-            self._apply(wanted, (version, *(live.declared.traffic if self._may_sleep else ())))
+            self._apply(wanted, (version,))
         except StepError as error:
-            if had_traffic:
+            if version in live.declared.traffic:
                 raise TargetError(str(error)) from None
             self._undo(live.declared, error)
             raise
+        if self._may_sleep:
+            awake(self._watched, self._pods, set(live.declared.traffic) - {version}, self._seconds)
 
     def set_traffic(self, traffic: Mapping[int, int]) -> None:
         """Split the traffic, once the cameras' workers run with what has the most of it.
@@ -243,9 +244,8 @@ class KubernetesTarget:
 
     def _watched(self, version: int) -> Watched:
         path = self._kinds.place("apps/v1", "Deployment").path(self._namespace)
-        return Watched(
-            self._cluster, path, {"fieldSelector": f"metadata.name={version_name(self.stage.model, version)}"}
-        )
+        name = version_name(self.stage.model, version)
+        return Watched(self._cluster, path, {"fieldSelector": f"metadata.name={name}"})
 
     def _ensure_namespace(self) -> None:
         if self._cluster.find(f"/api/v1/namespaces/{self._namespace}") is None:

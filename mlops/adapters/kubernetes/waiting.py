@@ -6,7 +6,8 @@ Source: kubernetes.io, "Kubernetes API Concepts: Efficient detection of changes"
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -17,7 +18,7 @@ from mlops.adapters.kubernetes.pods import Pods
 from mlops.adapters.kubernetes.reasons import Obstacle, is_rolled_out, obstacle
 from mlops.adapters.kubernetes.refusals import hidden, refusal
 from mlops.delivery import version_name
-from mlops.errors import DeployError, TargetError
+from mlops.errors import DeployError, StepError, TargetError
 
 T = TypeVar("T")
 WATCH_SECONDS = 2.0  # pods tell of themselves what no Deployment's change does
@@ -66,6 +67,13 @@ def rolled_out(watched: Watched, pods: Pods, version: int, seconds: float, least
 
     if not until(watched, look, seconds):
         raise _failure(pods, version, last[0] if last else None, seconds)
+
+
+def awake(watched: Callable[[int], Watched], pods: Pods, versions: Iterable[int], seconds: float) -> None:
+    """Return once versions that may have slept are ready: a new one is compared with them. A broken one is left."""
+    for version in versions:
+        with suppress(StepError):
+            rolled_out(watched(version), pods, version, seconds, 1)
 
 
 def expect_end(watched: Watched, place: str, seconds: float) -> None:
