@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from eventually import until
 from modelpackage import PackageError
 from serving import reconcile
 from serving.deployments import Deployment, Endpoint, ServedModel
@@ -131,9 +132,7 @@ def test_a_version_that_is_ready_has_its_traffic_in_the_same_moment(play: Callab
     async def scenario(world: World) -> None:
         world.declare(1, {"1": 100}, "1")
         world.reconciler.look()
-        async with asyncio.timeout(30):
-            while world.states != {"1": "ready"}:
-                await asyncio.sleep(0)
+        await until(lambda: world.states == {"1": "ready"})
 
     assert play(scenario).served.traffic.percents() == {"1": 100}
 
