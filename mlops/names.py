@@ -17,7 +17,7 @@ TAG_DIGEST = "digest"
 TAG_DATA_VERSION = "data_version"
 TAG_GIT_COMMIT = "git_commit"
 LONGEST_ENDPOINT_NAME = 32
-MARK_DIGITS = 5
+MARK_DIGITS = 4
 ENDPOINT_RULE = "write 3 to 32 letters, digits and hyphens, a letter first, no hyphen last"
 IMAGE_KINDS = ("runtime", "model")
 # What infra/ calls each resource. Azure allows storage accounts and key vaults 24 characters: `short` is the stage.
