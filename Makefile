@@ -18,7 +18,7 @@ OUTPUTS := $(CURDIR)/runs/infra/$(STAGE).outputs.json
 TERRAFORM := terraform -chdir=infra/terraform/$(if $(filter shared,$(STAGE)),shared,stage)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pipelines test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
+.PHONY: help demo test test-pipelines test-copies test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
 .PHONY: infra-plan infra-apply infra-kept infra-init-terraform infra-plan-terraform infra-apply-terraform infra-plan-bicep infra-apply-bicep
 
 help: ## list the targets
@@ -40,7 +40,10 @@ template: $(VENV)/.tests ## the conventions of this repository: shape, pins, doc
 	@$(RUN) -m pytest tests/template
 
 test-pipelines: $(VENV)/.tests ## run the pipelines of both systems from events: GitHub's by act, Azure DevOps' expanded; minutes
-	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py) tests/template/test_deleted_folders.py tests/template/test_stages_filled_in.py
+	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py)
+
+test-copies: $(VENV)/.tests ## the tests in copies of this repository, from which a folder is deleted or whose stage files are filled in; hours
+	@VISIONLINE_COPIES=1 $(RUN) -m pytest -n 2 tests/template/test_deleted_folders.py tests/template/test_stages_filled_in.py
 
 test-cluster: $(VENV)/.tests ## releases, canaries, faults and an adapter's questions, on the real cluster that KUBECONFIG leads to
 	@VISIONLINE_TEST_CLUSTER=1 $(RUN) -m pytest -rs tests/contract/test_kubernetes_api.py tests/contract/test_kubernetes_cluster.py
