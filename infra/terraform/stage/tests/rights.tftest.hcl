@@ -25,7 +25,16 @@ variables {
 
   name       = "mlw-vision-dev"
   private    = true
-  principals = { ci = "1", jobs = "2", serving = "3", workspace = "4", nodes = "5", operations = "6", plan = "7" }
+  principals = {
+    ci         = "1"
+    jobs       = "2"
+    serving    = "3"
+    workspace  = "4"
+    nodes      = "5"
+    operations = "6"
+    plan       = "7"
+    scoring    = "6"
+  }
   scopes = {
     subscription    = "/subscription"
     shared_group    = "/shared"
