@@ -40,7 +40,7 @@ template: $(VENV)/.tests ## the conventions of this repository: shape, pins, doc
 	@$(RUN) -m pytest tests/template
 
 test-pipelines: $(VENV)/.tests ## run the pipelines of both systems from events: GitHub's by act, Azure DevOps' expanded; minutes
-	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py)
+	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs -n 2 $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py)
 
 test-copies: $(VENV)/.tests ## the tests in copies of this repository, from which a folder is deleted or whose stage files are filled in; hours
 	@VISIONLINE_COPIES=1 $(RUN) -m pytest -n 2 tests/template/test_deleted_folders.py tests/template/test_stages_filled_in.py
