@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 from serving.curve import QUICK_SECONDS
 from serving.errors import RequestError
+from serving.images import MAX_PIXELS
 from serving.lone import LoneRequests
 from serving.model import Model
 from serving.work import Work, execute
 
 SPIN_SECONDS = 100e-6
 SHADOWS = 32
-BATCH_PIXELS = 40_000_000  # as many as one image may have: what a batch holds at once is bounded, too
 SMOOTHING = 0.1
 LONGEST_TIMER_SECONDS = 3600.0  # clients say what they like, and event loops take no number of seconds
 
@@ -146,7 +146,8 @@ class Scheduler:
         cap = first.deployment.model.curve.cap
         while self._queue and frames < cap:
             work = self._queue.popleft()
-            is_small = frames + work.count <= cap and pixels + work.pixels <= BATCH_PIXELS
+            # What a batch holds at once is bounded as one image is.
+            is_small = frames + work.count <= cap and pixels + work.pixels <= MAX_PIXELS
             fits = work.deployment is first.deployment and is_small
             (batch if fits else others).append(work)
             frames += work.count if fits else 0

@@ -20,8 +20,9 @@ from eventually import until
 from serving.curve import BatchCurve
 from serving.deployments import Declared, Deployment
 from serving.errors import ModelError, RequestError
+from serving.images import MAX_PIXELS
 from serving.model import Prediction
-from serving.scheduler import BATCH_PIXELS, Scheduler
+from serving.scheduler import Scheduler
 from serving.work import Work
 
 
@@ -274,7 +275,7 @@ def test_a_request_of_many_works_waits_for_others_only_and_is_taken_whole_or_not
 def test_a_batch_holds_no_more_pixels_than_one_image_may_have() -> None:
     model = SumModel(8)
     one = deployment(model)
-    run(lambda _: [Work(one, now(), frame(value), pixels=BATCH_PIXELS // 2) for value in range(5)])
+    run(lambda _: [Work(one, now(), frame(value), pixels=MAX_PIXELS // 2) for value in range(5)])
     assert [len(batch) for batch in model.batches] == [2, 2, 1]
 
 

@@ -9,7 +9,7 @@ Source: fluxcd.io/flux/components/kustomize/kustomizations (Triggering a reconci
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +26,7 @@ from mlops.adapters.kubernetes.pods import Pods
 from mlops.adapters.kubernetes.refusals import Refused
 from mlops.adapters.kubernetes.routing import accepted
 from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
-from mlops.adapters.kubernetes.waiting import Watched, rolled_out
+from mlops.adapters.kubernetes.waiting import Watched, awake, rolled_out
 from mlops.config import Stage
 from mlops.delivery import namespace_of, version_name
 from mlops.errors import TargetError
@@ -69,16 +69,13 @@ class Cluster:
         found = flow.own(listed, sources, self.stage.flux.repository, folder)
         return found, flow.source_of(found, sources)
 
-    def rolled_out(self, version: int, least: int = 0) -> None:
-        """Return once a version is ready, with so many pods at least.
+    def rolled_out(self, version: int) -> None:
+        """Return once a version is ready. Raises DeployError where it is to blame that it is not."""
+        rolled_out(self._watched(version), self._pods, version, self.stage.kubernetes.rollout_seconds)
 
-        Raises DeployError where the version is to blame that it is not.
-        """
-        name = version_name(self.stage.model, version)
-        path = self._kinds.place("apps/v1", "Deployment").path(namespace_of(self.stage))
-        watched = Watched(self._api, path, {"fieldSelector": f"metadata.name={name}"})
-        pods = Pods(self._api, namespace_of(self.stage), self.stage.model)
-        rolled_out(watched, pods, version, self.stage.kubernetes.rollout_seconds, least)
+    def awake(self, versions: Iterable[int]) -> None:
+        """Return once versions that may have slept are ready; a broken one is left."""
+        awake(self._watched, self._pods, versions, self.stage.kubernetes.rollout_seconds)
 
     def expect_routed(self, versions: Sequence[int]) -> None:
         """Return once versions that got traffic are ready with it, and the gateway has taken their route."""
@@ -88,6 +85,15 @@ class Cluster:
             metadata = {"name": self.stage.model, "namespace": namespace_of(self.stage)}
             route = {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": metadata}
             accepted(self._kinds, [route], self.stage.kubernetes.rollout_seconds)
+
+    def _watched(self, version: int) -> Watched:
+        path = self._kinds.place("apps/v1", "Deployment").path(namespace_of(self.stage))
+        name = version_name(self.stage.model, version)
+        return Watched(self._api, path, {"fieldSelector": f"metadata.name={name}"})
+
+    @cached_property
+    def _pods(self) -> Pods:
+        return Pods(self._api, namespace_of(self.stage), self.stage.model)
 
     @cached_property
     def _api(self) -> Api:

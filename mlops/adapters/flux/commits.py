@@ -158,10 +158,7 @@ class FluxTarget:
                 self.remove(version)
             raise
         if self.stage.kubernetes.autoscaling == "keda":
-            for other in set(declared_in(head.files).traffic) - {version}:
-                # It may have slept, and is compared with and shares the traffic; one that is broken is left.
-                with suppress(StepError):
-                    cluster.rolled_out(other, least=1)
+            cluster.awake(set(declared_in(head.files).traffic) - {version})
         self.follow(cluster, head, is_there)
 
     def follow(self, cluster: Cluster, head: Head, is_so: Callable[[], bool], is_enough: Container[str] = DONE) -> None:
