@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
+from paho.mqtt.client import Client, MQTTMessageInfo
 
 from authorities import Authority
 from far_ends import FarEnd, HttpEnd, KafkaEnd, MqttEnd, far_end
@@ -221,15 +223,19 @@ def test_a_server_that_never_answers_is_down() -> None:
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[int]:
-    """Answer the first message of the first connection with some bytes; yield the port."""
+def answering(answer: bytes, is_held: bool = False) -> Iterator[int]:
+    """Answer the first message of the first connection with some bytes; yield the port.
+
+    At the second message it hangs up, unless the connection `is_held` until the client ends it.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def talk() -> None:
             with contextlib.suppress(OSError), server.accept()[0] as connection:
                 connection.recv(1 << 16)
                 connection.sendall(answer)
-                connection.recv(1 << 16)
+                while connection.recv(1 << 16) and is_held:
+                    pass
 
         threading.Thread(target=talk, daemon=True).start()
         yield server.getsockname()[1]
@@ -284,11 +290,35 @@ def test_a_broker_that_does_not_let_in_is_down_and_says_why(monkeypatch: pytest.
             sink.send(LINES)
 
 
+ACCEPTED = b"\x20\x02\x00\x00"  # CONNACK
+
+
+def mqtt_of(port: int, seconds: float) -> Sink:
+    """Return the sink of a broker that has so long to answer."""
+    return open_sink(SinkConfig("mqtt", {"host": "127.0.0.1", "port": port, "timeout_seconds": seconds}))
+
+
 def test_a_line_that_the_broker_has_not_acknowledged_has_not_arrived() -> None:
-    with answering(b"\x20\x02\x00\x00") as port:  # CONNACK, accepted; then it reads a message and says nothing
-        sink = open_sink(SinkConfig("mqtt", {"host": "127.0.0.1", "port": port, "timeout_seconds": 5}))
-        with pytest.raises(SinkError, match="the connection was lost|not acknowledged in time"):
-            sink.send(LINES[:1])
+    with answering(ACCEPTED, is_held=True) as port, pytest.raises(SinkError, match="not acknowledged in time"):
+        mqtt_of(port, 0.5).send(LINES[:1])
+
+
+def test_a_line_whose_broker_hung_up_has_not_arrived() -> None:
+    with answering(ACCEPTED) as port, pytest.raises(SinkError, match="the connection was lost"):
+        mqtt_of(port, 30).send(LINES[:1])
+
+
+def test_a_connection_that_ends_while_a_line_is_handed_to_it_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = Client.publish
+
+    def publish_late(client: Client, *args: Any, **options: Any) -> MQTTMessageInfo:
+        client.socket().shutdown(socket.SHUT_RDWR)
+        wait_for(lambda: client.socket() is None)
+        return publish(client, *args, **options)
+
+    monkeypatch.setattr(Client, "publish", publish_late)
+    with answering(ACCEPTED, is_held=True) as port, pytest.raises(SinkError, match="the connection was lost"):
+        mqtt_of(port, 30).send(LINES[:1])
 
 
 def test_a_broker_that_never_answers_is_down() -> None:

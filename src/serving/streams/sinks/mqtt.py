@@ -23,6 +23,8 @@ from serving.streams.sinks.tls import client_context
 
 IN_FLIGHT = 100  # messages: what AWS IoT Core takes of one client; others take more
 LOOK_SECONDS = 0.1  # how often a lost connection is looked for while an acknowledgement is awaited
+LOST = "the connection was lost"
+NOT_CONNECTED = (4, 7)  # MQTT_ERR_NO_CONN, MQTT_ERR_CONN_LOST: the connection ended while a message was handed over
 FORBIDDEN = re.compile(r"[+#/\x00]")
 
 
@@ -69,6 +71,8 @@ class MqttSink:
                 for topic, line in zip(topics, lines, strict=True)
                 if topic is not None
             ]
+            if any(message.rc in NOT_CONNECTED for message in sent):
+                raise OSError(LOST)
             self._await(sent)
             self.refused += len(lines) - len(sent)
         except (OSError, RuntimeError, ValueError) as error:
@@ -116,7 +120,7 @@ class MqttSink:
         for message in sent:
             while not message.is_published():
                 if not self._client.is_connected():
-                    raise OSError("the connection was lost")
+                    raise OSError(LOST)
                 if time.monotonic() > deadline:
                     raise OSError("not acknowledged in time")
                 message.wait_for_publish(LOOK_SECONDS)
