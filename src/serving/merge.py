@@ -32,9 +32,13 @@ def counts_of(report: Report) -> Counts:
     return {place: _counts(deployment) for place, deployment in _deployments(report)}
 
 
-def sum_counts(counts: Sequence[Counts]) -> Counts:
-    """Return the sum of counts."""
-    return _sum(counts)
+def sum_counts(mappings: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
+    """Return the sums of numbers by key, and of those of mappings within."""
+    totals: dict[Any, Any] = {}
+    for key in _keys(mappings):
+        values = [mapping[key] for mapping in mappings if key in mapping]
+        totals[key] = sum_counts(values) if isinstance(values[0], Mapping) else sum(values)
+    return totals
 
 
 def known_counts(counts: Counts, reports: Sequence[Report]) -> Counts:
@@ -49,7 +53,7 @@ def carry_counts(reports: Sequence[Report], counts: Counts) -> list[Report]:
 
     def carried(place: tuple[str, str], deployment: Report) -> Report:
         more = left.pop(place, {})
-        return {**deployment, **_sum([{key: deployment[key] for key in more}, more])}
+        return {**deployment, **sum_counts([{key: deployment[key] for key in more}, more])}
 
     def carried_model(name: str, model: Report) -> Report:
         return {**model, "deployments": {v: carried((name, v), one) for v, one in model["deployments"].items()}}
@@ -93,16 +97,8 @@ def _merge_deployment(reports: Sequence[Report | None]) -> dict[str, Any]:
     state = "failed" if "failed" in states else "loading" if "loading" in states else "ready"
     counts = {name: sum(report[name] for report in known) for name in ("requests", "errors", "in_flight")}
     reason = _first([report["reason"] for report in known])
-    return {**known[0], "state": state, "reason": reason, **counts, "counters": _sum([r["counters"] for r in known])}
-
-
-def _sum(mappings: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
-    """Add numbers by key, and those of mappings within."""
-    totals: dict[Any, Any] = {}
-    for key in _keys(mappings):
-        values = [mapping[key] for mapping in mappings if key in mapping]
-        totals[key] = _sum(values) if isinstance(values[0], Mapping) else sum(values)
-    return totals
+    counters = sum_counts([report["counters"] for report in known])
+    return {**known[0], "state": state, "reason": reason, **counts, "counters": counters}
 
 
 def _keys(mappings: Sequence[Mapping[Any, Any]]) -> list[Any]:

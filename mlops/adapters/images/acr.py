@@ -27,6 +27,7 @@ from mlops.adapters.azureml.credentials import LAPTOP, credential, place
 from mlops.adapters.azureml.failures import explained
 from mlops.adapters.images.logins import Login, docker_folder, login_of
 from mlops.errors import RegistryError
+from mlops.loading import write_json
 
 HOST = re.compile(r"(?<![\w.-])[a-z0-9][a-z0-9-]*\.azurecr\.(?:io|cn|us)(?![\w.-])")
 SCOPE = "https://containerregistry.azure.net/.default"
@@ -59,8 +60,7 @@ def variables(command: Sequence[str]) -> dict[str, str]:
         return {}
     KEPT.folder = KEPT.folder or tempfile.TemporaryDirectory(prefix="visionline-logins-")
     path = Path(KEPT.folder.name) / "config.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(_beside(found)), encoding="utf-8")
+    write_json(path, _beside(found))
     # docker keeps its builders beside its logins.
     builders = {"BUILDX_CONFIG": str(docker_folder() / "buildx")}
     return {"DOCKER_CONFIG": KEPT.folder.name, "REGISTRY_AUTH_FILE": str(path), **builders}
