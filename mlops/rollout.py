@@ -4,13 +4,14 @@ Start the new deployment beside the old, verify it, where the stage wants it on 
 traffic by the stage's steps, verify at each, remove the old. A version that fails gives the traffic back, is revoked,
 and is removed, in this order: so whoever is killed in between leaves an endpoint that serves, and a rerun that ends the
 work. One that could not be judged, as where the connection to it was lost, goes the same way but is not revoked: a
-rerun tries it again. The caller holds the target's lock.
+rerun tries it again. One that serves alone, and fails as the stage file has it by now, serves until another approved
+one does. The caller holds the target's lock.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops.context import Context
 from mlops.delivery.carried import carried
@@ -45,6 +46,12 @@ class Move:
     desired: ModelVersion
     before: int | None
     before_is_approved: bool
+    serves_alone: bool = False
+
+    @property
+    def fallback(self) -> int | None:
+        """Return the version that serves where the desired one is not to."""
+        return self.desired.version if self.serves_alone else self.before
 
     @property
     def is_escape(self) -> bool:
@@ -70,17 +77,27 @@ def _reconciled(context: Context) -> DeployRecord:
     if desired is None:
         raise RegistryError(f"{stage.name}: no version of {stage.model} is approved: promote one first")
     status = context.target.status()
-    before = version_before(status.traffic, desired.version)
+    approved = [number for number, one in versions.items() if stage_tag(one, stage.name) == APPROVED]
+    beside = [number for number, one in status.deployments.items() if number in approved and one.state == "ready"]
+    before = version_before(status.traffic, desired.version, beside)
     events: list[TrafficEvent] = []
     served = status.deployments.get(desired.version)
     if served and served.is_current and is_settled(status.traffic, list(status.deployments), desired.version):
         seen = judge_seen(served, desired.digest)
         unchanged = Verdict(seen.outcome, f"version {desired.version} has all the traffic already: {seen.reason}")
         return _record(context, "unchanged", Move(desired, None, False), events, unchanged, started)
-    move = Move(desired, before, before in versions and stage_tag(versions[before], stage.name) == APPROVED)
+    serves_alone = before is None and bool(status.traffic.get(desired.version))
+    move = Move(desired, before, before in approved, serves_alone)
     verdict = _roll_out(context, move, events)
     outcome = "served" if verdict.outcome == "promote" else "reverted"
-    return _record(context, outcome, move, events, verdict, started)
+    record = _record(context, outcome, move, events, verdict, started)
+    return _given_way(context, record) if serves_alone and verdict.outcome == "reject" else record
+
+
+def _given_way(context: Context, failed: DeployRecord) -> DeployRecord:
+    """Let the highest of the other approved versions take over from one that is revoked and still serves."""
+    after = _reconciled(context)
+    return replace(failed, version=after.version, events=failed.events + after.events)
 
 
 def inspect(context: Context, version: ModelVersion, before: int | None, live_from: tuple[int, int]) -> Verdict:
@@ -116,6 +133,8 @@ def _roll_out(context: Context, move: Move, events: list[TrafficEvent]) -> Verdi
         verdict = Verdict("reject", str(error))
     if verdict.outcome == "promote":
         _remove_others(context, move.desired.version)
+    elif move.serves_alone:
+        _leave(context, move.desired.version, verdict)
     else:
         _put_back(context, move, verdict, events)
     return verdict
@@ -237,6 +256,20 @@ def _put_back(context: Context, move: Move, verdict: Verdict, events: list[Traff
     context.report(f"{stage.name}: version {version} {what}: {verdict.reason}")
 
 
+def _leave(context: Context, version: int, verdict: Verdict) -> None:
+    """Let a version that serves alone serve on, revoked where it is bad and another one is approved to take over."""
+    stage = context.stage
+    if verdict.outcome != "reject":
+        return context.report(f"{stage.name}: version {version} serves on: {verdict.reason}")
+    versions = context.registry.versions(stage.model)
+    if highest_approved({n: one for n, one in versions.items() if n != version}, stage.name) is None:
+        raise TargetError(
+            f"{stage.name}: version {version} failed ({verdict.reason}) and serves on, for no other one is approved: "
+            f"take back what was changed, or promote a version that works, and run `deploy --stage {stage.name}`"
+        )
+    _revoke(context, version, verdict)
+
+
 def _revoke(context: Context, version: int, verdict: Verdict) -> None:
     stage = context.stage
     context.registry.set_tag(stage.model, version, revoke_reason_tag(stage.name), verdict.reason)
@@ -246,7 +279,7 @@ def _revoke(context: Context, version: int, verdict: Verdict) -> None:
 def _record(
     context: Context, outcome: str, move: Move, events: list[TrafficEvent], verdict: Verdict, started: float
 ) -> DeployRecord:
-    served = move.before if outcome == "reverted" else move.desired.version
+    served = move.fallback if outcome == "reverted" else move.desired.version
     digest = move.desired.digest if outcome != "reverted" else None
     seconds = time.time() - started
     return DeployRecord(context.stage.name, outcome, served, move.before, digest, tuple(events), verdict, seconds)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 
-def version_before(traffic: Mapping[int, int], desired: int) -> int | None:
-    """Return the version, other than the desired one, that has most of the traffic; None where there is none."""
+def version_before(traffic: Mapping[int, int], desired: int, beside: Sequence[int] = ()) -> int | None:
+    """Return the version, other than the desired one, that has most of the traffic; None where there is none.
+
+    Where the desired one has all of it, as where a release was killed before its end, it is the highest `beside` it.
+    """
     others = {version: percent for version, percent in traffic.items() if version != desired and percent > 0}
+    if not others and traffic.get(desired):
+        return max((version for version in beside if version != desired), default=None)
     return max(others, key=lambda version: (others[version], version)) if others else None
 
 

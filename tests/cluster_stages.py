@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from mlops.adapters.local.registry import open_registry
 from mlops.config import Release, Stage, Verify, load_stage
 from mlops.names import image_tag
 from mlops.ports import Deployment
-from modelpackage import package_digest, read_release, seal_package
+from modelpackage import package_digest
 
 QUICK = Verify(requests=2, bake_seconds=0, max_score_difference=0.02, max_error_rate=0.0, max_latency_ratio=1000.0)
 
@@ -50,12 +49,3 @@ def register(stage: Stage, packages: list[Path], packaged_as: Mapping[int, Mappi
     for number, package in enumerate(packages, 1):
         images = (packaged_as or {}).get(number) or images_of_digest(package_digest(package))
         registry.register(stage.model, package, {image_tag(kind): image for kind, image in images.items()})
-
-
-def spoil_golden(package: Path) -> None:
-    """Seal a package anew, whose golden predictions are not those that its model makes."""
-    golden = json.loads((package / "golden.json").read_text())
-    golden["variants"]["int8"]["labels"].reverse()
-    (package / "golden.json").write_text(json.dumps(golden))
-    release = read_release(package)
-    seal_package(package, release.model, release.git_commit, release.data_version, release.checkpoint)

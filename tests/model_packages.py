@@ -18,7 +18,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from mlops.evaluation import Evaluation, ModelReport, Parity, TestSet, VariantReport
-from modelpackage import digest_bytes, digest_file, package_digest, seal_package
+from modelpackage import digest_bytes, digest_file, package_digest, read_release, seal_package
 
 MODEL = "fashion-classifier"
 CLASSES = ("red", "green", "blue")
@@ -45,6 +45,15 @@ def make_package(
     (folder / "MODEL_CARD.md").write_text(f"# {MODEL}\n", encoding="utf-8")
     seal_package(folder, MODEL, "0" * 40, DATA_VERSION, CHECKPOINT)
     return folder
+
+
+def spoil_golden(package: Path, variant: str = "int8") -> None:
+    """Seal a package anew, whose golden predictions of a variant are not those that its model makes."""
+    golden = json.loads((package / "golden.json").read_text())
+    golden["variants"][variant]["labels"].reverse()
+    (package / "golden.json").write_text(json.dumps(golden))
+    release = read_release(package)
+    seal_package(package, release.model, release.git_commit, release.data_version, release.checkpoint)
 
 
 def declared(package: Path, variant: str = "int8") -> dict[str, str]:

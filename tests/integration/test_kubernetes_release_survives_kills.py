@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_stages import cluster_stage, images_of_digest, packaged, register, spoil_golden
+from cluster_stages import cluster_stage, images_of_digest, packaged, register
 from kubefake.cluster import Cluster
 from kubefake.faults import Call
 from kubefake.keeping import Kept, bring_back, keep
 from kubefake.kubelet import kind_of
 from kubernetes import client, config  # noqa: F401 - seconds that each child would take
 from forked import in_child
-from model_packages import MODEL, make_package
+from model_packages import MODEL, make_package, spoil_golden
 
 from mlops.adapters.kubernetes.rendering import render
 from mlops.adapters.kubernetes.target import open_target

@@ -6,7 +6,6 @@ endpoint, and then one play is killed after each of them.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from forked import in_child
-from model_packages import make_package
+from model_packages import make_package, spoil_golden
 
 from mlops.adapters.local.registry import LocalRegistry, open_registry
 from mlops.adapters.local.stop import stop_endpoints
@@ -28,7 +27,6 @@ from mlops.context import Context
 from mlops.records import stage_tag
 from mlops.steps.deploy import deploy
 from mlops.steps.rollback import rollback
-from modelpackage import read_release, seal_package
 
 QUICK = Verify(requests=2, bake_seconds=0, max_score_difference=0.02, max_error_rate=0.0, max_latency_ratio=1000.0)
 
@@ -102,15 +100,6 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     assert in_child(register) == 0
     yield home
-
-
-def spoil_golden(package: Path) -> None:
-    """Seal a package whose golden predictions are not those that its model makes."""
-    golden = json.loads((package / "golden.json").read_text())
-    golden["variants"]["int8"]["labels"].reverse()
-    (package / "golden.json").write_text(json.dumps(golden))
-    release = read_release(package)
-    seal_package(package, release.model, release.git_commit, release.data_version, release.checkpoint)
 
 
 def prepare(home: Path, play: Play) -> None:

@@ -98,3 +98,19 @@ def test_a_lost_connection_gives_the_traffic_back_and_revokes_nobody(
     object.__setattr__(context, "target", target)
     assert deploy.run(context, None) == 0  # type: ignore[arg-type]
     assert (target.status().traffic, list(target.status().deployments)) == ({2: 100}, [2])
+
+
+def test_a_lost_connection_to_what_serves_alone_and_was_changed_leaves_it_serving(
+    context: Context, cutting: str
+) -> None:
+    context.registry.set_tag(context.stage.model, 2, "production", "revoked")
+    stage = replace(context.stage, release=Release("fp32", (100,), QUICK))
+    changed, target = Context(stage, context.run / "fp32", lambda line: None), context.target
+    own = changed.target
+    object.__setattr__(changed, "target", CutOff(own, 1, cutting, 100))
+    assert deploy.run(changed, None) == 1  # type: ignore[arg-type]
+    record = read_record(changed.run, "deploy.production", DeployRecord)
+    assert (record.outcome, record.version, record.verdict.outcome, record.events) == ("reverted", 1, "error", ())
+    assert (target.status().traffic, list(target.status().deployments)) == ({1: 100}, [1])
+    object.__setattr__(changed, "target", own)
+    assert deploy.run(changed, None) == 0  # type: ignore[arg-type]
