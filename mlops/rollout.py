@@ -54,6 +54,11 @@ class Move:
         return self.desired.version if self.serves_alone else self.before
 
     @property
+    def rival(self) -> int | None:
+        """Return the version that the desired one is compared with: one that is to be left is no measure."""
+        return self.before if self.before_is_approved else None
+
+    @property
     def is_escape(self) -> bool:
         """Tell whether the version before must be left at once, as in a rollback, and may not have traffic again."""
         return self.before is not None and not self.before_is_approved
@@ -100,8 +105,11 @@ def _given_way(context: Context, failed: DeployRecord) -> DeployRecord:
     return replace(failed, version=after.version, events=failed.events + after.events)
 
 
-def inspect(context: Context, version: ModelVersion, before: int | None, live_from: tuple[int, int]) -> Verdict:
-    """Judge one deployment as it is now; `live_from`: its live requests and errors when its traffic moved."""
+def inspect(context: Context, version: ModelVersion, rival: int | None, live_from: tuple[int, int]) -> Verdict:
+    """Judge one deployment as it is now, beside its rival unless that has failed.
+
+    `live_from`: its live requests and errors when its traffic moved.
+    """
     stage, status = context.stage, context.target.status()
     deployment = _deployed(context, status, version.version)
     if deployment.state in (DECLARED, UNSEEN):
@@ -112,7 +120,8 @@ def inspect(context: Context, version: ModelVersion, before: int | None, live_fr
         scored = predict_files(context.scorer, context.data, _wanted(context, version), golden)
         rule = judge_golden(best_only(golden), stage.release.variant, scored, limits.max_score_difference)
         return verdict_of((judge_digest(deployment, version.digest), rule))
-    others = [one for number, one in status.deployments.items() if number == before and one.is_online]
+    beside = [one for number, one in status.deployments.items() if number == rival]
+    others = [one for one in beside if one.is_online and one.state != "failed"]
     probes = probe_in_turn([deployment, *others], golden, limits.requests)
     actual = predict(deployment, golden, read_labels(package))
     return verdict_of(
@@ -147,7 +156,7 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
     for image in wanted.images.values():
         context.signer.verify(image)
     context.target.deploy(wanted)
-    verdict = inspect(context, move.desired, move.before, _live_counts(context.target.status(), version))
+    verdict = inspect(context, move.desired, move.rival, _live_counts(context.target.status(), version))
     status = context.target.status()
     if not _deployed(context, status, version).is_online:
         return _move_at_once(context, version, verdict, events)
@@ -160,7 +169,7 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
         _set_traffic(context, split(move.before, version, percent), f"{percent} % to version {version}", events)
         if move.before_is_approved:  # else there is nothing to go back to, so nobody watches and waits
             _bake(context, version, live_from)
-        verdict = inspect(context, move.desired, move.before, live_from)
+        verdict = inspect(context, move.desired, move.rival, live_from)
     return verdict
 
 
@@ -173,7 +182,7 @@ def _mirrored(context: Context, move: Move, status: EndpointStatus) -> Verdict |
     context.report(f"{context.stage.name}: copies of {percent} % of the live requests to version {version}")
     live_from = _live_counts(status, version)
     _bake(context, version, live_from)
-    return inspect(context, move.desired, move.before, live_from)
+    return inspect(context, move.desired, move.rival, live_from)
 
 
 def _move_at_once(context: Context, version: int, verdict: Verdict, events: list[TrafficEvent]) -> Verdict:

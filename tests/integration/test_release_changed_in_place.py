@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from model_packages import make_package, spoil_golden
 from registries import give_database
 
+from mlops import rollout
 from mlops.adapters.local.stop import stop_endpoints
 from mlops.config import Release, Verify, load_stage
 from mlops.context import Context
 from mlops.errors import TargetError
 from mlops.names import APPROVED, REVOKED
-from mlops.ports import Deployment
+from mlops.ports import Deployment, DeploymentStatus, DeployTarget, EndpointStatus
+from mlops.probe import Golden, Probes, probe_in_turn
 from mlops.records import stage_tag
 from mlops.steps.deploy import deploy
 from modelpackage import package_digest
@@ -23,6 +26,23 @@ from modelpackage import package_digest
 QUICK = Verify(requests=2, bake_seconds=0, max_score_difference=0.02, max_error_rate=0.0, max_latency_ratio=1e6)
 
 Approve = Callable[[int, str], Path]
+
+
+@dataclass
+class Failing:
+    """The target itself, but that one version is said to have failed."""
+
+    target: DeployTarget
+    version: int
+
+    def status(self) -> EndpointStatus:
+        """Return what the target says, but of the one version."""
+        seen = self.target.status()
+        said = {n: replace(one, state="failed") if n == self.version else one for n, one in seen.deployments.items()}
+        return replace(seen, deployments=said)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.target, name)
 
 
 @pytest.fixture
@@ -96,3 +116,24 @@ def test_a_version_that_fails_after_its_release_was_killed_gives_the_traffic_bac
     assert [event.traffic for event in record.events] == [{"1": 100}]
     assert (context.target.status().traffic, list(context.target.status().deployments)) == ({1: 100}, [1])
     assert (tag(context, 1), tag(context, 2)) == (APPROVED, REVOKED)
+
+
+@pytest.mark.parametrize("says", [REVOKED, APPROVED])
+def test_who_comes_after_a_version_that_is_to_be_left_or_has_failed_is_not_held_up_by_its_probes(
+    says: str, context: Context, approve: Approve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approve(1, "")
+    assert deploy(context).version == 1
+    approve(2, "")
+    context.registry.set_tag(context.stage.model, 1, "production", says)
+    probed: list[list[int]] = []
+
+    def probe(deployments: list[DeploymentStatus], golden: Golden, requests: int) -> list[Probes]:
+        probed.append([one.version for one in deployments])
+        return probe_in_turn(deployments, golden, requests)
+
+    monkeypatch.setattr(rollout, "probe_in_turn", probe)
+    if says == APPROVED:
+        object.__setattr__(context, "target", Failing(context.target, 1))
+    assert deploy(context).version == 2
+    assert probed and set(map(tuple, probed)) == {(2,)}
