@@ -1,7 +1,8 @@
 """A server on loopback that sends requests on to a stage's Services, through the API server's proxy.
 
 So probes reach a version past the traffic split wherever the API server can be reached: no ingress, no open port. It
-is what `kubectl port-forward` is: whoever is on this machine may use it while the step runs.
+is what `kubectl port-forward` is: whoever is on this machine may use it while the step runs, for what a model is asked
+and for nothing else of the API.
 
 Source: kubernetes.io, "Access Services Running on Clusters".
 """
@@ -9,6 +10,7 @@ Source: kubernetes.io, "Access Services Running on Clusters".
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +25,11 @@ from mlops.errors import TargetError
 # No pod takes requests at this moment, as where one was evicted: so long another is waited for.
 ABSENT_SECONDS = 6.0
 PAUSE_SECONDS = 0.1
-ALLOWED = ("/v2/", "/score")
+# All of a path, and no `..` in it: the client of HTTP resolves that, and would lead out of the proxy with our identity.
+NAME = r"[A-Za-z0-9][\w.-]*"
+ALLOWED = re.compile(
+    rf"(/v2/health/(live|ready)|/v2/models/{NAME}(/versions/[0-9]+)?(/(infer|ready))?|/score)(\?[\w.=&%+-]*)?", re.ASCII
+)
 Service = Callable[[str | None], str]
 Fault = Callable[[int], str | None]
 
@@ -81,7 +87,7 @@ class _Connection(BaseHTTPRequestHandler):
         """Answer one request; break the connection where the version can't be asked."""
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         version = self.headers.get(VERSION_HEADER)
-        if not self.path.startswith(ALLOWED) or not (version or "1").isdecimal():
+        if not ALLOWED.fullmatch(self.path) or not (version or "1").isdecimal():
             self.send_error(404)
             return
         answer = self.server.answer(self.command, self.path, version, content)
