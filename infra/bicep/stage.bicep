@@ -62,10 +62,10 @@ param ciSystem string = 'github'
 @minLength(3)
 param gitRepository string
 
-@description('Who vouches for CI: empty for GitHub, on Azure DevOps the service connection\'s issuer.')
+@description('Who vouches for CI: empty on GitHub, on Azure DevOps what its connections say, or empty: bootstrap copies it.')
 param issuer string = ''
 
-@description('Whom the issuer names: empty for GitHub\'s environment, else the service connection\'s subject.')
+@description('Whom the issuer names: empty on GitHub, else the subject of visionline-STAGE, or empty: bootstrap copies it.')
 param subject string = ''
 
 @description('Whom the issuer names for who applies this: empty on GitHub, else the subject of visionline-infra-STAGE.')
@@ -220,9 +220,9 @@ module identity 'modules/identity.bicep' = {
     names: names
     location: location
     tags: allTags
-    issuer: empty(issuer) ? 'https://token.actions.githubusercontent.com' : issuer
+    issuer: empty(issuer) && onGithub ? 'https://token.actions.githubusercontent.com' : issuer
     subjects: {
-      ci: empty(subject) ? 'repo:${gitRepository}:environment:${stage}' : subject
+      ci: empty(subject) && onGithub ? 'repo:${gitRepository}:environment:${stage}' : subject
       infra: empty(infraSubject) && onGithub ? 'repo:${gitRepository}:environment:infra-${stage}' : infraSubject
       operations: empty(operationsSubject) && onGithub ? 'repo:${gitRepository}:environment:operations' : operationsSubject
       plan: empty(planSubject) && onGithub ? 'repo:${gitRepository}:environment:plan' : planSubject

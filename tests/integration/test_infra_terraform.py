@@ -161,7 +161,7 @@ def test_an_attribute_that_azurerm_does_not_know_is_refused(terraform: Terraform
         ("stage", "test", "stage: use one of"),
         ("suffix", "a", "suffix: use 3 to 5"),
         ("kubernetes", "arc", "arc_cluster: give"),
-        ("ci_system", "azure-devops", "issuer: copy it"),
+        ("issuer", "issuer.test", "issuer: copy it"),
         ("budget_amount", "0", "budget_amount: use a positive"),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from iac.parity import differences
+from iac.resource import Deployment
 from iac.rules import role_assignments
 from iac.settings import settings_of
 from iac.values import Unresolved, plain
@@ -63,6 +65,41 @@ def test_a_difference_is_found_and_its_place_named(tmp_path: Path, name: str, ol
     both = (deployed(language, "production", infra) for language in LANGUAGES)
     found = differences(*both, prices())
     assert any(says in line for line in found), found
+
+
+def on_azure_devops(folder: Path, stage: str, values: dict[str, str]) -> Path:
+    """Return a copy whose stage's pipelines run on Azure DevOps, and are told the values in both languages."""
+    infra = copied(folder)
+    for name, value in {"ci_system": "azure-devops", **values}.items():
+        change(infra, f"terraform/stage/{stage}.tfvars", "git_repository ", f'{name} = "{value}"\ngit_repository ')
+        bicep = re.sub("_(.)", lambda found: found[1].upper(), name)
+        change(infra, f"bicep/{stage}.bicepparam", "param tags", f"param {bicep} = '{value}'\nparam tags")
+    return infra
+
+
+def trusted(deployment: Deployment) -> list[tuple[str, str]]:
+    """Return whom a stage's identities trust: each one's issuer and subject."""
+    found = (one.values for one in settings_of(deployment) if one.resource.kind.endswith("IdentityCredentials"))
+    return [(values["issuer"], values["subject"]) for values in found]
+
+
+@pytest.mark.parametrize("stage", ["dev", "production"])
+@pytest.mark.parametrize("values", [{}, {"subject": "sc://o/p/visionline"}, {"issuer": "https://issuer.test"}])
+def test_on_azure_devops_nobody_is_trusted_till_issuer_and_subject_are_said(
+    tmp_path: Path, stage: str, values: dict[str, str]
+) -> None:
+    infra = on_azure_devops(tmp_path, stage, values)
+    both = [deployed(language, stage, infra) for language in LANGUAGES]
+    assert [trusted(one) for one in both] == [[], []] and differences(both[0], both[1], prices()) == []
+
+
+def test_on_azure_devops_a_service_connection_is_trusted_as_it_says(tmp_path: Path) -> None:
+    said = {"issuer": "https://issuer.test", "subject": "sc://o/p/visionline", "plan_subject": "sc://o/p/plan"}
+    infra = on_azure_devops(tmp_path, "dev", said)
+    both = [deployed(language, "dev", infra) for language in LANGUAGES]
+    wanted = [(said["issuer"], said["plan_subject"]), (said["issuer"], said["subject"])]
+    assert [sorted(trusted(one)) for one in both] == [wanted, wanted]
+    assert differences(both[0], both[1], prices()) == []
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,5 +1,6 @@
 // Who acts: CI in pipelines, infra where they apply this folder, jobs on clusters, serving in endpoints and pods. For
 // all stages, made once: operations, which looks at what runs, and plan, which asks what would change. No secrets.
+// Without an issuer and a subject nobody is trusted here, and a credential that is there already stays as it is.
 
 @description('Names of resources: ci, infra, jobs, serving, operations, plan.')
 param names object
@@ -10,7 +11,7 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Who vouches for CI\'s tokens.')
+@description('Who vouches for CI\'s tokens; empty: nobody is trusted yet.')
 param issuer string
 
 @description('Whom the issuer names in them, by identity: ci, infra, operations, plan; empty: nobody is trusted yet.')
@@ -55,7 +56,7 @@ resource plan 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = if
   tags: tags
 }
 
-resource federation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = {
+resource federation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (!empty(issuer) && !empty(subjects.ci)) {
   parent: ci
   name: 'ci'
   properties: {
@@ -65,7 +66,7 @@ resource federation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedI
   }
 }
 
-resource infraFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (!empty(subjects.infra)) {
+resource infraFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (!empty(issuer) && !empty(subjects.infra)) {
   parent: infra
   name: 'ci'
   properties: {
@@ -75,7 +76,7 @@ resource infraFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/feder
   }
 }
 
-resource operationsFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (makesShared && !empty(subjects.operations)) {
+resource operationsFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (makesShared && !empty(issuer) && !empty(subjects.operations)) {
   parent: operations
   name: 'ci'
   properties: {
@@ -85,7 +86,7 @@ resource operationsFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/
   }
 }
 
-resource planFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (makesShared && !empty(subjects.plan)) {
+resource planFederation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (makesShared && !empty(issuer) && !empty(subjects.plan)) {
   parent: plan
   name: 'ci'
   properties: {

@@ -69,11 +69,11 @@ module "identity" {
   resource_group = azurerm_resource_group.stage.name
   location       = var.location
   tags           = local.tags
-  issuer         = var.issuer == "" ? "https://token.actions.githubusercontent.com" : var.issuer
+  issuer         = var.issuer == "" && local.on_github ? "https://token.actions.githubusercontent.com" : var.issuer
   makes_shared   = local.makes_shared
 
   subjects = {
-    ci         = var.subject == "" ? "repo:${var.git_repository}:environment:${var.stage}" : var.subject
+    ci         = var.subject == "" && local.on_github ? "repo:${var.git_repository}:environment:${var.stage}" : var.subject
     infra      = var.infra_subject == "" && local.on_github ? "repo:${var.git_repository}:environment:infra-${var.stage}" : var.infra_subject
     operations = var.operations_subject == "" && local.on_github ? "repo:${var.git_repository}:environment:operations" : var.operations_subject
     plan       = var.plan_subject == "" && local.on_github ? "repo:${var.git_repository}:environment:plan" : var.plan_subject

@@ -144,25 +144,20 @@ variable "git_repository" {
 }
 
 variable "issuer" {
-  description = "Who vouches for CI: empty for GitHub, on Azure DevOps the service connection's issuer."
+  description = "Who vouches for CI: empty on GitHub, on Azure DevOps what its connections say, or empty: bootstrap copies it."
   type        = string
   default     = ""
 
   validation {
-    condition     = var.issuer == "" ? var.ci_system == "github" : startswith(var.issuer, "https://")
-    error_message = "issuer: copy it from the service connection (https://...) where ci_system is azure-devops."
+    condition     = var.issuer == "" || startswith(var.issuer, "https://")
+    error_message = "issuer: copy it from the service connection (https://...), or leave it empty."
   }
 }
 
 variable "subject" {
-  description = "Whom the issuer names: empty for GitHub's environment, else the service connection's subject."
+  description = "Whom the issuer names: empty on GitHub, else the subject of visionline-STAGE, or empty: bootstrap copies it."
   type        = string
   default     = ""
-
-  validation {
-    condition     = var.subject != "" || var.ci_system == "github"
-    error_message = "subject: copy it from the service connection where ci_system is azure-devops."
-  }
 }
 
 variable "infra_subject" {

@@ -19,7 +19,7 @@ variable "tags" {
 }
 
 variable "issuer" {
-  description = "Who vouches for CI's tokens."
+  description = "Who vouches for CI's tokens; empty: nobody is trusted yet."
   type        = string
 }
 

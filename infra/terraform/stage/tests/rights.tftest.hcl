@@ -23,8 +23,8 @@ variables {
     plan       = "repo:owner/repository:environment:plan"
   }
 
-  name       = "mlw-vision-dev"
-  private    = true
+  name    = "mlw-vision-dev"
+  private = true
   principals = {
     ci         = "1"
     jobs       = "2"
