@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azurefake.codes import files_of
 from azurefake.jobs import Step, on_job, plan, put_output
 from azurefake.registries import add_registry
 from azurefake.scoring import break_down
@@ -77,9 +78,9 @@ def write_places(azure: Azure, root: Path) -> None:
 
 def work_on(azure: Azure, number: int, folder: Path) -> None:
     """Do on the job's node what its registration does, once the job has come to it, and let the job go on."""
-    steps = plan(azure).steps
-    wait_for(lambda: any(one.name == "register" and one.status == "Running" for all_ in steps.values() for one in all_))
-    dev = Context(load_stage("dev"), folder / f"node{number}", lambda line: None)
+    wait_for(lambda: _registering(azure) is not None)
+    node = folder / f"node{number}"
+    dev = Context(load_stage("dev", _stages_on_node(azure, node)), node, lambda line: None)
     submission = trained(folder / f"model{number}", number, dev)
     register(dev, submission)
     paths = [path for path in submission.out.rglob("*") if path.is_file()]
@@ -90,6 +91,22 @@ def work_on(azure: Azure, number: int, folder: Path) -> None:
 
     on_job(azure, "register", leave)
     plan(azure).held = ""
+
+
+def _registering(azure: Azure) -> Step | None:
+    steps = (one for all_ in list(plan(azure).steps.values()) for one in all_)
+    return next((one for one in steps if one.name == "register" and one.status == "Running"), None)
+
+
+def _stages_on_node(azure: Azure, node: Path) -> Path:
+    """Write the stage files that were uploaded with the registration's code, and return their folder."""
+    step, place = _registering(azure), node / "mlops" / "stages"
+    assert step is not None
+    place.mkdir(parents=True)
+    for path, content in files_of(azure, step.component["code"]).items():
+        if path.startswith("mlops/stages/"):
+            (node / path).write_bytes(content)
+    return place
 
 
 @contextmanager

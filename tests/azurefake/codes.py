@@ -6,6 +6,7 @@ Source: learn.microsoft.com/rest/api/azureml, "Code Versions".
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from azurefake.assets import container_body, listed
 from azurefake.message import Answer, Request, refusal
@@ -61,6 +62,21 @@ def define(azure: Azure, request: Request, **names: str) -> Answer:
     if azure.get(above) is None:
         azure.put(above, container_body({}, None))
     return Answer(200 if known else 201, azure.put(request.path, {"properties": _properties(given)}))
+
+
+def files_of(azure: Azure, id: str) -> dict[str, bytes]:
+    """Return what was uploaded as a version of some code, by path: what a job's node finds in its folder."""
+    found = azure.get(id.removeprefix("azureml:"))
+    assert found is not None, id
+    address = urlsplit(found["properties"]["codeUri"])
+    container, _, above = address.path.strip("/").partition("/")
+    with azure.lock:
+        placed = {(*key[:2], f"/{key[2]}"): content for key, content in azure.blobs.items()}
+    start = f"/{above}/" if above else "/"
+    place = (address.netloc.partition(".")[0], container)
+    return {
+        key[2].removeprefix(start): one for key, one in placed.items() if key[:2] == place and key[2].startswith(start)
+    }
 
 
 def _hash_of(version: dict[str, Any]) -> str | None:

@@ -16,8 +16,9 @@ from mlops.adapters.azureml.computes import ensure_cluster
 from mlops.adapters.azureml.environments import ensure_environment
 from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.jobspec import JobFile, job_spec, read_job_file
-from mlops.config import REPOSITORY, Stage
+from mlops.config import REPOSITORY, STAGES_FOLDER, Stage, stages_folder
 from mlops.errors import ConfigError
+from mlops.names import STAGES
 from mlops.snapshot import take_snapshot
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def own_tags(stage: Stage) -> dict[str, str]:
 
 @contextmanager
 def snapshots(job: Any) -> Iterator[None]:
-    """Let the steps upload a copy of their code, which is read here.
+    """Let the steps upload a copy of their code, which is read here, with the stage files that this process reads.
 
     The SDK, left to itself, looks at each file below the folder, those of a virtual environment too, for minutes.
     """
@@ -70,8 +71,21 @@ def snapshots(job: Any) -> Iterator[None]:
             if code not in copies:
                 copies[code] = Path(scratch) / str(len(copies)) / "code"
                 take_snapshot(code).write(copies[code])
+                _lay_stages(code, copies[code])
             node.component.code = str(copies[code])
         yield
+
+
+def _lay_stages(code: Path, copy: Path) -> None:
+    # A node has no VISIONLINE_STAGES and reads mlops/stages: as cloned that is a registry on the node itself.
+    if not STAGES_FOLDER.is_relative_to(code):
+        return
+    place = copy / STAGES_FOLDER.relative_to(code)
+    place.mkdir(parents=True, exist_ok=True)
+    for name in ("base", *STAGES):
+        named = stages_folder() / f"{name}.yaml"
+        if named.exists():
+            (place / named.name).write_bytes(named.read_bytes())
 
 
 def _clusters(stage: Stage, file: JobFile) -> list[str]:
