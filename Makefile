@@ -15,7 +15,13 @@ LANGUAGE ?= $(firstword $(foreach language,terraform bicep,$(if $(wildcard infra
 REGION ?= westeurope
 PLAN := $(CURDIR)/.plans/$(STAGE)
 OUTPUTS := $(CURDIR)/runs/infra/$(STAGE).outputs.json
-TERRAFORM := terraform -chdir=infra/terraform/$(if $(filter shared,$(STAGE)),shared,stage)
+# Hosted machines bring none: this one is fetched there, by its digest.
+TERRAFORM_VERSION := 1.11.4
+TERRAFORM_DIGEST := 1ce994251c00281d6845f0f268637ba50c0005657eb3cf096b92f753b42ef4dc
+TERRAFORM_RELEASE := https://releases.hashicorp.com/terraform/$(TERRAFORM_VERSION)/terraform_$(TERRAFORM_VERSION)_linux_amd64.zip
+FETCHED := $(CURDIR)/$(BIN)/terraform-$(TERRAFORM_VERSION)/terraform
+FOUND = $(if $(shell command -v terraform 2>/dev/null),terraform,$(FETCHED))
+TERRAFORM = $(FOUND) -chdir=infra/terraform/$(if $(filter shared,$(STAGE)),shared,stage)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pipelines test-copies test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
@@ -92,8 +98,15 @@ infra-apply: infra-kept ## do what was planned, and keep the outputs in runs/inf
 infra-kept:
 	@test -d infra/$(LANGUAGE) || (echo "infra/$(LANGUAGE) is not there: choose by LANGUAGE, in pipelines by VISIONLINE_INFRA" >&2; exit 1)
 
-infra-init-terraform:
+infra-init-terraform: $(filter $(FETCHED),$(FOUND))
 	$(TERRAFORM) init -input=false -reconfigure -backend-config=../state.tfbackend -backend-config=key=$(STAGE).tfstate
+
+$(FETCHED):
+	@test "$$(uname -sm)" = "Linux x86_64" || (echo "terraform is not there: install it; it is fetched for Linux on x86_64 only" >&2; exit 1)
+	@mkdir -p $(@D)
+	curl --fail --silent --show-error --location --retry 3 --output $@.zip $(TERRAFORM_RELEASE)
+	echo "$(TERRAFORM_DIGEST)  $@.zip" | sha256sum --check --quiet
+	@$(PYTHON) -m zipfile -e $@.zip $(@D)/new && chmod +x $(@D)/new/terraform && mv $(@D)/new/terraform $@ && rm $@.zip
 
 # Who plans may only read, so it registers no provider of Azure's and locks no state: a plan that is stale is not applied.
 infra-plan-terraform: infra-init-terraform

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import posixpath
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,6 +19,10 @@ from sources import ROOT
 from mlops.names import STAGES
 
 FILE = re.compile(r"[\w./-]+\.\w+")
+MACHINE = (platform.system(), platform.machine())
+fetches = pytest.mark.skipif(
+    MACHINE != ("Linux", "x86_64"), reason="Terraform is fetched for hosted machines' system only"
+)
 
 
 def commands(*arguments: str, at: Path = ROOT) -> str:
@@ -28,12 +36,53 @@ def commands(*arguments: str, at: Path = ROOT) -> str:
 def test_terraform_plans_into_a_file_and_applies_that_file(stage: str, root: str) -> None:
     plan, apply = (commands(f"infra-{verb}", f"STAGE={stage}", "LANGUAGE=terraform") for verb in ("plan", "apply"))
     assert f"terraform -chdir=infra/terraform/{root} plan -input=false -lock=false -var-file={stage}.tfvars" in plan
-    assert "ARM_RESOURCE_PROVIDER_REGISTRATIONS=none terraform" in plan and "REGISTRATIONS" not in apply
+    assert re.search(r"ARM_RESOURCE_PROVIDER_REGISTRATIONS=none \S*terraform ", plan) and "REGISTRATIONS" not in apply
     assert "-lock=false" not in apply  # whoever plans may only read the state; whoever applies holds its lease
     assert f".plans/{stage}.tfplan" in plan and f".plans/{stage}.json" in plan and "runs/" not in plan
     assert f"key={stage}.tfstate" in plan and f"key={stage}.tfstate" in apply
     assert f"apply -input=false {ROOT}/.plans/{stage}.tfplan" in apply
     assert f"runs/infra/{stage}.outputs.json" in apply
+
+
+def without_terraform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Make an init on a machine that has no Terraform, as hosted ones; its release is an archive in the folder."""
+    tools, project = folder / "tools", folder / "project"
+    for place in (tools, project / "infra" / "terraform" / "stage"):
+        place.mkdir(parents=True, exist_ok=True)
+    for name in ("chmod", "curl", "mkdir", "mv", "python3", "rm", "sha256sum", "uname"):
+        (tools / name).unlink(missing_ok=True)
+        (tools / name).symlink_to(sys.executable if name == "python3" else str(shutil.which(name)))
+    shutil.copy(ROOT / "Makefile", project)
+    command = [str(shutil.which("make")), "infra-init-terraform", *arguments]
+    return subprocess.run(command, cwd=project, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+
+
+def released(folder: Path) -> Path:
+    """Return an archive like Terraform's releases, whose program says how it was called."""
+    path = folder / "terraform.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("terraform", '#!/bin/sh\necho "called: $*"\n')
+    return path
+
+
+@fetches
+def test_a_machine_without_terraform_fetches_the_pinned_one_once(tmp_path: Path) -> None:
+    archive = released(tmp_path)
+    pinned = (
+        f"TERRAFORM_DIGEST={hashlib.sha256(archive.read_bytes()).hexdigest()}",
+        f"TERRAFORM_RELEASE=file://{archive}",
+    )
+    first = without_terraform(tmp_path, *pinned)
+    assert first.returncode == 0 and "called: -chdir=infra/terraform/stage init" in first.stdout, first.stderr
+    archive.unlink()
+    assert "called: -chdir" in without_terraform(tmp_path, *pinned).stdout
+
+
+@fetches
+def test_a_terraform_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
+    for _ in range(2):  # what was refused once is not taken the next time
+        ended = without_terraform(tmp_path, f"TERRAFORM_RELEASE=file://{released(tmp_path)}")
+        assert ended.returncode != 0 and "did NOT match" in ended.stderr and "called:" not in ended.stdout
 
 
 @pytest.mark.parametrize("stage", ["production", "shared"])
