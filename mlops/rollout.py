@@ -138,8 +138,8 @@ def inspect(context: Context, version: ModelVersion, rival: int | None, live_fro
 def _roll_out(context: Context, move: Move, events: list[TrafficEvent]) -> Verdict:
     try:
         verdict = _move_traffic(context, move, events)
-    except DeployError as error:
-        verdict = Verdict("reject", str(error))
+    except DeployError as error:  # of what served until now, what the stage file has changed is as likely to blame
+        verdict = Verdict("error" if move.serves_alone else "reject", str(error))
     if verdict.outcome == "promote":
         _remove_others(context, move.desired.version)
     elif move.serves_alone:
@@ -269,7 +269,7 @@ def _leave(context: Context, version: int, verdict: Verdict) -> None:
     """Let a version that serves alone serve on, revoked where it is bad and another one is approved to take over."""
     stage = context.stage
     if verdict.outcome != "reject":
-        return context.report(f"{stage.name}: version {version} serves on: {verdict.reason}")
+        return context.report(f"{stage.name}: version {version} keeps traffic and approval: {verdict.reason}")
     versions = context.registry.versions(stage.model)
     if highest_approved({n: one for n, one in versions.items() if n != version}, stage.name) is None:
         raise TargetError(

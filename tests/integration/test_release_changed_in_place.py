@@ -92,6 +92,17 @@ def test_a_variant_that_fails_gives_way_to_the_version_before_it(context: Contex
     assert deploy(changed(context)).outcome == "unchanged"
 
 
+def test_what_does_not_start_as_the_stage_file_has_it_by_now_is_not_revoked(context: Context, approve: Approve) -> None:
+    for number in (1, 2):
+        approve(number, "")
+    assert deploy(context).version == 2
+    wanting = Context(replace(context.stage, release=Release("fp16", (20, 100), QUICK)), context.run / "fp16", print)
+    record = deploy(wanting)
+    assert (record.outcome, record.version, record.verdict.outcome) == ("reverted", 2, "error")
+    assert (context.target.status().traffic, tag(context, 2)) == ({2: 100}, APPROVED)
+    assert deploy(context).outcome == "unchanged", "int8 serves, as it did before"
+
+
 def test_where_no_other_is_approved_what_serves_goes_on_and_nobody_is_revoked(
     context: Context, approve: Approve
 ) -> None:

@@ -93,13 +93,17 @@ class LocalTarget:
         return EndpointStatus(url, _integers(declared if behind else served["traffic"]), seen)
 
     def deploy(self, deployment: Deployment) -> None:
-        """Load a version beside the others. Raises DeployError, and takes it away, where it does not load."""
+        """Load a version beside the others, or as another variant of itself.
+
+        Raises DeployError where it does not load: then it is what it was before, or away.
+        """
         version = str(deployment.version)
+        before = self._own(self._desired()).deployments.get(version)
         declared = Declared(str(deployment.package), deployment.digest, deployment.variant)
         self._declare(lambda now: replace(now, deployments={**now.deployments, version: declared}))
         seen = self.status().deployments[deployment.version]
         if seen.state != "ready":
-            self.remove(deployment.version)
+            self._take_back(deployment.version, before)
             raise DeployError(f"version {version} does not load on {self.folder.name}: {seen.reason}")
 
     def set_traffic(self, traffic: Mapping[int, int]) -> None:
@@ -116,6 +120,11 @@ class LocalTarget:
         if _integers(self._own(self._desired()).traffic).get(version):
             raise TargetError(f"{self.folder.name}: version {version} has traffic: move it away before removing it")
         self._declare(lambda now: replace(now, deployments=_without(now.deployments, str(version))))
+
+    def _take_back(self, version: int, before: Declared | None) -> None:
+        if before is None:
+            return self.remove(version)
+        self._declare(lambda now: replace(now, deployments={**now.deployments, str(version): before}))
 
     def _declare(self, change: Callable[[DesiredModel], DesiredModel]) -> None:
         # Others write it too, each under this lock: whoever loads another model on this endpoint by hand.
