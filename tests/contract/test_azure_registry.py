@@ -11,6 +11,7 @@ import pytest
 
 from azurefake.faults import FORBIDDEN, THROTTLED, UNAVAILABLE, Drop
 from azurefake.message import Answer
+from azurefake.registries import add_registry
 from azurefake.stages import azure_stage
 from azurefake.state import WORKSPACE, Azure
 from mlops.adapters.azureml.arm import Arm
@@ -158,6 +159,20 @@ def test_where_others_take_each_number_first_that_is_said(azure: Azure, registry
     azure.fail("PUT", f"/models/{MODEL}/versions/", *[TAKEN] * 9)
     with pytest.raises(RegistryError, match="others register at the same time"):
         registry.register(MODEL, package, TAGS)
+
+
+@pytest.mark.parametrize("place", [{}, {"registry": "shared"}], ids=["workspace", "shared"])
+def test_where_all_versions_are_archived_the_next_one_comes_after_them(
+    azure: Azure, tmp_path: Path, place: dict[str, str]
+) -> None:
+    add_registry(azure, "shared")
+    registry = open_registry(azure_stage("dev", azureml=place))
+    archived = range(1, azure_registry.ATTEMPTS + 2)
+    for number in archived:
+        registry.register(MODEL, sealed(tmp_path / f"package{number}", f"weights {number}"), TAGS)
+    for number in archived:
+        registry.archive(MODEL, number)
+    assert registry.register(MODEL, sealed(tmp_path / "next", "next weights"), TAGS).version == len(archived) + 1
 
 
 def test_two_that_register_at_once_get_a_version_each(azure: Azure, tmp_path: Path) -> None:

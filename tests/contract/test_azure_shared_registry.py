@@ -109,12 +109,10 @@ def test_a_registry_that_is_not_there_is_said(azure: Azure) -> None:
 
 
 def test_a_number_that_is_an_archived_versions_there_is_told_and_nothing_is_written_over(
-    azure: Azure, source: AzureRegistry, tmp_path: Path
+    source: AzureRegistry, other: AzureRegistry, tmp_path: Path
 ) -> None:
-    add_workspace(azure, name="ws-qa", account="qastore")
-    other = open_registry(azure_stage("qa", azureml=PLACES["workspace"]))
     other.register(MODEL, sealed(tmp_path / "theirs", "their weights"), {})
     other.archive(MODEL, 1)
-    with pytest.raises(RegistryError, match=f"{MODEL} 1 in ws-qa is archived: restore it there"):
+    with pytest.raises(RegistryError, match=f"{MODEL} 1 in {other.place[-1]} is archived: restore it there"):
         source.copy_to(MODEL, 1, other)
     assert other.versions(MODEL) == {}

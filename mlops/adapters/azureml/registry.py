@@ -66,26 +66,14 @@ class AzureRegistry:
         Raises RegistryError, also where that number is an archived version's here.
         """
         if not self._has(version) and not self._create(version, package) and not self._has(version):
-            where = f"{version.model} {version.version} in {self.place[-1]}"
-            raise RegistryError(f"{where} is archived: restore it there (`az ml model restore`), then run again")
+            raise self._archived(version)
 
     def versions(self, model: str) -> dict[int, ModelVersion]:
         """Return all versions of a model that are not archived, lowest first; empty where the model is unknown.
 
         One that is no number was registered by other means than these steps, and is passed over.
         """
-        from azure.core.exceptions import HttpResponseError
-
-        with explained(f"models of {self.place[-1]}", RegistryError):
-            try:
-                listed = self.open_client().models.list(name=model)
-                found = [_model_version(entry) for entry in listed if _is_number(entry.version)]
-            except HttpResponseError as error:
-                # Of a shared registry the SDK does not raise its ResourceNotFoundError.
-                if status_of(error) != 404:
-                    raise
-                self._must_exist()  # else a mistyped workspace would be one without models
-                found = []
+        found = (_model_version(entry) for entry in self._listed(model))
         return {one.version: one for one in sorted(found, key=lambda one: one.version)}
 
     def set_tag(self, model: str, version: int, key: str, value: str) -> None:
@@ -129,24 +117,47 @@ class AzureRegistry:
         with tempfile.TemporaryDirectory() as scratch:
             other.receive(known, self.download(model, version, Path(scratch) / "package"))
 
+    def _listed(self, model: str, **view: Any) -> list[Any]:
+        from azure.core.exceptions import HttpResponseError
+
+        with explained(f"models of {self.place[-1]}", RegistryError):
+            try:
+                return [one for one in self.open_client().models.list(name=model, **view) if _is_number(one.version)]
+            except HttpResponseError as error:
+                # Of a shared registry the SDK does not raise its ResourceNotFoundError.
+                if status_of(error) != 404:
+                    raise
+                self._must_exist()  # else a mistyped workspace would be one without models
+        return []
+
     def _must_exist(self) -> None:
         client = self.open_client()
         if not self.is_shared:  # the client of a registry asks for it itself, before anything else
             client.workspaces.get(client.workspace_name)
 
     def _share(self, known: ModelVersion, other: AzureRegistry) -> None:
-        if not other._has(known):
-            number = str(known.version)
-            with explained(f"sharing {known.model} {number} with {other.place[-1]}", RegistryError):
-                self.open_client().models.share(
+        if not other._has(known) and not self._send(known, other.place[-1]) and not other._has(known):
+            raise other._archived(known)
+        # Sharing leaves the tags behind; those that the copy has got meanwhile are its own.
+        other._change_tags(known.model, known.version, lambda tags: {**known.tags, **tags})
+
+    def _send(self, known: ModelVersion, registry: str) -> bool:
+        """Share a version with a registry; False where its number is taken there."""
+        number = str(known.version)
+        with explained(f"sharing {known.model} {number} with {registry}", RegistryError):
+            return _unless_taken(
+                lambda: self.open_client().models.share(
                     name=known.model,
                     version=number,
-                    registry_name=other.place[-1],
+                    registry_name=registry,
                     share_with_name=known.model,
                     share_with_version=number,
                 )
-        # Sharing leaves the tags behind; those that the copy has got meanwhile are its own.
-        other._change_tags(known.model, known.version, lambda tags: {**known.tags, **tags})
+            )
+
+    def _archived(self, version: ModelVersion) -> RegistryError:
+        where = f"{version.model} {version.version} in {self.place[-1]}"
+        return RegistryError(f"{where} is archived: restore it there (`az ml model restore`), then run again")
 
     def _has(self, version: ModelVersion) -> bool:
         there = self.versions(version.model).get(version.version)
@@ -168,22 +179,29 @@ class AzureRegistry:
             properties={TAG_DIGEST: version.digest},
         )
         with explained(f"registering {version.model} {version.version}", RegistryError):
-            try:
-                over_leftovers(lambda: self.open_client().models.create_or_update(entity))
-            except Exception as error:
-                if not _was_taken(error):
-                    raise
-                return False
-        return True
+            return _unless_taken(lambda: over_leftovers(lambda: self.open_client().models.create_or_update(entity)))
 
     def _next_number(self, model: str, versions: Mapping[int, ModelVersion]) -> int:
         # Archived versions keep their numbers, and are not among those that are listed.
         from azure.ai.ml.constants import ListViewType
 
-        with explained(f"models of {self.place[-1]}", RegistryError):
-            hidden = self.open_client().models.list(name=model, list_view_type=ListViewType.ARCHIVED_ONLY)
-            taken = [int(entry.version) for entry in hidden if _is_number(entry.version)] if versions else []
-        return max((*versions, *taken), default=0) + 1
+        hidden = self._listed(model, list_view_type=ListViewType.ARCHIVED_ONLY)
+        number = max((*versions, *(int(entry.version) for entry in hidden)), default=0) + 1
+        while self.is_shared and self._is_there(model, number):  # there the SDK lists no archived ones
+            number += 1
+        return number
+
+    def _is_there(self, model: str, number: int) -> bool:
+        from azure.core.exceptions import HttpResponseError
+
+        with explained(f"{model} {number}", RegistryError):
+            try:
+                self.open_client().models.get(name=model, version=str(number))
+            except HttpResponseError as error:
+                if status_of(error) != 404:
+                    raise
+                return False
+        return True
 
     def _change_tags(self, model: str, version: int, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
         for _ in range(ATTEMPTS):
@@ -224,9 +242,16 @@ def _is_number(version: str) -> bool:
     return version.isascii() and version.isdecimal()
 
 
-def _was_taken(error: Exception) -> bool:
-    # The SDK says so itself where it sees the number in use, Azure where somebody was faster.
-    return status_of(error) == 409 or "already exists" in str(error)
+def _unless_taken(make: Callable[[], Any]) -> bool:
+    """Make a version; False where its number is taken."""
+    try:
+        make()
+    except Exception as error:
+        # The SDK says so itself where it sees the number in use, Azure where somebody was faster.
+        if status_of(error) != 409 and "already exists" not in str(error):
+            raise
+        return False
+    return True
 
 
 def _intact_digest(package: Path) -> str:
