@@ -1,6 +1,6 @@
 """A plan as a comment on a pull request, in Markdown: dangers first, then what changes, then what it costs. Pure.
 
-Only names of attributes are shown, never values: a plan may hold secrets.
+Only names of attributes are shown, never values, since a plan may hold secrets; and who gets which right.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mlops.infra.change import CREATE, DELETE, REPLACE, UNCLEAR, UPDATE, Change, State, first_at, value_at
+from mlops.infra.change import CREATE, DELETE, KEEP, REPLACE, UNCLEAR, UPDATE, Change, State, first_at, value_at
 from mlops.infra.roles import STRONG, role_name
 
+TRUST = "microsoft.managedidentity/userassignedidentities/federatedidentitycredentials"
+ROLE = "microsoft.authorization/roledefinitions"
 ROLE_ASSIGNMENT = "microsoft.authorization/roleassignments"
 # Kinds that hold what nobody can make again: models, frames, images, keys, records.
 DATA = {
@@ -26,6 +28,8 @@ OPEN = (
     ("properties.publicNetworkAccess", "Enabled", "is reached from the internet"),
     ("network_rules.0.default_action", "Allow", "lets every network in"),
     ("network_acls.0.default_action", "Allow", "lets every network in"),
+    ("network_rule_set.0.default_action", "Allow", "lets every network in"),
+    ("properties.networkRuleSet.defaultAction", "Allow", "lets every network in"),
     ("properties.networkAcls.defaultAction", "Allow", "lets every network in"),
     ("allow_nested_items_to_be_public", True, "lets containers be read by anybody"),
     ("properties.allowBlobPublicAccess", True, "lets containers be read by anybody"),
@@ -59,6 +63,8 @@ def dangers(changes: Iterable[Change]) -> list[Danger]:
 
 def _dangers(change: Change) -> Iterator[Danger]:
     kind = change.kind.lower()
+    if kind in _RIGHTS and change.action not in (DELETE, KEEP):
+        yield from _of_right(change, kind)
     if kind == ROLE_ASSIGNMENT:
         yield from _of_role(change)
     elif change.action in (DELETE, REPLACE):
@@ -95,6 +101,38 @@ def _of_role(change: Change) -> Iterator[Danger]:
 
 
 ROLE_PATHS = ("role_definition_name", "role_definition_id", "properties.roleDefinitionId")
+
+
+def _of_right(change: Change, kind: str) -> Iterator[Danger]:
+    """Yield who may act as an identity, or what a role may do, where that is new: either may be any right."""
+    words, before = (_RIGHTS[kind](state) for state in (change.after, change.before))
+    if words != before or change.action == CREATE:
+        yield _danger("any right", change, words)
+
+
+def _trust(state: State) -> str:
+    subject, issuer = (first_at(state, name, f"properties.{name}") for name in ("subject", "issuer"))
+    return f"trusts {_literal(subject)} of {_literal(issuer)}, who may do what this identity may"
+
+
+def _role(state: State) -> str:
+    allowed, withheld = (_listed(state, *names) for names in (ALLOWED, WITHHELD))
+    return f"is a role that may do {_literal(allowed)}{f', and not {_literal(withheld)}' if withheld else ''}"
+
+
+def _listed(state: State, *names: str) -> str:
+    parts = first_at(state, "permissions", "properties.permissions") or ()
+    return ", ".join(one for part in parts for name in names for one in value_at(part, name) or ())
+
+
+def _literal(said: object) -> str:
+    # A star is Markdown's own sign, too, and actions are full of them.
+    return f"`{str(said or 'what is not known yet').replace('`', '')}`"
+
+
+ALLOWED = ("actions", "data_actions", "dataActions")
+WITHHELD = ("not_actions", "notActions", "not_data_actions", "notDataActions")
+_RIGHTS = {TRUST: _trust, ROLE: _role}
 
 
 def _opened(before: State, after: State) -> Iterator[str]:

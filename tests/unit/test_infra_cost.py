@@ -11,7 +11,7 @@ import pytest
 
 from mlops.cli import main
 from mlops.errors import ConfigError
-from mlops.infra.change import CREATE, DELETE, REPLACE, UPDATE, Change
+from mlops.infra.change import CREATE, DELETE, KEEP, REPLACE, UPDATE, Change
 from mlops.infra.costs import ByUse, Machine, Prices, estimate
 from mlops.infra.dangers import dangers
 from mlops.infra.plans import read_plan
@@ -271,6 +271,8 @@ def test_what_has_no_price_is_said_not_guessed(change: Change, says: str) -> Non
         ({"properties": {"allowSharedKeyAccess": False}}, {"properties": {"allowSharedKeyAccess": True}}, "a key"),
         ({"properties": {}}, {"properties": {"anonymousPullEnabled": True}}, "anybody pull"),
         ({"network_rules": []}, {"network_rules": [{"default_action": "Allow"}]}, "every network"),
+        ({}, {"network_rule_set": [{"default_action": "Allow"}]}, "every network"),
+        ({}, {"properties": {"networkRuleSet": {"defaultAction": "Allow"}}}, "every network"),
     ],
 )
 @pytest.mark.parametrize("action", [UPDATE, REPLACE])
@@ -278,6 +280,43 @@ def test_a_door_that_opens_is_seen(before: dict[str, Any], after: dict[str, Any]
     found = dangers([Change(action, "Microsoft.App/containerApps", "it", before, after)])
     assert any(words in danger.words for danger in found)
     assert not any(words in one.words for one in dangers([Change(action, "x", "it", after, after)]))
+
+
+TRUST = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
+ROLE = "Microsoft.Authorization/roleDefinitions"
+# Before and after of what says who may act as an identity, or what a role may do, in each language's words.
+RIGHTS = [
+    (TRUST, {"issuer": "i", "subject": "ours"}, {"issuer": "i", "subject": "stranger"}, "trusts `stranger` of `i`"),
+    (TRUST, {"issuer": "i", "subject": "ours"}, {"issuer": "j", "subject": "ours"}, "trusts `ours` of `j`"),
+    (TRUST, {"issuer": "i", "subject": "ours"}, {"issuer": "i"}, "trusts `what is not known yet` of `i`"),
+    (ROLE, {"permissions": [{"actions": ["a/read"]}]}, {"permissions": [{"actions": ["a/*/x", "*"]}]}, "`a/*/x, *`"),
+    (ROLE, {"permissions": []}, {"permissions": [{"actions": ["a"]}, {"data_actions": ["b"]}]}, "may do `a, b`"),
+    (
+        ROLE,
+        {"permissions": [{"actions": ["*"], "not_actions": ["a", "b"]}]},
+        {"permissions": [{"actions": ["*"], "not_actions": ["b"]}]},
+        "may do `*`, and not `b`",
+    ),
+]
+
+
+@pytest.mark.parametrize("kind, before, after, words", RIGHTS)
+@pytest.mark.parametrize("is_azures", [False, True], ids=["terraform", "bicep"])
+def test_a_right_that_moves_or_widens_is_seen(
+    kind: str, before: dict[str, Any], after: dict[str, Any], words: str, is_azures: bool
+) -> None:
+    states = [as_azure_says(state) if is_azures else state for state in (before, after)]
+    for action, first in ((UPDATE, states[0]), (REPLACE, states[0]), (CREATE, {})):
+        found = dangers([Change(action, kind, "it", first, states[1])])
+        assert any(words in one.words for one in found)
+    assert dangers([Change(UPDATE, kind, "it", states[1], {**states[1], "description": "another"})]) == []
+    assert dangers([Change(KEEP, kind, "it", *states)]) == []
+
+
+def as_azure_says(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state in Azure's words: in camelCase, in `properties`."""
+    text = re.sub("_(.)", lambda found: found[1].upper(), json.dumps(state))
+    return {"properties": json.loads(text)}
 
 
 def test_a_door_that_closes_is_no_danger() -> None:
