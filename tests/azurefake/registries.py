@@ -1,7 +1,8 @@
 """Registries that workspaces share: where they are found, their models, and the import of a workspace's model.
 
 Source: azure-ai-ml 1.35.2, `_utils/_registry_utils.py`: the data plane, api-version 2021-10-01-dataplanepreview. What
-an import carries over is the files, the description and the properties; that it leaves the tags behind is a guess.
+an import carries over is the files, the description and the properties; that it leaves the tags behind is a guess. So a
+registry can be made that gets no properties either.
 """
 
 from __future__ import annotations
@@ -26,11 +27,16 @@ REGISTRY = GROUP + "/providers/Microsoft.MachineLearningServices/registries/{reg
 MODELS = MFE + REGISTRY + "/models"
 VERSION = MODELS + "/{name}/versions/{version}"
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
+BARE = "registries whose imports leave the properties behind"
 
 
-def add_registry(azure: Azure, name: str = "shared", subscription: str = SUBSCRIPTION, group: str = "rg") -> str:
-    """Make a registry with storage of its own; return its ARM id."""
+def add_registry(
+    azure: Azure, name: str = "shared", subscription: str = SUBSCRIPTION, group: str = "rg", properties: bool = True
+) -> str:
+    """Make a registry with storage of its own; return its ARM id. `properties`: imports bring a model's along."""
     id = REGISTRY.format(subscription=subscription, group=group, registry=name)
+    if not properties:
+        azure.more.setdefault(BARE, set()).add(name)
     azure.put(id, {"location": REGION, "properties": {"publicNetworkAccess": "Enabled"}})
     return id
 
@@ -128,6 +134,8 @@ def share(azure: Azure, request: Request, registry: str, **names: str) -> Answer
         place = f"{_storage(registry)}/{name}-{version}"
         uri = _copied(azure, source["properties"]["modelUri"], place)
         kept = {**source["properties"], "modelUri": uri, "tags": {}}
+        if registry in azure.more.get(BARE, ()):
+            kept["properties"] = {}
         models.keep(azure, f"{above}/versions/{version}", {"id": _asset(registry, name, version), "properties": kept})
 
     return Answer(202, None, _operation(azure, finish))

@@ -92,15 +92,32 @@ def test_a_missing_role_there_is_said_and_the_next_run_copies(
     assert list(other.versions(MODEL)) == [3]
 
 
-def test_a_copy_whose_tags_did_not_arrive_gets_them_from_the_next_run(azure: Azure, source: AzureRegistry) -> None:
-    add_registry(azure, "shared")
+@pytest.mark.parametrize("properties", [True, False], ids=["with properties", "without"])
+def test_a_copy_whose_tags_did_not_arrive_gets_them_from_the_next_run(
+    azure: Azure, source: AzureRegistry, properties: bool
+) -> None:
+    add_registry(azure, "shared", properties=properties)
     other = open_registry(azure_stage("qa", azureml=PLACES["registry"]))
     azure.fail("PUT", f"/models/{MODEL}/versions/3", *[UNAVAILABLE] * 9)
     with pytest.raises(RegistryError, match="503"):
         source.copy_to(MODEL, 3, other)
     azure.faults.clear()
     source.copy_to(MODEL, 3, other)
-    assert other.versions(MODEL)[3].tags["dev"] == "approved"
+    assert other.versions(MODEL) == {3: source.versions(MODEL)[3]}
+
+
+def test_a_number_that_somebody_gave_another_model_by_hand_is_not_taken_for_a_copy_in_the_making(
+    azure: Azure, source: AzureRegistry, tmp_path: Path
+) -> None:
+    id = add_registry(azure, "shared", properties=False)
+    other = open_registry(azure_stage("qa", azureml=PLACES["registry"]))
+    other.register(MODEL, sealed(tmp_path / "theirs", "their weights"), {})
+    theirs = azure.get(f"{id}/models/{MODEL}/versions/1")
+    assert theirs is not None
+    theirs["properties"].update(properties={}, tags={"of": "somebody else"})
+    with pytest.raises(RegistryError, match="1 is another model in shared"):
+        source.copy_to(MODEL, 1, other)
+    assert other.versions(MODEL)[1].tags == {"of": "somebody else"}
 
 
 def test_a_registry_that_is_not_there_is_said(azure: Azure) -> None:

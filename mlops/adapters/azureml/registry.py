@@ -161,10 +161,19 @@ class AzureRegistry:
 
     def _has(self, version: ModelVersion) -> bool:
         there = self.versions(version.model).get(version.version)
-        if there is not None and there.digest != version.digest:
+        if there is None:
+            return False
+        if there.digest != version.digest and not (self.is_shared and not there.digest and self._holds(version)):
             where = f"{version.model} {version.version} is another model in {self.place[-1]}"
             raise RegistryError(f"{where} (digest {there.digest}): name another registry in the stage file")
-        return there is not None
+        return True
+
+    def _holds(self, version: ModelVersion) -> bool:
+        """Tell whether the files of a number that has no digest are a version's: its sharing ended before its tags."""
+        with tempfile.TemporaryDirectory() as scratch, explained(f"{version.model} {version.version}", RegistryError):
+            number = str(version.version)
+            self.open_client().models.download(name=version.model, version=number, download_path=scratch)
+            return any(is_intact(found.parent, version.digest) for found in Path(scratch).rglob(RELEASE_FILE))
 
     def _create(self, version: ModelVersion, package: Path) -> bool:
         """Put a version; False where its number is taken."""
