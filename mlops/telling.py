@@ -3,11 +3,13 @@
 The training job tells its own end as its last step. A job that fails before that, or is cancelled, can't: Azure ML runs
 nothing after a step that failed. A launcher around each step that reports its failure would need the code host's secret
 in every training image, and still miss a node that dies, an image that can't be pulled, a cancelled job. So somebody
-who runs by a clock, a monitor pipeline, asks for the jobs that ended: it costs no agent that waits.
+who runs by a clock, a monitor pipeline, asks for the jobs that ended: it costs no agent that waits. Where to tell it, a
+job says itself, and whoever may submit one may write anything: the asker's token goes to the asker's own place alone.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +19,15 @@ from mlops.errors import ConfigError, JobFailed, OutputMissing, StepError
 from mlops.evaluation import Evaluation
 from mlops.loading import read_json
 from mlops.names import EVALUATION_FILE
-from mlops.origin import decoded
+from mlops.origin import decoded, here
 from mlops.policy import single
 from mlops.ports import EndedJob
 from mlops.records import NotifyRecord, Origin, Outcome, RegisterRecord, record_path
 from mlops.reporting import notice_key, notice_of, studio_link
 
 UNKNOWN = "unknown"
+WORDS = re.compile(r"[\w-]*")
+PUBLIC = re.compile(r"https://(api\.github\.com|dev\.azure\.com|[\w-]+\.visualstudio\.com)(/.*)?")  # of an API
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,9 @@ def unreported(context: Context, hours: float) -> Iterator[tuple[str, Origin]]:
     Of jobs that share a notice, as those of one schedule do, it is the last one's: its end was told over the others'.
     """
     last: dict[str, tuple[EndedJob, Origin]] = {}
+    own = here()
     for job in context.jobs.ended(hours):
-        origin = _origin(context, job)
+        origin = _origin(context, job, own)
         if origin is not None:
             last[f"{origin.repository} {notice_key(context.stage.model, context.stage.name, origin)}"] = job, origin
     for job, origin in last.values():
@@ -96,12 +101,38 @@ def unreported(context: Context, hours: float) -> Iterator[tuple[str, Origin]]:
             yield job.name, origin
 
 
-def _origin(context: Context, job: EndedJob) -> Origin | None:
+def _origin(context: Context, job: EndedJob, own: Origin | None) -> Origin | None:
+    if not job.inputs.get("origin"):
+        return None
     try:
-        return decoded(job.inputs["origin"]) if job.inputs.get("origin") else None
+        origin = decoded(job.inputs["origin"])
+        _expect_ours(origin, own)
     except ConfigError as error:
         context.report(f"job {job.name}: nobody can be told: {error}")
         return None
+    return origin
+
+
+def _expect_ours(origin: Origin, own: Origin | None) -> None:
+    """Raise ConfigError where our token has no business: at another place than our own, by hand at an unknown host."""
+    if not WORDS.fullmatch(f"{origin.commit}{origin.pull_request}{origin.run}"):  # they stand in addresses
+        raise ConfigError("--origin: commit, pull request and run should be letters and digits")
+    if own is None and not PUBLIC.fullmatch(origin.api):
+        where = "outside CI a token goes to GitHub's and Azure DevOps' own addresses: run this in a pipeline"
+    elif own is not None and _place(origin) != _place(own):
+        where = f"this pipeline's token is for {_shown(own)} alone"
+    else:
+        return
+    raise ConfigError(f"--origin: names {_shown(origin)}, and {where}")
+
+
+def _place(origin: Origin) -> tuple[str, str, str, str]:
+    return origin.host, origin.api, origin.project, origin.repository
+
+
+def _shown(origin: Origin) -> str:
+    """Return where an origin is, in one line, whatever it calls itself."""
+    return " ".join(f"{origin.project} {origin.repository} at {origin.api}".split())
 
 
 def _was_told(context: Context, job: EndedJob) -> bool:

@@ -19,10 +19,12 @@ from mlops import rest
 from mlops.adapters.azureml import joboutputs, jobs
 from mlops.adapters.azureml.jobs import open_job_runner
 from mlops.cli import main
-from mlops.context import run_folder
+from mlops.config import load_stage
+from mlops.context import Context, run_folder
 from mlops.errors import JobError
 from mlops.origin import encoded
 from mlops.records import NotifyRecord, Origin, read_record
+from mlops.telling import PUBLIC, unreported
 
 FOLDER = {"type": "uri_folder"}
 VERDICT = {"outcome": "promote", "reason": "all rules pass", "rules": []}
@@ -32,9 +34,12 @@ FAILED = "no version: could not be judged: job: job {job}: step register failed:
 
 @pytest.fixture
 def github(azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubHost]:
-    """Let dev report to GitHub, as a scheduled workflow with its own token."""
+    """Let dev report to GitHub, as a scheduled workflow of octo/camera with its own token."""
     host = GitHubHost()
-    monkeypatch.setenv("GITHUB_TOKEN", "ghs_workflow")
+    place = {"REPOSITORY": "octo/camera", "SHA": "c0ffee", "API_URL": host.url, "TOKEN": "ghs_workflow"}
+    for name, value in place.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
     monkeypatch.setenv("VISIONLINE_STAGES", str(write_stages(tmp_path / "stages", dev={"report": "github"})))
     monkeypatch.setattr(rest, "FIRST_WAIT_SECONDS", 0.001)
     monkeypatch.setattr(jobs, "FIRST_PAUSE_SECONDS", 0.0)
@@ -79,6 +84,13 @@ class Trainings:
         return (
             open_job_runner(azure_stage(stage, **changes)).submit(self.shop.job_file, {"origin": encoded(origin)}).name
         )
+
+    def forged(self, api: str, repository: str, commit: str = "c0ffee") -> str:
+        """Start a training that says it was started elsewhere, and let it fail; return the job's name."""
+        origin = Origin("github", api, repository, "", commit, None, "1", None)
+        plan(self.azure).failures["register"] = "out of memory"
+        job = open_job_runner(azure_stage("dev")).submit(self.shop.job_file, {"origin": encoded(origin)}).name
+        return self.end(job)
 
     def end(self, job: str, stage: str = "dev", **changes: Any) -> str:
         """Let a training come to its end."""
@@ -212,6 +224,72 @@ def test_a_spoilt_origin_is_said_and_keeps_no_other_from_being_told(trainings: T
     code, said = notified()
     assert said[0].startswith(f"job {spoilt}: nobody can be told: --origin: is not what")
     assert (code, set(trainings.shown)) == (0, {"1"})
+
+
+@pytest.fixture
+def stranger() -> Iterator[GitHubHost]:
+    """Stand for an address that somebody else listens at."""
+    host = GitHubHost()
+    yield host
+    host.close()
+
+
+def test_no_token_goes_to_an_address_that_only_a_job_names(trainings: Trainings, stranger: GitHubHost) -> None:
+    forged = trainings.forged(stranger.url, "octo/camera")
+    code, said = notified()
+    assert (code, stranger.calls, trainings.github.calls) == (0, [], [])
+    assert said[0] == (
+        f"job {forged}: nobody can be told: --origin: names octo/camera at {stranger.url}, and this pipeline's token "
+        f"is for octo/camera at {trainings.github.url} alone"
+    )
+
+
+def test_a_job_of_another_repository_is_left_to_that_ones_own_monitor(trainings: Trainings) -> None:
+    forged = trainings.forged(trainings.github.url, "octo/\n::stop-commands::x")
+    trainings.failed("2")
+    code, said = notified()
+    assert (code, set(trainings.shown)) == (0, {"2"})
+    assert said[0].startswith(f"job {forged}: nobody can be told: --origin: names octo/ ::stop") and "\n" not in said[0]
+
+
+def test_by_hand_a_token_goes_to_the_public_hosts_alone(
+    trainings: Trainings, stranger: GitHubHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_REPOSITORY")
+    trainings.forged(stranger.url, "octo/camera")
+    code, said = notified()
+    assert (code, stranger.calls) == (0, [])
+    assert said[0].endswith(
+        "outside CI a token goes to GitHub's and Azure DevOps' own addresses: run this in a pipeline"
+    )
+    known = trainings.forged("https://api.github.com", "octo/camera")
+    found = unreported(Context(load_stage("dev"), run_folder("monitor"), said.append), 48.0)
+    assert [(job, origin.api) for job, origin in found] == [(known, "https://api.github.com")]
+
+
+def test_a_commit_that_would_lead_to_another_address_is_not_told(trainings: Trainings) -> None:
+    forged = trainings.forged(trainings.github.url, "octo/camera", commit="../../birds/commits/c0ffee")
+    code, said = notified()
+    assert (code, trainings.github.calls) == (0, [])
+    assert said[0].startswith(f"job {forged}: nobody can be told: --origin: commit, pull request and run should be")
+
+
+@pytest.mark.parametrize(
+    "api, is_known",
+    [
+        ("https://api.github.com", True),
+        ("https://dev.azure.com/acme/", True),
+        ("https://acme.visualstudio.com/", True),
+        ("https://dev.azure.com.evil.example/acme/", False),
+        ("https://api.github.com@evil.example/", False),
+        ("https://evil.example/dev.azure.com/", False),
+        ("https://evil.example/.visualstudio.com/", False),
+        ("http://api.github.com", False),
+        ("https://[", False),
+    ],
+)
+def test_an_address_is_public_by_its_host(api: str, is_known: bool) -> None:
+    assert (PUBLIC.fullmatch(api) is not None) == is_known
 
 
 def test_who_may_not_list_jobs_is_told_so_in_one_line(trainings: Trainings, capsys: pytest.CaptureFixture[str]) -> None:
