@@ -20,7 +20,7 @@ from mlops.preflight.cluster import version_line
 from mlops.preflight.retired import End, cluster_lines
 from mlops.steps.preflight import lines
 
-ALL = ("kubernetes", "kubectl", "cluster", "gateway API", "rights")
+ALL = ("kubernetes", "kubectl", "cluster", "gateway API", "namespace", "rights")
 
 
 def seen(tmp_path: Path, **changes: Any) -> dict[str, CheckLine]:

@@ -101,6 +101,8 @@ def served_of(deployment: Object) -> Served | None:
 
 def gateway_url(kinds: Kinds, stage: Stage) -> str | None:
     """Return the address where the stage's live requests come in, None where no gateway says one, or may be asked."""
+    if stage.kubernetes.traffic != "gateway":
+        return None
     route = kinds.cluster.find(_path(kinds, stage, ROUTES, "HTTPRoute", stage.model))
     for ref in (route or {}).get("spec", {}).get("parentRefs") or []:
         namespace = ref.get("namespace") or namespace_of(stage)

@@ -9,6 +9,8 @@ from datetime import date
 
 from mlops.adapters.kubernetes.aks import open_cluster
 from mlops.adapters.kubernetes.cluster import Cluster
+from mlops.adapters.kubernetes.kinds import Kinds
+from mlops.adapters.kubernetes.pruning import expect_alone
 from mlops.adapters.kubernetes.rendering import PROGRAM
 from mlops.adapters.kubernetes.rights import is_allowed, needed
 from mlops.config import Stage
@@ -16,7 +18,7 @@ from mlops.delivery import manifests, namespace_of
 from mlops.ports import CheckLine
 from mlops.preflight import cluster as checks
 from mlops.preflight import retired
-from mlops.preflight.line import guarded
+from mlops.preflight.line import guarded, ok
 
 PATIENCE_SECONDS = 5.0
 
@@ -40,7 +42,12 @@ class KubernetesPreflight:
         groups = {one["name"] for one in cluster.request("GET", "/apis")["groups"]}
         yield from checks.api_lines(self.stage, groups)
         yield from checks.monitoring_lines(manifests(self.stage), groups)
+        yield from guarded("namespace", self._alone(cluster), is_needed=True)
         yield from guarded("rights", self._rights(cluster, groups))
+
+    def _alone(self, cluster: Cluster) -> Iterator[CheckLine]:
+        expect_alone(Kinds(cluster), self.stage)
+        yield ok("namespace", f"{namespace_of(self.stage)} is no other model's and no other stage's")
 
     def _rights(self, cluster: Cluster, groups: Collection[str]) -> Iterator[CheckLine]:
         namespace, rights = namespace_of(self.stage), list(needed(self.stage, groups))

@@ -10,10 +10,12 @@ from mlops.adapters.kubernetes.live import STAGE_LABEL, Live
 from mlops.adapters.kubernetes.pods import Pods
 from mlops.config import Stage
 from mlops.delivery import LABEL_VERSION, namespace_of
+from mlops.errors import TargetError
 
 # Deployments are not among them: they go last, once drained.
 PRUNED = (
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("gateway.networking.k8s.io/v1", "Gateway"),
     ("keda.sh/v1alpha1", "ScaledObject"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("monitoring.coreos.com/v1", "ServiceMonitor"),
@@ -26,6 +28,21 @@ PRUNED = (
 )
 LOOK_SECONDS = 0.1
 LONGEST_DRAIN_SECONDS = 30.0
+DECLARED = "-declared"  # what the ConfigMap of a model's declared versions is called, after its name
+
+
+def expect_alone(kinds: Kinds, stage: Stage) -> None:
+    """Raise TargetError where the stage's namespace is another model's, or another stage's.
+
+    What versions share has one name there, and what the stage does not declare is taken for its leftovers.
+    """
+    path = kinds.place("v1", "ConfigMap").path(namespace_of(stage))
+    for one in kinds.cluster.request("GET", path, query={"labelSelector": STAGE_LABEL})["items"]:
+        name, owner = one["metadata"]["name"], one["metadata"]["labels"][STAGE_LABEL]
+        if name.endswith(DECLARED) and (name, owner) != (f"{stage.model}{DECLARED}", stage.name):
+            other = f"namespace {namespace_of(stage)} is that of {name.removesuffix(DECLARED)} in stage {owner}"
+            advice = f"name another as kubernetes.namespace, or delete ConfigMap {name} if nothing else of that runs"
+            raise TargetError(f"{stage.name}: {other}: {advice}")
 
 
 def leftovers(kinds: Kinds, stage: Stage, kept: Iterable[Object], live: Live) -> Iterator[Object]:

@@ -28,7 +28,7 @@ PARTS = {  # of infra/kubernetes, where the stage's overlay takes them; a folder
     "kubernetes/overlays/gpu/stage/engines.yaml": ("", "persistentvolumeclaims"),
 }
 PRUNED = (
-    *(("gateway.networking.k8s.io", "httproutes"), *SCALERS),
+    *(("gateway.networking.k8s.io", "httproutes"), ("gateway.networking.k8s.io", "gateways"), *SCALERS),
     *(("monitoring.coreos.com", "servicemonitors"), RULES, WORKERS),
     ("networking.k8s.io", "networkpolicies"),
 )

@@ -24,7 +24,7 @@ from mlops.adapters.kubernetes.kinds import Kinds, Object, in_order
 from mlops.adapters.kubernetes.lease import Lease, Place, held
 from mlops.adapters.kubernetes.live import STAGE_LABEL, Live, gateway_url, look
 from mlops.adapters.kubernetes.pods import Pods
-from mlops.adapters.kubernetes.pruning import drained, leftovers
+from mlops.adapters.kubernetes.pruning import drained, expect_alone, leftovers
 from mlops.adapters.kubernetes.reasons import is_rolled_out, obstacle
 from mlops.adapters.kubernetes.rendering import render
 from mlops.adapters.kubernetes.rights import JUDGING, expect
@@ -52,6 +52,7 @@ class KubernetesTarget:
         self._ensure_namespace()
         with held(Place(self._cluster, self._namespace, f"{self.stage.model}-release")) as lease:
             self._lease = lease
+            expect_alone(self._kinds, self.stage)
             declared = self._rendered(look(self._kinds, self.stage).declared)
             end_scaling(self._kinds, self._namespace, f"{STAGE_LABEL}={self.stage.name}", declared, self._seconds)
             self._check()
@@ -279,8 +280,7 @@ class KubernetesTarget:
         return found.text if found and found.is_of_version else None
 
     def _url(self) -> str:
-        found = gateway_url(self._kinds, self.stage) if self.stage.kubernetes.traffic == "gateway" else None
-        return found or self._forwarder.url
+        return gateway_url(self._kinds, self.stage) or self._forwarder.url
 
 
 def open_target(stage: Stage) -> KubernetesTarget:
