@@ -62,10 +62,10 @@ param ciSystem string = 'github'
 @minLength(3)
 param gitRepository string
 
-@description('Who vouches for CI: empty on GitHub, on Azure DevOps what its connections say, or empty: bootstrap copies it.')
+@description('Who vouches for CI: empty on GitHub; on Azure DevOps empty, or what its service connections say.')
 param issuer string = ''
 
-@description('Whom the issuer names: empty on GitHub, else the subject of visionline-STAGE, or empty: bootstrap copies it.')
+@description('Whom the issuer names: empty on GitHub; on Azure DevOps empty, or the subject of visionline-STAGE.')
 param subject string = ''
 
 @description('Whom the issuer names for who applies this: empty on GitHub, else the subject of visionline-infra-STAGE.')
@@ -82,6 +82,9 @@ param operationsPrincipal string = ''
 
 @description('The object id of the identity plan (dev\'s output), if dev has its own subscription.')
 param planPrincipal string = ''
+
+@description('Whether another stage of this subscription gives operations and plan their rights on what is shared.')
+param sharedRightsGiven bool = false
 
 @description('The address of the repository that Flux follows; empty: no Flux.')
 param gitopsRepository string = ''
@@ -416,9 +419,10 @@ var collectors = isAks && isShared ? { collector: aks!.outputs.collector } : {}
 var ofNodes = isAks ? { nodes: aks!.outputs.nodes } : {}
 var principals = union(identity.outputs.principals, ofNodes, { workspace: workspace.outputs.principal })
 var forAll = { operations: operations, plan: planner }
-// Azure takes a role on something once: on what stages share the first stage gives these theirs, and one that has a
-// subscription of its own, and so others that share.
-var forShared = makesShared || !empty(operationsPrincipal) ? forAll : {}
+// Azure takes a role on something once: on what stages share the first stage gives these theirs, and in another
+// subscription, which shares other things, one of the stages there.
+var givesShared = makesShared || (!empty(operationsPrincipal) && !sharedRightsGiven)
+var forShared = givesShared ? forAll : {}
 
 module roles 'modules/roles.bicep' = {
   name: 'roles'

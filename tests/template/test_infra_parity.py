@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -67,13 +69,28 @@ def test_a_difference_is_found_and_its_place_named(tmp_path: Path, name: str, ol
     assert any(says in line for line in found), found
 
 
+def say(infra: Path, stage: str, values: Mapping[str, str | bool]) -> None:
+    """Give a copy's stage values in both languages' parameter files, by Terraform's names."""
+    for name, value in values.items():
+        camel = re.sub("_(.)", lambda found: found[1].upper(), name)
+        change(
+            infra,
+            f"terraform/stage/{stage}.tfvars",
+            "git_repository ",
+            f"{name} = {json.dumps(value)}\ngit_repository ",
+        )
+        change(infra, f"bicep/{stage}.bicepparam", "param tags", f"param {camel} = {in_bicep(value)}\nparam tags")
+
+
+def in_bicep(value: str | bool) -> str:
+    """Return a value as Bicep writes it."""
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+
+
 def on_azure_devops(folder: Path, stage: str, values: dict[str, str]) -> Path:
     """Return a copy whose stage's pipelines run on Azure DevOps, and are told the values in both languages."""
     infra = copied(folder)
-    for name, value in {"ci_system": "azure-devops", **values}.items():
-        change(infra, f"terraform/stage/{stage}.tfvars", "git_repository ", f'{name} = "{value}"\ngit_repository ')
-        bicep = re.sub("_(.)", lambda found: found[1].upper(), name)
-        change(infra, f"bicep/{stage}.bicepparam", "param tags", f"param {bicep} = '{value}'\nparam tags")
+    say(infra, stage, {"ci_system": "azure-devops", **values})
     return infra
 
 
@@ -119,6 +136,26 @@ def test_no_stage_gives_a_right_that_another_has_given(language: str) -> None:
     # Azure takes a role for somebody on something once: a second state's assignment of it fails.
     given = Counter(one for stage in STAGES for one in role_assignments(deployed(language, stage)))
     assert [one for one, times in given.items() if times > 1] == []
+
+
+# A subscription of dev's own, and one that the others share, where one of them gives what dev gives in its own.
+ELSEWHERE = {"operations_principal": "1" * 36, "plan_principal": "2" * 36}
+APART = {"qa": ELSEWHERE, "production": {**ELSEWHERE, "shared_rights_given": True}}
+
+
+@pytest.mark.parametrize("given, twice", [(True, False), (False, True)])
+def test_no_right_is_given_twice_where_stages_share_another_subscription_than_devs(
+    tmp_path: Path, given: bool, twice: bool
+) -> None:
+    infra = copied(tmp_path)
+    for stage, values in APART.items():
+        say(infra, stage, {**values, "shared_rights_given": given} if "shared_rights_given" in values else values)
+    for language in LANGUAGES:
+        counted = Counter(one for stage in APART for one in role_assignments(deployed(language, stage, infra)))
+        assert any("1" * 36 in str(one) for one in counted)
+        assert any(times > 1 for times in counted.values()) is twice
+    both = (deployed(language, "production", infra) for language in LANGUAGES)
+    assert differences(*both, prices()) == []
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -97,6 +97,7 @@ data "azurerm_user_assigned_identity" "plan" {
 
 locals {
   makes_shared         = var.stage == "dev"
+  gives_shared         = local.makes_shared || (var.operations_principal != "" && !var.shared_rights_given)
   on_github            = var.ci_system == "github"
   operations_of_dev    = one(data.azurerm_user_assigned_identity.operations[*].principal_id)
   operations_elsewhere = var.operations_principal == "" ? local.operations_of_dev : var.operations_principal
@@ -175,8 +176,8 @@ module "roles" {
 
   name    = local.names.workspace
   private = var.private
-  # By the first stage, unless this one has a subscription of its own, and so others that share.
-  given_elsewhere = local.makes_shared || var.operations_principal != "" ? [] : ["operations", "plan"]
+  # By the first stage, or in another subscription, which shares other things, by one of the stages there.
+  given_elsewhere = local.gives_shared ? [] : ["operations", "plan"]
   principals = merge(module.identity.principals, local.cluster_principals, local.scoring, {
     operations = local.operations
     plan       = local.planner

@@ -144,7 +144,7 @@ variable "git_repository" {
 }
 
 variable "issuer" {
-  description = "Who vouches for CI: empty on GitHub, on Azure DevOps what its connections say, or empty: bootstrap copies it."
+  description = "Who vouches for CI: empty on GitHub; on Azure DevOps empty, or what its service connections say."
   type        = string
   default     = ""
 
@@ -155,7 +155,7 @@ variable "issuer" {
 }
 
 variable "subject" {
-  description = "Whom the issuer names: empty on GitHub, else the subject of visionline-STAGE, or empty: bootstrap copies it."
+  description = "Whom the issuer names: empty on GitHub; on Azure DevOps empty, or the subject of visionline-STAGE."
   type        = string
   default     = ""
 }
@@ -198,6 +198,12 @@ variable "plan_principal" {
     condition     = var.plan_principal == "" || can(regex("^[0-9a-f-]{36}$", var.plan_principal))
     error_message = "plan_principal: write an object id, as 00000000-0000-0000-0000-000000000000."
   }
+}
+
+variable "shared_rights_given" {
+  description = "Whether another stage of this subscription gives operations and plan their rights on what is shared."
+  type        = bool
+  default     = false
 }
 
 variable "gitops_repository" {
