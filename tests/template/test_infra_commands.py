@@ -14,11 +14,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from infra_stages import INFRA
 from sources import ROOT
 
 from mlops.names import STAGES
 
 FILE = re.compile(r"[\w./-]+\.\w+")
+SHARED_GROUP = re.compile(r"""^(param sharedResourceGroup|shared_resource_group)\s*=\s*['"]\w""", re.MULTILINE)
+BUILD_VALIDATION = (".github/workflows/build-validation.yml", ".azure-pipelines/build-validation.yml")
+SHARED = "param sharedResourceGroup = '"
 MACHINE = (platform.system(), platform.machine())
 fetches = pytest.mark.skipif(
     MACHINE != ("Linux", "x86_64"), reason="Terraform is fetched for hosted machines' system only"
@@ -94,14 +98,46 @@ def test_bicep_asks_what_if_and_creates(stage: str) -> None:
     assert f"infra/bicep/{stage}.bicepparam" in plan and f"infra/bicep/{stage}.bicepparam" in apply
 
 
-@pytest.mark.parametrize("path", [".github/workflows/build-validation.yml", ".azure-pipelines/build-validation.yml"])
+def is_planned_whole(text: str, infra: Path) -> bool:
+    """Tell whether a pipeline plans each stage, and what they share where a parameter file names its group."""
+    listed = re.findall(r"split\('([\w,]+)'", text)
+    planned = [*re.findall(r"infra-plan STAGE=(\w+)", text), *(name for one in listed for name in one.split(","))]
+    files = [*infra.glob("bicep/*.bicepparam"), *infra.glob("terraform/stage/*.tfvars")]
+    shares = any(SHARED_GROUP.search(path.read_text(encoding="utf-8")) for path in files)
+    wanted = (["shared", *STAGES], *(() if shares else ([*STAGES],)))
+    return planned in wanted and planned == re.findall(r"--plan \.plans/(\w+)\.json", text)
+
+
+@pytest.mark.parametrize("path", BUILD_VALIDATION)
 def test_a_pull_request_plans_each_parameter_file_and_what_stages_share(path: str) -> None:
     if not (ROOT / path).exists():
         pytest.skip(f"{path} was deleted")
-    text = (ROOT / path).read_text(encoding="utf-8")
-    listed = re.findall(r"split\('([\w,]+)'", text)
-    planned = [*re.findall(r"infra-plan STAGE=(\w+)", text), *(name for one in listed for name in one.split(","))]
-    assert planned == re.findall(r"--plan \.plans/(\w+)\.json", text) == ["shared", *STAGES]
+    assert is_planned_whole((ROOT / path).read_text(encoding="utf-8"), INFRA)
+
+
+@pytest.mark.parametrize(
+    "planned, group, is_whole",
+    [
+        ("shared,dev,qa,production", "rg-shared", True),
+        ("dev,qa,production", "rg-shared", False),
+        ("dev,qa,production", "", True),
+        ("dev,production", "", False),
+    ],
+)
+@pytest.mark.parametrize(
+    "parameters, said", [("terraform/stage/qa.tfvars", 'shared_resource_group = "'), ("bicep/qa.bicepparam", SHARED)]
+)
+def test_what_stages_share_may_be_left_out_only_where_they_share_nothing(
+    planned: str, group: str, is_whole: bool, parameters: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / parameters
+    path.parent.mkdir(parents=True)
+    path.write_text(f"a\n{said}{group}{said[-1]}\n", encoding="utf-8")
+    names = planned.split(",")
+    text = "\n".join(f"infra-plan STAGE={name} --plan .plans/{name}.json" for name in names)
+    assert is_planned_whole(text, tmp_path) is is_whole
+    assert not is_planned_whole(text.replace("--plan .plans/qa.json", ""), tmp_path)
+    assert is_planned_whole(text.replace("infra-plan STAGE=", "") + f"\nsplit('{planned}', ',')", tmp_path) is is_whole
 
 
 @pytest.mark.parametrize("kept, begins", [("bicep", "az deployment sub"), ("terraform", "terraform -chdir")])
