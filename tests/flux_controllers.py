@@ -30,6 +30,7 @@ from kubefake.kubelet import BY_KIND
 SYSTEM = "flux-system"
 APPLY = "application/apply-patch+yaml"
 FIRST = ("Namespace", "ServiceAccount", "ConfigMap")
+WORKLOADS = ("Deployment", "StatefulSet")
 ASKED = "reconcile.fluxcd.io/requestedAt"
 Object = dict[str, Any]
 Key = tuple[str, str, str]
@@ -37,16 +38,17 @@ Key = tuple[str, str, str]
 
 @dataclass
 class Flux:
-    """Applies `folder` of a repository to a cluster. `health_seconds`: how long it watches; 0: it checks no health.
+    """Applies `folder` of a repository to a cluster, and watches its health for `health_seconds`; 0: not at all.
 
-    `is_ready_to_go` is False while what the Kustomization depends on is not ready.
+    While it watches it takes up no other commit, as Flux does not by default. `is_ready_to_go` is False while what the
+    Kustomization depends on is not ready.
     """
 
     cluster: Cluster
     server: GitServer
     folder: str = "clusters/production"
     name: str = "production"
-    health_seconds: float = 0.0
+    health_seconds: float = 10.0
     is_ready_to_go: bool = True
     applied: list[str] = field(default_factory=list)
     _inventory: dict[Key, str] = field(default_factory=dict)
@@ -154,12 +156,12 @@ class Flux:
             return True
         self._say("Unknown", "Progressing", f"Running health checks for revision main@sha1:{head}")
         deadline = time.monotonic() + self.health_seconds
-        names = [one["metadata"]["name"] for one in objects if one["kind"] == "Deployment"]
+        watched = [(one["kind"], one["metadata"]["name"]) for one in objects if one["kind"] in WORKLOADS]
         while not self._stopped.wait(TICK_SECONDS):
-            late = [name for name in names if not _is_available(self.cluster.find("Deployment", name))]
+            late = [f"{kind}/{name}" for kind, name in watched if not _is_available(self.cluster.find(kind, name))]
             if not late:
                 return True
-            if time.monotonic() > deadline or self._head() != head:
+            if time.monotonic() > deadline:
                 self._say("False", "HealthCheckFailed", f"health check failed after 1s: timeout waiting for {late}")
                 return False
         return False
@@ -193,7 +195,7 @@ def _path(one: Object) -> str:
     return f"{above}{place}/{kind.plural}/{one['metadata']['name']}"
 
 
-def _is_available(deployment: Object) -> bool:
-    status = deployment.get("status", {})
-    seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
-    return seen and status.get("availableReplicas", 0) >= deployment["spec"].get("replicas", 1)
+def _is_available(workload: Object) -> bool:
+    status = workload.get("status", {})
+    seen = status.get("observedGeneration") == workload["metadata"]["generation"]
+    return seen and status.get("availableReplicas", 0) >= workload["spec"].get("replicas", 1)

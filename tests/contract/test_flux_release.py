@@ -141,7 +141,7 @@ def test_a_dependency_that_is_not_ready_and_a_build_that_fails_are_told_in_fluxs
     assert clone.head().files  # ours, spoilt by somebody
     with pytest.raises(TargetError, match="build failed: kustomize build failed: .*gone.yaml"):
         stuck = open_target(replace(stage, kubernetes=replace(stage.kubernetes, rollout_seconds=60.0)))
-        stuck.follow(stuck.cluster, clone.head(), lambda: True)  # type: ignore[arg-type]
+        stuck.follow(stuck.cluster, clone.head(), lambda: False)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("fault, said", [("crash-loop", "crashes"), ("image-pull", "ErrImagePull|ImagePullBackOff")])
@@ -149,7 +149,7 @@ def test_a_version_that_fails_its_health_check_is_told_by_its_pods_reason_and_le
     fault: str, said: str, cluster: Cluster, git_server: GitServer, packages: dict[int, Path]
 ) -> None:
     stage = stage_of(git_server)
-    with Flux(cluster, git_server, health_seconds=20.0).running():
+    with Flux(cluster, git_server, health_seconds=2.0).running():
         cluster.fail(f"{MODEL}-v1", fault, "manifest unknown: not found")
         packaged(cluster, packages[1])
         with pytest.raises((DeployError, TargetError), match=said):

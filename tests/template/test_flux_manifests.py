@@ -12,6 +12,8 @@ from manifest_schemas import objections
 from rendered_trees import LOADER, Object, write_files
 from sources import ROOT
 
+from mlops.config import load_stage
+
 FLUX = ROOT / "infra/flux"
 STAGES = ("qa", "production")
 # Components beside a stage, by the name of the case.
@@ -64,6 +66,12 @@ def test_a_stage_waits_for_the_platform_and_for_all_that_it_applied(rendered: Re
         spec = kustomization(rendered[f"{stage}-{source}"], stage)
         assert (spec["path"], spec["dependsOn"]) == (f"./clusters/{stage}", [{"name": "platform"}])
         assert (spec["wait"], spec["prune"]) == (True, True)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_rollback_outwaits_the_watch_over_the_commit_before_it(rendered: Rendered, stage: str) -> None:
+    minutes = kustomization(rendered[f"{stage}-git"], stage)["timeout"]
+    assert 60 * int(minutes.removesuffix("m")) < load_stage(stage).kubernetes.rollout_seconds
 
 
 def test_the_platform_is_ready_when_what_it_holds_is_with_a_gateway_or_without_and_is_never_taken_away(

@@ -17,23 +17,25 @@ from typing import Any
 
 from mlops.adapters.flux import flow
 from mlops.adapters.flux.flow import Object, Progress
+from mlops.adapters.kubernetes import workers
 from mlops.adapters.kubernetes.aks import open_cluster
 from mlops.adapters.kubernetes.cluster import Cluster as Api
 from mlops.adapters.kubernetes.handover import APPLY
 from mlops.adapters.kubernetes.kinds import Kinds
-from mlops.adapters.kubernetes.live import ROUTES
+from mlops.adapters.kubernetes.live import ROUTES, STAGE_LABEL
 from mlops.adapters.kubernetes.pods import Pods
 from mlops.adapters.kubernetes.refusals import Refused
 from mlops.adapters.kubernetes.routing import accepted
 from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
-from mlops.adapters.kubernetes.waiting import Watched, awake, rolled_out
+from mlops.adapters.kubernetes.waiting import Watched, awake, rolled_out, until
 from mlops.config import Stage
-from mlops.delivery import namespace_of, version_name
+from mlops.delivery import LABEL_VERSION, Declared, manifests, namespace_of, version_name
 from mlops.errors import TargetError
 from mlops.ports import EndpointStatus
 
 ASKED = "reconcile.fluxcd.io/requestedAt"
 KUSTOMIZATIONS = (flow.GROUP, flow.VERSION, "kustomizations")
+WORKERS = "kubernetes/streams/workers.yaml"  # among the manifests of a stage that has cameras
 SOURCES = {flow.GIT: "gitrepositories", flow.OCI: "ocirepositories"}
 
 
@@ -85,6 +87,30 @@ class Cluster:
             metadata = {"name": self.stage.model, "namespace": namespace_of(self.stage)}
             route = {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": metadata}
             accepted(self._kinds, [route], self.stage.kubernetes.rollout_seconds)
+
+    def expect_workers(self, before: Declared, after: Declared) -> None:
+        """Return once the cameras' workers run what is declared now, where a release waits for them.
+
+        Raises TargetError, with the reason, where they do not.
+        """
+        if after.main is None or WORKERS not in manifests(self.stage) or not workers.are_due(before, after):
+            return
+        version, seconds = str(after.main.version), self.stage.kubernetes.rollout_seconds
+        path = self._kinds.place("apps/v1", workers.KIND).path(namespace_of(self.stage))
+        query = {"labelSelector": f"{STAGE_LABEL}={self.stage.name}"}
+
+        def given(found: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+            """Return the workers once all are given the version; items of a list bear no kind of their own."""
+            labels = [one["spec"]["template"]["metadata"]["labels"] for one in found]
+            is_given = labels and all(one.get(LABEL_VERSION) == version for one in labels)
+            return [{"apiVersion": "apps/v1", "kind": workers.KIND, **one} for one in found] if is_given else None
+
+        found = until(Watched(self._api, path, query), given, seconds)
+        if found is None:
+            raise TargetError(
+                f"{self.stage.name}: Flux gives the cameras' workers no version {version}: run the step again"
+            )
+        workers.expect_running(self._kinds, self._pods, found, seconds)
 
     def _watched(self, version: int) -> Watched:
         path = self._kinds.place("apps/v1", "Deployment").path(namespace_of(self.stage))

@@ -1,14 +1,16 @@
 """DeployTarget by Flux: each change of what a stage runs is a commit to its GitOps repository, or a pull request.
 
 The repository holds what is wanted. What is so, the cluster tells, through the Kubernetes target's own eyes: a method
-returns when Flux says that it has applied the commit and the cluster shows what was asked for. Where `flux.wait` is
+returns when Flux is at the commit and the cluster shows what was asked for. Flux's own word of the folder's health
+decides nothing: it is of all that is there, so that a version that is to be left, or a site's broken worker, would keep
+a release from leaving it. Where `flux.wait` is
 false nobody looks: a version is then `declared`, never `ready`. Where the cluster should be looked at and can't be, the
 commit stays, and an error says that nobody saw what became of it; a rerun that can look goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -35,7 +37,6 @@ from mlops.errors import ConfigError, StepError, TargetError
 from mlops.ports import DECLARED, UNSEEN, Deployment, DeploymentStatus, EndpointStatus
 
 POLL_SECONDS = 1.0
-DONE = (APPLIED,)
 UNDER_WAY = (APPLIED, WORKING, UNHEALTHY)
 NOBODY_LOOKED = "flux.wait is false: the commit was made, and nobody looked what became of it"
 
@@ -91,14 +92,19 @@ class FluxTarget:
             sleep(self.stage.kubernetes.rollout_seconds)
 
     def set_traffic(self, traffic: Mapping[int, int]) -> None:
-        """Commit a split of the traffic and wait until it is in force. Raises as `deploy` does."""
+        """Commit a split of the traffic and wait until it is in force, and the cameras' workers run what has the most.
+
+        Raises as `deploy` does; where the workers do not run, the traffic has moved whatever they do.
+        """
         wanted = {version: percent for version, percent in traffic.items() if percent}
         told = ", ".join(f"{percent} % to version {version}" for version, percent in sorted(wanted.items()))
+        before = declared_in(self.clone.head().files)
         head = self.commit(with_traffic(wanted), told or "no traffic", max(wanted, default=None))
         if self.cluster is not None:
             cluster = self.cluster
-            self.follow(cluster, head, lambda: cluster.status().traffic == wanted)
+            self.follow(cluster, head, lambda: is_in_force(cluster.status(), wanted))
             cluster.expect_routed(list(wanted))
+            cluster.expect_workers(before, declared_in(head.files))
 
     def remove(self, version: int) -> None:
         """Commit that a version goes, and wait until it has. Raises TargetError where it still has traffic."""
@@ -147,8 +153,7 @@ class FluxTarget:
             seen = cluster.status().deployments
             return version in seen and seen[version].digest == deployment.digest
 
-        # Flux may watch the version get healthy for minutes: why it does not, its pods say sooner.
-        self.follow(cluster, head, is_there, is_enough=UNDER_WAY)
+        self.follow(cluster, head, is_there)
         try:
             cluster.rolled_out(version)
         except StepError as error:
@@ -161,8 +166,8 @@ class FluxTarget:
             cluster.awake(set(declared_in(head.files).traffic) - {version})
         self.follow(cluster, head, is_there)
 
-    def follow(self, cluster: Cluster, head: Head, is_so: Callable[[], bool], is_enough: Container[str] = DONE) -> None:
-        """Return once Flux is as far with a commit as is enough, and the cluster shows it. Raises TargetError."""
+    def follow(self, cluster: Cluster, head: Head, is_so: Callable[[], bool]) -> None:
+        """Return once Flux is at a commit, and the cluster shows it. Raises TargetError."""
         where = f"{self.stage.name}: commit {str(head.commit)[:12]} is on {self.clone.branch}"
         reached = cache(lambda applied: self.clone.contains(applied, str(head.commit)))
         try:
@@ -172,7 +177,7 @@ class FluxTarget:
         deadline = monotonic() + self.stage.kubernetes.rollout_seconds
         while True:
             flux = self._look(cluster, reached, is_so)
-            if flux.state in is_enough:
+            if flux.state in UNDER_WAY:
                 return
             if flux.state == FAILED or monotonic() > deadline:
                 raise TargetError(f"{where}, but not in force: {flux.text}")
@@ -185,6 +190,11 @@ class FluxTarget:
         except TargetError as error:
             return Progress(WAITING, "Unseen", str(error))  # as while the API server restarts
         return flux if is_shown else replace(flux, state=WAITING)
+
+
+def is_in_force(seen: EndpointStatus, traffic: Mapping[int, int]) -> bool:
+    """Tell whether a cluster sends requests so, to versions that run as declared: with the replicas of their shares."""
+    return seen.traffic == traffic and set(traffic) <= set(seen.deployments)
 
 
 def unlooked(model: str, declared: Declared, state: str, reason: str) -> EndpointStatus:

@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from mlops.adapters.flux import commits
 from mlops.adapters.flux.content import declared_in, with_traffic, with_version
 from mlops.adapters.flux.primary import Sight
-from mlops.adapters.flux.commits import NOBODY_LOOKED, UNDER_WAY, FluxTarget, unlooked
+from mlops.adapters.flux.commits import NOBODY_LOOKED, FluxTarget, unlooked
 from mlops.delivery import Declared
 from mlops.errors import ConfigError, DeployError, StepError, TargetError
 from mlops.ports import DECLARED, UNSEEN, Deployment, EndpointStatus
@@ -62,7 +62,7 @@ class FlaggedTarget:
         if self.sight is None or self.flux.cluster is None:
             return
         sight = self.sight
-        self.flux.follow(self.flux.cluster, head, lambda: sight.runs(version), is_enough=UNDER_WAY)
+        self.flux.follow(self.flux.cluster, head, lambda: sight.runs(version))
         if head.is_new:
             self._wait(version, lambda seen: sight.said() != before or seen.traffic == {version: 100})
         try:

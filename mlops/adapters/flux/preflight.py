@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlops.adapters.flux.clone import Clone
-from mlops.adapters.flux.cluster import Cluster
+from mlops.adapters.flux.cluster import WORKERS, Cluster
 from mlops.adapters.flux.flow import GIT, OCI
 from mlops.adapters.flux.pulls import open_pulls
 from mlops.adapters.kubernetes.aks import open_cluster
@@ -32,6 +32,7 @@ LOOKED_AT = (
     *(Right("list", "apps", "deployments"), Right("watch", "apps", "deployments"), Right("list", "", "pods")),
     *(Right("get", "", "pods", "proxy"), Right("get", "", "services"), Right("get", "", "configmaps")),
 )
+LOOKED_AT_WITH_CAMERAS = (Right("list", "apps", "statefulsets"), Right("watch", "apps", "statefulsets"))
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,13 @@ class FluxPreflight:
         yield from guarded("kustomization", self._of_folder(), is_needed=True)
 
     def _of_rights(self, api: Api) -> Iterator[CheckLine]:
-        asked = [("", right) for right in SEEN] + [(namespace_of(self.stage), right) for right in LOOKED_AT]
+        asked = [("", right) for right in SEEN] + [(namespace_of(self.stage), right) for right in self._looked_at]
         missing = [str(right) for namespace, right in asked if not is_allowed(api, namespace, right)]
         yield gitops.rights_line(missing, len(asked))
+
+    @property
+    def _looked_at(self) -> tuple[Right, ...]:
+        return (*LOOKED_AT, *(LOOKED_AT_WITH_CAMERAS if WORKERS in manifests(self.stage) else ()))
 
     def _of_folder(self) -> Iterator[CheckLine]:
         found, source = Cluster(self.stage).flow_of(Clone(self.stage).folder)
