@@ -39,6 +39,25 @@ S = "S3cr3t/va+lue=="
         f"eyJ{'0' * 30}.{'0' * 30}.c2ln",
         f"ghp_{'0' * 36}",
         f"github_pat_{'0' * 30}",
+        f"AZURE_CLIENT_SECRET={S}",
+        f"SYSTEM_ACCESSTOKEN={S}",
+        f"MQTT_PASSWORD={S}",
+        f"STORAGE_ACCOUNT_KEY={S}",
+        f"AZURE_STORAGE_KEY={S}",
+        f'"REPORT_TOKEN": "{S}"',
+        f"sas_token={S}",
+        f"sasToken={S}",
+        f"dbPassword={S}",
+        f"secret={S}",
+        f"?sv=1%26sig%3D{S}",
+        f'password="two {S}"',
+        f"password='a, b; {S}'",
+        f'password="with \\" and {S}"',
+        f'{{\\"password\\": \\"two {S}\\"}}',
+        f'password="cut off {S}',
+        f"Authorization: token {S}",
+        f"authorization: ApiKey {S}",
+        f"Authorization=Bearer%20{S}",
     ],
 )
 def test_a_secret_is_hidden_however_it_is_written(text: str) -> None:
@@ -62,6 +81,24 @@ def test_a_secret_is_hidden_however_it_is_written(text: str) -> None:
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert hidden(text) == text
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (f'{{"password": "two {S}", "user": "me"}}', '{"[hidden], "user": "me"}'),
+        (f"'token={S}' is refused", "'[hidden]' is refused"),
+        (f"AZURE_CLIENT_SECRET={S} AZURE_CLIENT_ID=1", "AZURE_[hidden] AZURE_CLIENT_ID=1"),
+    ],
+)
+def test_what_is_beside_a_secret_stays(text: str, said: str) -> None:
+    assert hidden(text) == said
+
+
+@pytest.mark.parametrize("part", ["a_", 'token="', "\\", "://a:"])
+def test_a_line_of_a_megabyte_is_read_at_once(part: str) -> None:
+    # Read once for each of its words it would take hours: the test would never end.
+    assert hidden(part * (2**20 // len(part)) + f" password={S}").endswith("[hidden]")
 
 
 def test_lines_stay_lines() -> None:
