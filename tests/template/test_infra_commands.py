@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from infra_stages import INFRA
+from infra_stages import INFRA, needs
 from sources import ROOT
 
 from mlops.names import STAGES
@@ -23,6 +23,8 @@ FILE = re.compile(r"[\w./-]+\.\w+")
 SHARED_GROUP = re.compile(r"""^(param sharedResourceGroup|shared_resource_group)\s*=\s*['"]\w""", re.MULTILINE)
 BUILD_VALIDATION = (".github/workflows/build-validation.yml", ".azure-pipelines/build-validation.yml")
 SHARED = "param sharedResourceGroup = '"
+# The first whose azurerm backend takes a service connection's token: hashicorp/terraform, pull request 36458.
+LOGS_IN = (1, 11, 2)
 MACHINE = (platform.system(), platform.machine())
 fetches = pytest.mark.skipif(
     MACHINE != ("Linux", "x86_64"), reason="Terraform is fetched for hosted machines' system only"
@@ -87,6 +89,22 @@ def test_a_terraform_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> No
     for _ in range(2):  # what was refused once is not taken the next time
         ended = without_terraform(tmp_path, f"TERRAFORM_RELEASE=file://{released(tmp_path)}")
         assert ended.returncode != 0 and "did NOT match" in ended.stderr and "called:" not in ended.stdout
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return a version's numbers, to be compared."""
+    return tuple(map(int, version.split(".")))
+
+
+def test_each_root_module_asks_for_a_terraform_that_azure_devops_can_log_in() -> None:
+    needs("terraform")
+    texts = [path.read_text(encoding="utf-8") for path in (INFRA / "terraform").glob("*/*.tf")]
+    asked = [version for text in texts for version in re.findall(r'required_version = ">= ([\d.]+)"', text)]
+    assert len(asked) == 3 and {numbers(version) >= LOGS_IN for version in asked} == {True}
+    readme, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in ("infra/README.md", "Makefile"))
+    assert re.findall(r"Terraform \(([\d.]+) or later\)", readme) == [max(asked, key=numbers)]
+    (fetched,) = re.findall(r"^TERRAFORM_VERSION := (.+)$", makefile, re.MULTILINE)
+    assert all(numbers(fetched) >= numbers(version) for version in asked)
 
 
 @pytest.mark.parametrize("stage", ["production", "shared"])

@@ -1,7 +1,7 @@
 # Where Terraform's state lives: one account for all stages, opened by Entra ID only, locked by leases on its blobs.
 # Applied once, by a person; its own state stays beside it and may be lost: nothing here has to be changed again.
 terraform {
-  required_version = ">= 1.9"
+  required_version = ">= 1.11.2"
 
   required_providers {
     azurerm = {
