@@ -13,7 +13,7 @@ from gitserver import GitServer
 from kubefake.cluster import Cluster
 from pull_hosts import GitHubPullHost
 
-from mlops.adapters.flux.preflight import open_preflight
+from mlops.adapters.flux.preflight import FluxPreflight, open_preflight
 from mlops.context import Context
 from mlops.ports import CheckLine
 from mlops.steps import preflight
@@ -86,6 +86,39 @@ def test_rights_that_are_missing_are_named_each(flux: Flux, git_server: GitServe
     flux.cluster.forbid("list", "kustomizations.kustomize.toolkit.fluxcd.io")
     line = seen(git_server.url)["flux rights"]
     assert line.state == "failure" and "may not list kustomizations.kustomize.toolkit.fluxcd.io: bind" in line.text
+
+
+GATEWAYS = "gateway.networking.k8s.io"
+
+
+@pytest.mark.parametrize(
+    "right, changes",
+    [
+        (("create", "services/proxy"), {}),
+        (("get", "pods/proxy"), {}),
+        *(((verb, f"httproutes.{GATEWAYS}"), {}) for verb in ("get", "list", "watch")),
+        (("get", f"gateways.{GATEWAYS}"), {}),
+        (("get", "canaries.flagger.app"), {"flagger": True}),
+    ],
+)
+def test_each_right_without_which_a_release_fails_is_asked_for(
+    flux: Flux, git_server: GitServer, right: tuple[str, str], changes: dict[str, Any]
+) -> None:
+    assert seen(git_server.url, **changes)["flux rights"].state == "ok"
+    flux.cluster.forbid(*right)
+    line = seen(git_server.url, **changes)["flux rights"]
+    assert line.state == "failure" and f"may not {' '.join(right)}: bind" in line.text
+
+
+def test_only_the_rights_for_what_the_stage_has_are_asked_for(flux: Flux, git_server: GitServer) -> None:
+    stage = flux_stage(git_server.url)
+    direct = replace(stage, kubernetes=replace(stage.kubernetes, traffic="replicas"))
+    cameras = replace(stage, kubernetes=replace(stage.kubernetes, overlay="edge-cameras"))
+    named = [{str(right) for right in FluxPreflight(one).looked_at} for one in (stage, direct, cameras)]
+    assert named[0] - named[1] == {f"{verb} httproutes.{GATEWAYS}" for verb in ("get", "list", "watch")} | {
+        f"get gateways.{GATEWAYS}"
+    }
+    assert named[2] - named[0] == {"list statefulsets.apps", "watch statefulsets.apps"}
 
 
 def test_not_one_kustomization_of_the_folder_is_a_failure(flux: Flux, git_server: GitServer) -> None:

@@ -28,6 +28,19 @@ STAGE = cluster_stage()
 def test_a_gateway_is_reached_where_its_owner_says_or_else_at_its_listener(
     cluster: Cluster, notes: dict[str, str], url: str
 ) -> None:
+    put(cluster, notes)
+    assert gateway_url(Kinds(connect(None)), STAGE) == url
+
+
+@pytest.mark.parametrize("right", ["httproutes.gateway.networking.k8s.io", "gateways.gateway.networking.k8s.io"])
+def test_who_may_not_look_at_the_gateway_knows_of_no_address(cluster: Cluster, right: str) -> None:
+    put(cluster, {})
+    cluster.forbid("get", right)
+    assert gateway_url(Kinds(connect(None)), STAGE) is None
+
+
+def put(cluster: Cluster, notes: dict[str, str]) -> None:
+    """Let the cluster have a stage's route, and a Gateway with notes of its owner's."""
     cluster.gateway.is_deaf = True
     made: dict[str, tuple[str, dict[str, Any]]] = {
         "HTTPRoute": (STAGE.model, {"parentRefs": [{"name": "visionline"}]}),
@@ -38,4 +51,3 @@ def test_a_gateway_is_reached_where_its_owner_says_or_else_at_its_listener(
         body = {"metadata": {"name": name, "annotations": notes}, "spec": spec}
         cluster.store.create(kind_of(kind), space, body, "site")
     cluster.store.set_status(kind_of("Gateway"), space, "visionline", {"addresses": [{"value": "192.0.2.7"}]})
-    assert gateway_url(Kinds(connect(None)), STAGE) == url

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlops.adapters.flux.canary import GROUP as FLAGGER
 from mlops.adapters.flux.clone import Clone
 from mlops.adapters.flux.cluster import WORKERS, Cluster
 from mlops.adapters.flux.flow import GIT, OCI
@@ -18,7 +19,7 @@ from mlops.adapters.flux.pulls import open_pulls
 from mlops.adapters.kubernetes.aks import open_cluster
 from mlops.adapters.kubernetes.cluster import Cluster as Api
 from mlops.adapters.kubernetes.preflight import PATIENCE_SECONDS
-from mlops.adapters.kubernetes.rights import Right, is_allowed
+from mlops.adapters.kubernetes.rights import JUDGING, Right, is_allowed
 from mlops.config import Stage
 from mlops.delivery import manifests, namespace_of
 from mlops.ports import CheckLine
@@ -30,8 +31,13 @@ from mlops.rest import persistently
 SEEN = (Right("list", gitops.FLUX[0], "kustomizations"), Right("list", gitops.FLUX[1], "gitrepositories"))
 LOOKED_AT = (
     *(Right("list", "apps", "deployments"), Right("watch", "apps", "deployments"), Right("list", "", "pods")),
-    *(Right("get", "", "pods", "proxy"), Right("get", "", "services"), Right("get", "", "configmaps")),
+    *(Right("get", "", "pods", "log"), Right("get", "", "services"), Right("get", "", "configmaps"), *JUDGING),
 )
+LOOKED_AT_WITH_A_GATEWAY = (
+    *(Right(verb, checks.GATEWAY, "httproutes") for verb in ("get", "list", "watch")),
+    Right("get", checks.GATEWAY, "gateways"),
+)
+LOOKED_AT_WITH_FLAGGER = (Right("get", "apps", "deployments"), Right("get", FLAGGER, "canaries"))
 LOOKED_AT_WITH_CAMERAS = (Right("list", "apps", "statefulsets"), Right("watch", "apps", "statefulsets"))
 
 
@@ -72,13 +78,17 @@ class FluxPreflight:
         yield from guarded("kustomization", self._of_folder(), is_needed=True)
 
     def _of_rights(self, api: Api) -> Iterator[CheckLine]:
-        asked = [("", right) for right in SEEN] + [(namespace_of(self.stage), right) for right in self._looked_at]
+        asked = [("", right) for right in SEEN] + [(namespace_of(self.stage), right) for right in self.looked_at]
         missing = [str(right) for namespace, right in asked if not is_allowed(api, namespace, right)]
         yield gitops.rights_line(missing, len(asked))
 
     @property
-    def _looked_at(self) -> tuple[Right, ...]:
-        return (*LOOKED_AT, *(LOOKED_AT_WITH_CAMERAS if WORKERS in manifests(self.stage) else ()))
+    def looked_at(self) -> tuple[Right, ...]:
+        """Return the rights by which a release sees, in the stage's namespace, what became of its commits."""
+        gateway = LOOKED_AT_WITH_A_GATEWAY if self.stage.kubernetes.traffic == "gateway" else ()
+        flagger = LOOKED_AT_WITH_FLAGGER if self.stage.flux.flagger else ()
+        cameras = LOOKED_AT_WITH_CAMERAS if WORKERS in manifests(self.stage) else ()
+        return (*LOOKED_AT, *gateway, *flagger, *cameras)
 
     def _of_folder(self) -> Iterator[CheckLine]:
         found, source = Cluster(self.stage).flow_of(Clone(self.stage).folder)

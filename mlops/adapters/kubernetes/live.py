@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops.adapters.kubernetes.kinds import Kinds, Object
+from mlops.adapters.kubernetes.refusals import Refused
 from mlops.config import Stage
 from mlops.delivery import (
     ANNOTATION_DIGEST,
@@ -103,6 +104,15 @@ def gateway_url(kinds: Kinds, stage: Stage) -> str | None:
     """Return the address where the stage's live requests come in, None where no gateway says one, or may be asked."""
     if stage.kubernetes.traffic != "gateway":
         return None
+    try:
+        return _address(kinds, stage)
+    except Refused as error:
+        if error.status != 403:
+            raise
+        return None
+
+
+def _address(kinds: Kinds, stage: Stage) -> str | None:
     route = kinds.cluster.find(_path(kinds, stage, ROUTES, "HTTPRoute", stage.model))
     for ref in (route or {}).get("spec", {}).get("parentRefs") or []:
         namespace = ref.get("namespace") or namespace_of(stage)
