@@ -24,7 +24,7 @@ FOUND = $(if $(shell command -v terraform 2>/dev/null),terraform,$(FETCHED))
 TERRAFORM = $(FOUND) -chdir=infra/terraform/$(if $(filter shared,$(STAGE)),shared,stage)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pipelines test-copies test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
+.PHONY: help demo test test-pipelines test-kills test-copies test-cluster unit contract template lint format benchmark benchmark-serving benchmark-autoscaling benchmark-images test-images fuzz intake-foreign lock stop clean test-infra
 .PHONY: infra-plan infra-apply infra-kept infra-init-terraform infra-plan-terraform infra-apply-terraform infra-plan-bicep infra-apply-bicep
 
 help: ## list the targets
@@ -47,6 +47,9 @@ template: $(VENV)/.tests ## the conventions of this repository: shape, pins, doc
 
 test-pipelines: $(VENV)/.tests ## run the pipelines of both systems from events: GitHub's by act, Azure DevOps' expanded; minutes
 	@VISIONLINE_PIPELINES=1 $(RUN) -m pytest -rs -n 2 $(wildcard tests/integration/test_workflows_*.py tests/integration/test_azure_pipelines_*.py)
+
+test-kills: $(VENV)/.tests ## releases and rollbacks, killed -9 after every one of their changes; minutes
+	@VISIONLINE_KILLS=1 $(RUN) -m pytest -n 2 $(wildcard tests/*/test_*_kills.py)
 
 test-copies: $(VENV)/.tests ## the tests in copies of this repository, from which a folder is deleted or whose stage files are filled in; hours
 	@VISIONLINE_COPIES=1 $(RUN) -m pytest -n 2 tests/template/test_deleted_folders.py tests/template/test_stages_filled_in.py

@@ -17,6 +17,7 @@ from cluster_stages import images_of_digest
 from flux_killer import Killer
 from flux_stages import be_quick, flux_stage
 from gitserver import BRANCH, README, GitServer, running_git_server
+from kill_points import kill_points
 from model_packages import MODEL, make_package
 
 from mlops.adapters.flux.lock import lock_ref
@@ -108,8 +109,8 @@ def test_a_kill_after_any_change_and_a_rerun_converge(
     play: Play, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(world, play)
-    start, changes, kill_after = world.server.head(), 1, 0
-    while kill_after <= changes:
+    start, changes = world.server.head(), 0
+    for kill_after in kill_points(lambda: changes, PLAYS.index(play)):
         home = tmp_path / f"home{kill_after}"
         shutil.copytree(world.home, home)
         monkeypatch.setenv("VISIONLINE_HOME", str(home))
@@ -125,4 +126,3 @@ def test_a_kill_after_any_change_and_a_rerun_converge(
             world.server.git("update-ref", "-d", lock_ref("production"))  # some minutes later
             play.act(world.context(run))
         check_end(world, play)
-        kill_after += 1

@@ -19,6 +19,7 @@ from flux_controllers import Flux
 from flux_killer import Killer
 from flux_stages import be_quick, flux_stage
 from gitserver import BRANCH, README, GitServer, running_git_server
+from kill_points import kill_points
 from kubefake.cluster import Cluster
 from model_packages import MODEL, make_package
 from running_endpoint import wait_for
@@ -99,8 +100,8 @@ def check_end(world: World, is_good: bool) -> None:
 def test_a_kill_after_any_change_and_a_rerun_converge(
     is_good: bool, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, changes, kill_after = prepare(world), 1, 0
-    while kill_after <= changes:
+    start, changes = prepare(world), 0
+    for kill_after in kill_points(lambda: changes, int(is_good)):
         world.flagger.verdict = ""
         world.server.git("update-ref", BRANCH, start)
         wait_for(lambda: world.serves(1))
@@ -120,4 +121,3 @@ def test_a_kill_after_any_change_and_a_rerun_converge(
                 world.server.git("update-ref", "-d", lock_ref("production"))  # some minutes later
             world.deploy(run)
         check_end(world, is_good)
-        kill_after += 1

@@ -1,7 +1,8 @@
 """Kill -9 after every request of a release to a cluster that changes something; run again; it must converge.
 
 The requests are not listed by hand: the first, unharmed play counts those that change what is declared, a Deployment or
-the route, and one play is killed after each of them. At every moment the cluster serves.
+the route, and one play is killed after each of them, or after every third (tests/kill_points.py). At every moment the
+cluster serves.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from kubefake.keeping import Kept, bring_back, keep
 from kubefake.kubelet import kind_of
 from kubernetes import client, config  # noqa: F401 - seconds that each child would take
 from forked import in_child
+from kill_points import kill_points
 from model_packages import MODEL, make_package, spoil_golden
 
 from mlops.adapters.kubernetes.rendering import render
@@ -226,17 +228,17 @@ def test_a_kill_after_any_change_on_a_cluster_and_a_rerun_converge(
     play: Play, registered: tuple[Path, list[Path]], cluster: Cluster, tmp_path: Path
 ) -> None:
     start = start_of(play, cluster, registered, tmp_path)
-    home = tmp_path / "0" / "home"
-    start.again(home)
-    code, changes = start.act(play, home, 0)
-    assert code == 0 and changes >= 5
-    check_end(start, play, home)
-    for kill_after in range(1, changes + 1):
+    changes = 0
+    for kill_after in kill_points(lambda: changes, PLAYS.index(play)):
         home = tmp_path / str(kill_after) / "home"
         start.again(home)
-        code, _ = start.act(play, home, kill_after)
-        assert code == -signal.SIGKILL, f"change {kill_after} of {changes} was not reached"
-        check_serving(start, play)
-        cluster.expire_leases()
-        assert start.act(play, home, 0)[0] == 0, kill_after
+        code, seen = start.act(play, home, kill_after)
+        if kill_after == 0:
+            changes = seen
+            assert code == 0 and changes >= 5
+        else:
+            assert code == -signal.SIGKILL, f"change {kill_after} of {changes} was not reached"
+            check_serving(start, play)
+            cluster.expire_leases()
+            assert start.act(play, home, 0)[0] == 0, kill_after
         check_end(start, play, home)

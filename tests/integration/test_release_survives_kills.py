@@ -1,7 +1,7 @@
 """Kill -9 after every state change of a release, a failed canary and a rollback; run again; it must converge.
 
 The changes are not listed by hand: the first, unharmed play counts each rename of a file, each tag and each start of an
-endpoint, and then one play is killed after each of them.
+endpoint, and then one play is killed after each of them, or after every third (tests/kill_points.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from forked import in_child
+from kill_points import kill_points
 from model_packages import make_package, spoil_golden
 
 from mlops.adapters.local.registry import LocalRegistry, open_registry
@@ -155,9 +156,8 @@ def check_end(home: Path, play: Play) -> None:
 def test_a_kill_after_any_change_and_a_rerun_converge(
     play: Play, registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = None
-    kill_after = 0
-    while changes is None or kill_after <= changes:
+    changes = 0
+    for kill_after in kill_points(lambda: changes, PLAYS.index(play)):
         home = tmp_path / str(kill_after) / "home"
         shutil.copytree(registered, home)
         monkeypatch.setenv("VISIONLINE_HOME", str(home))
@@ -177,4 +177,3 @@ def test_a_kill_after_any_change_and_a_rerun_converge(
             check_end(home, play)
         finally:
             stop_endpoints(home)
-        kill_after += 1
