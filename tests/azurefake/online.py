@@ -1,7 +1,8 @@
 """Online endpoints and their deployments: traffic, operations, logs and keys. What they score: azurefake.scoring.
 
 An operation goes on whether or not anybody polls it: each look at its endpoint or deployment is a step, too. Source:
-learn.microsoft.com/rest/api/azureml, "Online Endpoints", "Online Deployments"; "Manage quotas" (the rules of names).
+learn.microsoft.com/rest/api/azureml, "Online Endpoints", "Online Deployments" (properties: "can be added, but not
+removed or altered"); "Manage quotas" (the rules of names).
 """
 
 from __future__ import annotations
@@ -136,7 +137,8 @@ def change_deployment(azure: Azure, request: Request, endpoint: str, deployment:
     if above is None:
         return absent(request.path)
     known, given = azure.get(request.path), request.json
-    wrong = _unfit_name(deployment) or _busy(above) or _busy(known) or _unfit_deployment(azure, above, given)
+    wrong = _unfit_name(deployment) or _busy(above) or _busy(known) or _altered(known, given)
+    wrong = wrong or _unfit_deployment(azure, above, given)
     if wrong:
         return wrong
     properties = {**DEFAULTS, **given["properties"]}
@@ -265,6 +267,14 @@ def _unfit_endpoint(azure: Azure, id: str, known: dict[str, Any] | None, given: 
         return refusal(400, "BadRequest", f"Traffic {traffic} {mirror} must sum to 0 or 100, over {sorted(running)}.")
     if set(mirror) & live or len(mirror) > 1 or sum(mirror.values()) > 50:
         return refusal(400, "BadRequest", f"Mirror traffic {mirror}: one deployment without live traffic, up to 50.")
+    return None
+
+
+def _altered(known: dict[str, Any] | None, given: dict[str, Any]) -> Answer | None:
+    before = (known or given)["properties"].get("properties") or {}
+    after = given["properties"].get("properties") or {}
+    if any(after.get(key) != value for key, value in before.items()):
+        return refusal(400, "BadRequest", f"Properties can be added, but not removed or altered: {before}.")
     return None
 
 

@@ -49,7 +49,7 @@ def test_the_first_release_makes_the_endpoint_the_deployment_and_then_the_traffi
     digest = package_digest(served.packages[1])
     said = {"digest": digest, "variant": "int8", "version": "1"}
     properties = deployment["properties"]
-    assert properties["properties"] == said
+    assert properties["properties"] == {"digest": digest, "version": "1"}
     assert properties["environmentVariables"] == {f"VISIONLINE_{key.upper()}": one for key, one in said.items()}
     assert properties["model"] == f"{WORKSPACE_ID}/models/fashion-classifier/versions/1"
     assert properties["environmentId"].startswith(f"{WORKSPACE_ID}/environments/visionline-score/versions/")
@@ -444,6 +444,16 @@ def test_settings_that_changed_since_are_told_and_taken_up_in_place(served: Serv
     later.target.deploy(deployment)
     assert later.changes() == ["PUT /deployments/v01"], "once, and it keeps its traffic"
     assert later.target.status().deployments[1].is_current and later.target.status().traffic == {1: 100}
+
+
+def test_properties_that_a_deployment_has_already_stay_where_it_changes_in_place(served: Served) -> None:
+    served.serve(1)
+    has = served.resource("v01")["properties"]["properties"]
+    has.update({"variant": "int8", "azureml.codesnapshotid": "made by Azure"})
+    later = replace(served, stage=azure_stage("production", target="azureml-online", release={"variant": "fp32"}))
+    later.target.deploy(replace(later.deployment(1), variant="fp32"))
+    properties = served.resource("v01")["properties"]
+    assert properties["properties"] == has and properties["environmentVariables"]["VISIONLINE_VARIANT"] == "fp32"
 
 
 def test_who_has_lost_the_lock_changes_nothing_more(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops.adapters.azureml.onlinespec import SETTINGS, VARIABLES, declared, deployment_name, model_asset
+from mlops.adapters.azureml.onlinespec import SETTINGS, declared, deployment_name, model_asset, variables
 from mlops.config import REPOSITORY, Stage
 from mlops.ports import Deployment
 
@@ -72,11 +72,6 @@ def batch_settings(stage: Stage) -> str:
 def is_current(stage: Stage, found: BatchDeployment) -> bool:
     """Tell whether a deployment was made by the settings that the stage file has now."""
     return (found.tags or {}).get(SETTINGS) == batch_settings(stage)
-
-
-def variables(deployment: Deployment) -> dict[str, str]:
-    """Return the environment variables that tell the script what it serves."""
-    return {VARIABLES[key]: value for key, value in declared(deployment).items()}
 
 
 def serves(found: BatchDeployment, deployment: Deployment) -> bool:

@@ -24,11 +24,12 @@ from mlops.adapters.azureml.onlinereach import expect_reachable
 from mlops.adapters.azureml.onlinespec import (
     ENVIRONMENT,
     code_folder,
-    declared,
     deployment_entity,
     deployment_name,
     endpoint_entity,
+    lasting,
     mirrored,
+    variables,
 )
 from mlops.adapters.azureml.onlinestatus import is_current, shares, started, status_of, traffic_of
 from mlops.adapters.azureml.onlinewait import (
@@ -131,10 +132,10 @@ class OnlineTarget:
         if found is not None and _serves(found, deployment) and is_current(self.stage, found):
             return
         endpoint = self._settled_endpoint()
-        has_traffic = bool((endpoint.traffic or {}).get(name))
-        if found is not None and not has_traffic:
+        if found is not None and not (endpoint.traffic or {}).get(name):
             self._remove(deployment.version)
-        self._create(deployment, keep=has_traffic)
+            found = None
+        self._create(deployment, found)
 
     def _split(self, wanted: Mapping[str, int]) -> None:
         endpoint = self._settled_endpoint()
@@ -201,19 +202,20 @@ class OnlineTarget:
                     f"azureml.online.{key} is {wanted}: change that back, or name a new azureml.online.endpoint"
                 )
 
-    def _create(self, deployment: Deployment, keep: bool) -> None:
+    def _create(self, deployment: Deployment, before: OnlineDeployment | None) -> None:
         from azure.core.exceptions import HttpResponseError
 
         what = f"version {deployment.version} on {self.name}"
         environment = ensure_environment(self.stage, "score", ENVIRONMENT)
         with code_folder() as code, explained(what, TargetError):
             entity = deployment_entity(self.stage, self.name, deployment, environment, code)
+            entity.properties = {**(before.properties if before else {}), **entity.properties}  # may not lose any
             self._check()
             try:
                 finished(lambda: self._client.online_deployments.begin_create_or_update(entity), what)
             except HttpResponseError as error:
                 verdict = verdict_on(error, what, lambda: self._last_lines(str(entity.name)))
-                if not keep:
+                if before is None:
                     with suppress(StepError):  # what went wrong first is what is told
                         self.remove(deployment.version)
                 raise verdict from None
@@ -252,5 +254,6 @@ def open_target(stage: Stage) -> OnlineTarget:
 
 
 def _serves(found: OnlineDeployment, deployment: Deployment) -> bool:
-    said = {key: (found.properties or {}).get(key) for key in declared(deployment)}
-    return state_of(found) == SUCCEEDED and said == declared(deployment)
+    properties, given = found.properties or {}, found.environment_variables or {}
+    is_same = lasting(deployment).items() <= properties.items() and variables(deployment).items() <= given.items()
+    return state_of(found) == SUCCEEDED and is_same

@@ -1,8 +1,8 @@
 """What an online endpoint and a deployment of it are made of, as the SDK's entities.
 
 A deployment runs serving/azureml/online.py on the registered model in the image of environments/score. Its properties,
-which Azure ML never lets change, declare which package and which variant it serves; the same go to the script, which
-refuses another package.
+which Azure ML never lets change, declare which package it serves; its environment variables tell the script that, which
+refuses another package, and the variant.
 
 Source: learn.microsoft.com, "CLI (v2) managed online deployment YAML schema" and the one for Kubernetes.
 """
@@ -46,9 +46,19 @@ def version_of(name: str) -> int | None:
     return int(number) if is_ours else None
 
 
+def lasting(deployment: Deployment) -> dict[str, str]:
+    """Return what a deployment's properties say that it serves. The variant is not among it: it may change in place."""
+    return {DIGEST: deployment.digest, VERSION: str(deployment.version)}
+
+
 def declared(deployment: Deployment) -> dict[str, str]:
-    """Return what a deployment's properties say that it serves."""
-    return {DIGEST: deployment.digest, VARIANT: deployment.variant, VERSION: str(deployment.version)}
+    """Return what a deployment's tags say that it serves."""
+    return {**lasting(deployment), VARIANT: deployment.variant}
+
+
+def variables(deployment: Deployment) -> dict[str, str]:
+    """Return the environment variables that tell the script what it serves."""
+    return {VARIABLES[key]: value for key, value in declared(deployment).items()}
 
 
 def settings(stage: Stage) -> str:
@@ -73,7 +83,7 @@ def deployment_entity(
     """Return a deployment of a version. It gets no traffic by being made."""
     from azure.ai.ml.entities import CodeConfiguration, KubernetesOnlineDeployment, ManagedOnlineDeployment
 
-    online, said = stage.azureml.online, declared(deployment)
+    online = stage.azureml.online
     kind = ManagedOnlineDeployment if online.compute is None else KubernetesOnlineDeployment
     return kind(
         name=deployment_name(deployment.version),
@@ -81,9 +91,9 @@ def deployment_entity(
         model=model_asset(stage, deployment),
         environment=environment,
         code_configuration=CodeConfiguration(code=str(code), scoring_script=SCRIPT),
-        environment_variables={VARIABLES[key]: value for key, value in said.items()},
-        properties=dict(said),
-        tags={"model": deployment.model, **said, SETTINGS: settings(stage)},
+        environment_variables=variables(deployment),
+        properties=lasting(deployment),
+        tags={"model": deployment.model, **declared(deployment), SETTINGS: settings(stage)},
         instance_type=online.instance_type,
         instance_count=online.instances,
         **_settings(),
