@@ -91,6 +91,7 @@ def hasty(serving: Serving) -> Serving:
         ("image-pull", "failed to resolve: not found", TargetError, "ImagePullBackOff.*not found.*is the image pushed"),
         ("image-pull", "429 too many requests", TargetError, "ImagePullBackOff.*429"),
         ("crash-loop", "PackageError: no model_int8.onnx", DeployError, "crashes .*exit code 1.*no model_int8.onnx"),
+        ("fetch", "HTTP 503", TargetError, "within 0 s: .*crashes in container model .*: HTTP 503"),
         ("quota", "exceeded quota: edge, requested: cpu=1", TargetError, "exceeded quota: edge.*ask for more"),
         ("unschedulable", "0/3 nodes: Insufficient cpu", TargetError, "no node takes pod .*Insufficient cpu"),
         ("unready", "", DeployError, "does not get ready"),

@@ -212,8 +212,12 @@ class Cluster:
         return runtime.ask(call.path)
 
     def _written_by(self, call: Call) -> str:
-        """Return what the container of a pod wrote last: the text of its fault."""
-        metadata = self.store.get(POD, call.namespace, call.name)["metadata"]
+        """Return what a container of a pod wrote before it crashed: the text of its fault; the others wrote nothing."""
+        pod = self.store.get(POD, call.namespace, call.name)
+        metadata, status = pod["metadata"], pod["status"]
+        begun = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        if not any(one["name"] == call.query.get("container") and one["restartCount"] for one in begun):
+            return ""
         (owner,) = metadata["ownerReferences"]
         return fault_of(self.kubelet.faults, owner["name"], metadata["labels"])[1]
 

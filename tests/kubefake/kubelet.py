@@ -23,7 +23,7 @@ from kubefake.workers import reconcile_sets
 
 DEPLOYMENT, POD, CONFIG_MAP, EVENT = (BY_KIND[name] for name in ("Deployment", "Pod", "ConfigMap", "Event"))
 SCALED_OBJECT = BY_KIND["ScaledObject"]
-FAULTS = ("image-pull", "crash-loop", "unready", "unschedulable", "quota")
+FAULTS = ("image-pull", "crash-loop", "fetch", "unready", "unschedulable", "quota")
 TICK_SECONDS = 0.02
 HASH = "pod-template-hash"
 

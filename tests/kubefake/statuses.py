@@ -26,6 +26,8 @@ def failing(fault: str, text: str, container: str = "runtime") -> Object:
     not_ready = condition("Ready", False, "ContainersNotReady")
     if fault == "unschedulable":
         return {"phase": "Pending", "conditions": [condition("PodScheduled", False, "Unschedulable", text), not_ready]}
+    if fault == "fetch":
+        return _not_begun(failing("crash-loop", text, "model"), container)
     reason = "ImagePullBackOff" if fault == "image-pull" else "CrashLoopBackOff"
     said = f"Back-off pulling image: {text}" if fault == "image-pull" else "back-off 10s restarting failed container"
     state = {
@@ -40,3 +42,10 @@ def failing(fault: str, text: str, container: str = "runtime") -> Object:
         "conditions": [condition("PodScheduled", True, ""), not_ready],
         "containerStatuses": [state],
     }
+
+
+def _not_begun(crashing: Object, container: str) -> Object:
+    """Return the status of a pod whose init container is the one that crashes, so that no other has begun."""
+    waits = {"name": container, "ready": False, "restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}}
+    begun = {"initContainerStatuses": crashing["containerStatuses"], "containerStatuses": [waits]}
+    return {**crashing, "phase": "Pending", **begun}

@@ -74,6 +74,29 @@ def test_an_init_container_that_is_at_work_is_told_and_no_version_is_blamed_for_
     assert obstacle(deployment(), [pod(initContainerStatuses=[ended], containerStatuses=[])]) is None
 
 
+def crashing(container: str, state: dict[str, Any]) -> dict[str, Any]:
+    ended = {"terminated": {"reason": "Error", "exitCode": 1}}
+    return {"name": container, "ready": False, "state": state, "lastState": ended}
+
+
+@pytest.mark.parametrize("state", [{"waiting": {"reason": "CrashLoopBackOff"}}, {"running": {}}])
+def test_a_crash_of_what_fetches_a_model_blames_no_version_and_is_waited_for(state: dict[str, Any]) -> None:
+    found = obstacle(deployment(), [pod(initContainerStatuses=[crashing("model", state)], containerStatuses=[])])
+    assert found is not None and "crashes in container model (Error, exit code 1)" in found.text
+    assert (found.is_final, found.is_of_version, found.crashed) == (False, False, "model")
+
+
+def test_a_crash_of_what_builds_an_engine_of_the_package_blames_the_version() -> None:
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    found = obstacle(deployment(), [pod(initContainerStatuses=[crashing("engine", state)], containerStatuses=[])])
+    assert found is not None and (found.is_final, found.is_of_version) == (True, True)
+
+
+def test_a_fetch_that_succeeded_in_the_end_is_no_obstacle() -> None:
+    done = {**crashing("model", {"terminated": {"exitCode": 0}}), "ready": True}
+    assert obstacle(deployment(), [pod(initContainerStatuses=[done], containerStatuses=[])]) is None
+
+
 def test_a_pod_that_was_evicted_or_goes_is_no_obstacle() -> None:
     evicted = pod("Failed", reason="Evicted")
     going = pod("Running")
@@ -84,7 +107,7 @@ def test_a_pod_that_was_evicted_or_goes_is_no_obstacle() -> None:
 def test_the_obstacle_that_waiting_does_not_remove_is_told_first() -> None:
     slow, crashed = pod("Running"), pod("Running", {"reason": "CrashLoopBackOff", "message": ""})
     found = obstacle(deployment(), [slow, crashed])
-    assert found is not None and found.has_crashed
+    assert found is not None and found.crashed == "runtime"
 
 
 def test_a_quota_ends_the_wait_and_another_refusal_of_pods_does_not() -> None:

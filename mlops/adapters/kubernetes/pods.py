@@ -71,7 +71,7 @@ class Pods:
         seen = [counts for (number, _, _), counts in self.seen.items() if number == version]
         return sum(requests for requests, _ in seen), sum(errors for _, errors in seen)
 
-    def last_line(self, pod: str, container: str = "runtime") -> str:
+    def last_line(self, pod: str, container: str) -> str:
         """Return the last line that a pod's container wrote before it crashed; empty where none is to be had."""
         for previous in ("true", "false"):
             try:

@@ -14,6 +14,9 @@ PULLING = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUna
 NEVER_PULLED = ("InvalidImageName", "ErrImageNeverPull")
 NOT_MADE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 CRASHED = "CrashLoopBackOff"
+# The containers that read the version's package: what else crashes in a pod, as what fetches the model from a registry
+# or a mesh's proxy, blames no version, and may come up again by itself.
+OWN = ("runtime", "engine", "streams")
 # What a registry says of an image that no waiting brings.
 LASTING = ("not found", "unauthorized", "denied", "forbidden", "manifest unknown", "no basic auth")
 
@@ -22,14 +25,14 @@ LASTING = ("not found", "unauthorized", "denied", "forbidden", "manifest unknown
 class Obstacle:
     """What is in the way. `is_final`: waiting does not help; `is_of_version`: the version's own fault.
 
-    `pod` is the pod that can tell more: its last line, or what it says of its readiness.
+    `pod` is the pod that can tell more: what it says of its readiness, or the last line of the container that crashed.
     """
 
     text: str
     is_final: bool = False
     is_of_version: bool = False
     pod: str | None = None
-    has_crashed: bool = False
+    crashed: str | None = None
 
 
 def is_rolled_out(workload: Object, least: int = 0) -> bool:
@@ -44,7 +47,7 @@ def is_rolled_out(workload: Object, least: int = 0) -> bool:
 def obstacle(workload: Object, pods: Sequence[Object]) -> Obstacle | None:
     """Return the most telling obstacle, None where nothing is seen but that it takes time."""
     found = [*_of_workload(workload), *(one for pod in pods for one in _of_pod(pod))]
-    return min(found, key=lambda one: (not one.is_final, not one.is_of_version), default=None)
+    return min(found, key=lambda one: (not one.is_final, not one.is_of_version, not one.crashed), default=None)
 
 
 def is_ready(pod: Object) -> bool:
@@ -89,16 +92,28 @@ def _of_pod(pod: Object) -> Iterator[Obstacle]:
 def _of_container(pod: str, container: Object) -> Iterator[Obstacle]:
     waiting = (container.get("state") or {}).get("waiting") or {}
     reason, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
-    if reason == CRASHED:
-        yield Obstacle(f"pod {pod} crashes{_end(container)}", True, True, pod, has_crashed=True)
+    name = str(container["name"])
+    if reason == CRASHED or _is_tried_again(container):
+        is_own = name in OWN
+        yield Obstacle(f"pod {pod} crashes in container {name}{_end(container)}", is_own, is_own, pod, name)
     elif reason in NEVER_PULLED or (reason in PULLING and any(word in said for word in LASTING)):
         yield Obstacle(f"pod {pod}: {reason}: {said}: is the image pushed, and may the cluster pull it?", True)
     elif reason in (*PULLING, *NOT_MADE):
         yield Obstacle(f"pod {pod}: {reason}: {said}")
 
 
+def _is_tried_again(container: Object) -> bool:
+    """Tell whether a container that is no version's has crashed and is at it again: that it works says no reason."""
+    is_at_it = not container.get("ready") and "running" in (container.get("state") or {})
+    return container["name"] not in OWN and is_at_it and bool(_ended(container).get("exitCode"))
+
+
+def _ended(container: Object) -> Object:
+    return (container.get("lastState") or {}).get("terminated") or {}
+
+
 def _end(container: Object) -> str:
-    ended = (container.get("lastState") or {}).get("terminated") or {}
+    ended = _ended(container)
     if not ended:
         return ""
     return f" ({ended.get('reason') or 'Error'}, exit code {ended.get('exitCode')})"

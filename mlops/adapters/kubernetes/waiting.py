@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -86,9 +86,9 @@ def _told(pods: Pods, version: int, found: Obstacle | None) -> Obstacle | None:
     """Return the obstacle with what the pod itself says: the runtime's reason, or its last line."""
     if found is None or found.pod is None:
         return found
-    if found.has_crashed:
-        line = pods.last_line(found.pod)
-        return Obstacle(f"{found.text}{f': {line}' if line else ''}", True, True, found.pod, True)
+    if found.crashed:
+        line = pods.last_line(found.pod, found.crashed)
+        return replace(found, text=f"{found.text}{f': {line}' if line else ''}")
     said = pods.report(found.pod, version)
     if said is None or said["state"] == "ready":
         return found

@@ -19,7 +19,7 @@ from mlops.adapters.kubernetes.waiting import Watched, until
 from mlops.delivery import LABEL_VERSION, Declared
 from mlops.errors import TargetError
 
-KIND, CONTAINER = "StatefulSet", "streams"
+KIND = "StatefulSet"
 
 
 def are_due(before: Declared, after: Declared) -> bool:
@@ -67,7 +67,7 @@ def _obstacle(pods: Pods, found: Object, labels: dict[str, str]) -> Obstacle | N
 def _told(pods: Pods, name: str, version: str, found: Obstacle | None, seconds: float) -> str:
     late = "" if found and found.is_final else f" within {seconds:.0f} s"
     why = found.text if found else "the cluster says no reason: see `kubectl describe`"
-    line = pods.last_line(found.pod, CONTAINER) if found and found.has_crashed and found.pod else ""
+    line = pods.last_line(found.pod, found.crashed) if found and found.crashed and found.pod else ""
     what = f"{pods.namespace}: the cameras' workers, {name}, do not get ready with version {version}{late}"
     return f"{what}: {hidden(why)}{f': {line}' if line else ''}"
 
