@@ -25,12 +25,13 @@ from mlops.adapters.kubernetes.kinds import Kinds
 from mlops.adapters.kubernetes.live import ROUTES, STAGE_LABEL
 from mlops.adapters.kubernetes.pods import Pods
 from mlops.adapters.kubernetes.refusals import Refused
+from mlops.adapters.kubernetes.rights import JUDGING, Lacking, expect
 from mlops.adapters.kubernetes.routing import accepted
 from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
 from mlops.adapters.kubernetes.waiting import Watched, awake, rolled_out, until
 from mlops.config import Stage
 from mlops.delivery import LABEL_VERSION, Declared, manifests, namespace_of, version_name
-from mlops.errors import TargetError
+from mlops.errors import ConfigError, TargetError
 from mlops.ports import EndpointStatus
 
 ASKED = "reconcile.fluxcd.io/requestedAt"
@@ -70,6 +71,18 @@ class Cluster:
         sources = [{**one, "kind": kind} for kind in kinds for one in self._listed(*_sources(kind))]
         found = flow.own(listed, sources, self.stage.flux.repository, folder)
         return found, flow.source_of(found, sources)
+
+    def expect_judging(self) -> None:
+        """Raise Lacking where this user may not ask what a version is judged by, which would show too late.
+
+        A cluster that can't be asked keeps nobody from committing.
+        """
+        try:
+            expect(self._api, namespace_of(self.stage), JUDGING)
+        except Lacking:
+            raise
+        except (ConfigError, TargetError):
+            pass  # who follows the commit tells
 
     def rolled_out(self, version: int) -> None:
         """Return once a version is ready. Raises DeployError where it is to blame that it is not."""

@@ -82,6 +82,8 @@ class FluxTarget:
         Raises DeployError, with the cluster's reason, where it fails by its own fault, and takes it away; BusyError
         where a pull request waits; TargetError where anything else fails, or can't be seen.
         """
+        if self.cluster is not None:
+            self.cluster.expect_judging()
         version = deployment.version
         head = self.commit(with_version(deployment), f"version {version} of {deployment.model}", version)
         if self.cluster is not None:

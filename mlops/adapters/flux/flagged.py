@@ -53,6 +53,8 @@ class FlaggedTarget:
 
         Raises DeployError with Flagger's words, and takes the version away, where Flagger fails it at once.
         """
+        if self.flux.cluster is not None:
+            self.flux.cluster.expect_judging()
         version, before = deployment.version, self.sight.said() if self.sight else ""
 
         def change(now: Declared) -> Declared:

@@ -34,6 +34,10 @@ PRUNED = (
 )
 
 
+class Lacking(TargetError):
+    """A right that is needed and not there, as the cluster says."""
+
+
 @dataclass(frozen=True)
 class Right:
     """One verb on one resource of an API group ("" is the core's), or on its part."""
@@ -88,11 +92,14 @@ def is_allowed(cluster: Cluster, namespace: str, right: Right) -> bool:
 
 
 def expect(cluster: Cluster, namespace: str, rights: Iterable[Right]) -> None:
-    """Raise TargetError where this user lacks a right whose lack would show only when a version runs already."""
+    """Raise Lacking where this user has not a right whose lack would show only when a version runs already.
+
+    Raises TargetError where the cluster can't be asked.
+    """
     for right in rights:
         if not is_allowed(cluster, namespace, right):
             advice = "bind a role that may: `python -m mlops preflight` names all rights"
-            raise TargetError(f"this user may not {right} in namespace {namespace}: {advice}")
+            raise Lacking(f"this user may not {right} in namespace {namespace}: {advice}")
 
 
 def _kinds(stage: Stage) -> list[tuple[str, str]]:
