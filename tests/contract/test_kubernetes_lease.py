@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cluster_serving import Serving
@@ -12,8 +14,11 @@ from model_packages import MODEL
 from running_endpoint import wait_for
 
 from mlops.adapters.kubernetes import lease
+from mlops.adapters.kubernetes.cluster import Cluster, connect
+from mlops.adapters.kubernetes.lease import Place, held
 from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
-from mlops.errors import StepError, TargetError
+from mlops.delivery import namespace_of
+from mlops.errors import BusyError, StepError, TargetError
 
 NAME = f"{MODEL}-release"
 
@@ -80,6 +85,62 @@ def test_who_lost_the_lock_sends_no_version_of_anothers_release_to_sleep(serving
         before = len(serving.cluster.calls)
     changed = [call for call in serving.cluster.calls[before:] if call.is_change and not is_renewal(call)]
     assert changed == [] and serving.cluster.find("ScaledObject", f"{MODEL}-v1")["spec"]["minReplicaCount"] == 1
+
+
+class Clocks:
+    """One time for this machine and the API server: it goes on where a write of the lease is late, and only there."""
+
+    def __init__(self, serving: Serving, patch: pytest.MonkeyPatch) -> None:
+        self.seconds, self.late = 1_800_000_000.0, list[float]()
+        self.place = Place(connect(None), namespace_of(serving.stage), NAME)
+        request = type(self.place.cluster).request
+
+        def slow(cluster: Cluster, method: str, path: str, *args: Any, **named: Any) -> Any:
+            found = request(cluster, method, path, *args, **named)
+            if method in ("PUT", "POST") and "/leases" in path and self.late:
+                self.seconds += self.late.pop(0)
+            return found
+
+        patch.setattr(Cluster, "request", slow)
+        patch.setattr(lease, "RENEW_SECONDS", 100.0)
+        patch.setattr(lease, "_now", lambda place: self.seconds)
+        patch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: self.seconds))
+
+
+def test_a_lease_whose_write_got_through_late_is_held_no_longer_than_it_says(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = Clocks(serving, monkeypatch)
+    clocks.late = [14.0]
+    with held(clocks.place) as first:
+        clocks.seconds += 16.5
+        with held(clocks.place):
+            with pytest.raises(TargetError, match="the lock was lost"):
+                first.check()
+
+
+@pytest.mark.parametrize("late", [16.0, 29.0, 45.0])
+def test_a_lease_of_which_little_is_left_when_it_is_taken_is_taken_anew(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, late: float
+) -> None:
+    clocks = Clocks(serving, monkeypatch)
+    clocks.late = [late]
+    with held(clocks.place) as first:
+        clocks.seconds += 29.0
+        first.check()
+        with pytest.raises(BusyError, match="is releasing to it since"):
+            with held(clocks.place):
+                pass
+
+
+def test_where_every_write_of_the_lease_is_late_nothing_is_released(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = Clocks(serving, monkeypatch)
+    clocks.late = [45.0] * 9
+    with pytest.raises(TargetError, match="the API answers too late for a lock to be held: run the step again"):
+        with held(clocks.place):
+            pass
 
 
 def test_a_lease_whose_time_cannot_be_read_is_taken_by_nobody_and_told_in_a_line(serving: Serving) -> None:

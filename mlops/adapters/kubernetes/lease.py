@@ -23,6 +23,7 @@ from mlops.holder import holder
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 8.0
+TAKES = 3
 OWN = "#"  # before what is a hold's own, as the fragment of a run's address
 API = "/apis/coordination.k8s.io/v1/namespaces"
 
@@ -49,10 +50,10 @@ class Place:
 class Lease:
     """A lease that a thread renews until it is released."""
 
-    def __init__(self, place: Place, held: dict[str, Any]) -> None:
-        """Renew from now on."""
-        self._place, self._held = place, held
-        self._renewed = time.monotonic()
+    def __init__(self, place: Place) -> None:
+        """Take the lease, and renew it from now on. Raises BusyError, naming the holder, where another holds it."""
+        self._place = place
+        self._held, self._renewed = _taken(place)
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lock of {place.namespace}", daemon=True)
         self._thread.start()
@@ -100,20 +101,34 @@ class Lease:
 @contextmanager
 def held(place: Place) -> Iterator[Lease]:
     """Hold the lease. Raises BusyError, naming the holder, where another holds it."""
-    lease = Lease(place, _taken(place))
+    lease = Lease(place)
     try:
         yield lease
     finally:
         lease.release()
 
 
-def _taken(place: Place) -> dict[str, Any]:
-    found, seconds = place.cluster.find(place.path), _now(place)
-    if found is not None and not _is_over(place, found["spec"], seconds):
-        raise _busy(place, found["spec"])
-    times = {"acquireTime": _time(seconds), "renewTime": _time(seconds)}
+def _taken(place: Place) -> tuple[dict[str, Any], float]:
+    """Return the lease that is ours, and when, by the monotonic clock, that was begun.
+
+    A write is repeated while the API is away. One that got through so late that little is left of the lease, which says
+    the time from before it, is made anew.
+    """
     # Two processes of one pipeline run have one name: what follows it tells a hold from every other.
     identity = f"{holder()}{OWN}{secrets.token_hex(8)}"
+    for _ in range(TAKES):
+        started, until = time.monotonic(), _time(_now(place))
+        found = _written(place, identity, until)
+        if found["spec"].get("renewTime") == until and time.monotonic() - started < LEASE_SECONDS / 2:
+            return found, started
+    raise TargetError(f"{place.namespace}: the API answers too late for a lock to be held: run the step again")
+
+
+def _written(place: Place, identity: str, until: str) -> dict[str, Any]:
+    found = place.cluster.find(place.path)
+    if found is not None and found["spec"].get("holderIdentity") != identity and not _is_over(place, found["spec"]):
+        raise _busy(place, found["spec"])
+    times = {"acquireTime": until, "renewTime": until}
     spec = {"holderIdentity": identity, "leaseDurationSeconds": LEASE_SECONDS, **times}
     body = found or {
         "apiVersion": "coordination.k8s.io/v1",
@@ -141,12 +156,12 @@ def _busy(place: Place, spec: dict[str, Any]) -> BusyError:
     )
 
 
-def _is_over(place: Place, spec: dict[str, Any], seconds: float) -> bool:
+def _is_over(place: Place, spec: dict[str, Any]) -> bool:
     if not spec.get("holderIdentity") or not spec.get("renewTime"):
         return True
     try:
         renewed = datetime.fromisoformat(str(spec["renewTime"])).timestamp()
-        return seconds > renewed + float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+        return _now(place) > renewed + float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
     except (ValueError, TypeError):  # whether its holder is still at work nobody can tell but a person
         told = f"{place.namespace}: Lease {place.name} says no time that can be read ({hidden(str(spec['renewTime']))})"
         raise TargetError(f"{told}: delete it, if no release runs, and run the step again") from None
