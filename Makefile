@@ -5,13 +5,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c environments/constraints.txt
+# Of 17,000 modules few are ever imported: each is compiled when it is, rather than all of them for a minute.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c environments/constraints.txt
 RUNTIME := environments/ci/requirements.txt environments/train/requirements.txt environments/serve/requirements.txt
 TESTS := environments/test/requirements.txt
 
 # What `make infra-plan` and `make infra-apply` are of: a stage, or `shared`; plans hold secrets and stay in .plans.
 STAGE ?= dev
-LANGUAGE ?= $(firstword $(foreach language,terraform bicep,$(if $(wildcard infra/$(language)),$(language))))
+# A desktop's LANGUAGE names those of its menus, as en_US:en: that is none of these.
+KEPT := $(foreach language,terraform bicep,$(if $(wildcard infra/$(language)),$(language)))
+LANGUAGE := $(firstword $(filter terraform bicep,$(LANGUAGE)) $(KEPT))
 REGION ?= westeurope
 PLAN := $(CURDIR)/.plans/$(STAGE)
 OUTPUTS := $(CURDIR)/runs/infra/$(STAGE).outputs.json

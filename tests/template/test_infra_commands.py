@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from infra_stages import INFRA, needs
+from infra_stages import INFRA, LANGUAGES, needs
 from sources import ROOT
 
 from mlops.names import STAGES
@@ -162,6 +162,17 @@ def test_what_stages_share_may_be_left_out_only_where_they_share_nothing(
 def test_the_language_that_is_kept_is_the_one_meant(kept: str, begins: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "infra" / kept).mkdir(parents=True)
+    assert begins in commands("infra-plan", at=tmp_path) and begins in commands("infra-apply", at=tmp_path)
+
+
+@pytest.mark.parametrize("told, begins", [("en_US:en", "terraform -chdir"), ("bicep", "az deployment sub")])
+def test_a_desktops_own_language_is_not_taken_for_one_of_these(
+    told: str, begins: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANGUAGE", told)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for language in LANGUAGES:
+        (tmp_path / "infra" / language).mkdir(parents=True)
     assert begins in commands("infra-plan", at=tmp_path) and begins in commands("infra-apply", at=tmp_path)
 
 
