@@ -64,6 +64,12 @@ WRITERS = {
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
 }
+REGISTRY_ROLE = "AzureML Registry User"
+REGISTRY_WRITERS = {
+    "1823dd4f-9b8c-4ab6-ab4e-7397a3684615": REGISTRY_ROLE,
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
+}
 # Without a key of the datastore's, whoever writes a blob needs these of the storage account.
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 BLOB_ACTIONS = (f"{BLOBS}/read", f"{BLOBS}/write", f"{BLOBS}/add/action")
@@ -142,9 +148,7 @@ def shared_lines(registry: str, permissions: list[Mapping[str, Any]], actions: S
     missing = [action for action in actions if not allows(permissions, action)]
     if missing:
         names = ", ".join(action.removeprefix(f"{PROVIDER}/") for action in missing)
-        yield failure(
-            "roles: registry", f"not allowed in {registry}: {names}: give the role AzureML Registry User there"
-        )
+        yield failure("roles: registry", f"not allowed in {registry}: {names}: give the role {REGISTRY_ROLE} there")
     else:
         what = "read and written" if actions == SHARED else "read"
         yield ok("roles: registry", f"models of {registry} may be {what}")

@@ -348,6 +348,16 @@ def test_a_job_that_may_not_register_is_found_before_it_has_trained(ready: Azure
     assert "has none" in of(looked(tmp_path), "job identity")[0][1]
 
 
+def test_a_job_that_may_not_register_in_the_shared_registry_is_found(ready: Azure, tmp_path: Path) -> None:
+    registry = add_registry(ready, "shared", subscription="22222222-2222-2222-2222-222222222222")
+    state, text = of(looked(tmp_path, azureml={"registry": "shared"}), "job identity")[-1]
+    assert state == "failure" and f"({PRINCIPAL}) has no known role on the registry shared" in text
+    assert "give it AzureML Registry User there" in text
+    fake.of(ready).roles.append((registry, PRINCIPAL, "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"))
+    lines = looked(tmp_path, azureml={"registry": "shared"})
+    assert of(lines, "job identity")[-1] == ("ok", "that of cpu-cluster may register models in shared")
+
+
 def test_a_job_that_may_not_read_the_secret_is_found(ready: Azure, tmp_path: Path) -> None:
     changes = {"report": "github", "report_secret": "app"}
     state, text = of(looked(tmp_path, **changes), "job identity")[-1]

@@ -31,6 +31,15 @@ DISCOVERY = "/registrymanagement/v1.0/registries/{}/discovery"
 
 
 @dataclass(frozen=True)
+class Discovered:
+    """Where a shared registry is: its ARM id, the subscription's id, its first region."""
+
+    id: str
+    subscription: str
+    region: str
+
+
+@dataclass(frozen=True)
 class AzurePreflight:
     """What a stage needs of Azure."""
 
@@ -99,6 +108,8 @@ class AzurePreflight:
             yield self._blobs(cluster, principal)
         if self.stage.report_secret:
             yield self._vault(cluster, principal)
+        if self.stage.azureml.registry:
+            yield self._sharing(cluster, principal, self.stage.azureml.registry)
 
     def _blobs(self, cluster: str, principal: str) -> CheckLine:
         id = self._found["properties"]["storageAccount"]
@@ -115,6 +126,12 @@ class AzurePreflight:
             return ok("job identity", f"that of {cluster} may read secrets of {id.rpartition('/')[2]}")
         what = f"that of {cluster} ({principal}) may not read '{self.stage.report_secret}', so nobody is told"
         return failure("job identity", f"{what}: give it Key Vault Secrets User on {id.rpartition('/')[2]}")
+
+    def _sharing(self, cluster: str, principal: str, registry: str) -> CheckLine:
+        if permissions.held(self._assigned(self._discovered(registry).id, principal), permissions.REGISTRY_WRITERS):
+            return ok("job identity", f"that of {cluster} may register models in {registry}")
+        text = f"that of {cluster} ({principal}) has no known role on the registry {registry}, where jobs register"
+        return failure("job identity", f"{text}: give it {permissions.REGISTRY_ROLE} there")
 
     def _quota(self) -> Iterator[CheckLine]:
         region = self._found["location"]
@@ -133,14 +150,18 @@ class AzurePreflight:
             yield from self._registry(self.stage.azureml.registry, permissions.SHARED)
 
     def _registry(self, name: str, actions: Sequence[str]) -> Iterator[CheckLine]:
+        found = self._discovered(name)
+        yield ok("registry", f"{name} in {found.region}, subscription {found.subscription}")
+        yield from guarded("roles: registry", permissions.shared_lines(name, _permissions(found.id), actions))
+
+    def _discovered(self, name: str) -> Discovered:
         token = _token()
         host = f"https://{self._found['location']}.api.azureml.ms"
         service = Rest(host, {"Authorization": f"Bearer {token}"}, token)
         found = persistently(lambda: service.request("GET", DISCOVERY.format(name))) or {}
         where, group = found.get("subscriptionId"), found.get("resourceGroup")
-        yield ok("registry", f"{name} in {found.get('primaryRegion')}, subscription {where}")
         id = f"/subscriptions/{where}/resourceGroups/{group}/providers/{permissions.PROVIDER}/registries/{name}"
-        yield from guarded("roles: registry", permissions.shared_lines(name, _permissions(id), actions))
+        return Discovered(id, str(where), str(found.get("primaryRegion")))
 
     def _source(self) -> Iterator[CheckLine]:
         """Yield whether the place that this stage's candidates come from can be read, and their packages fetched."""
