@@ -9,7 +9,7 @@ from mlops.branches import BRANCHES, RELEASE_TAGS
 from mlops.names import STAGES, resource_name
 
 OPERATIONS = "operations"  # looks at what runs and changes no stage: its identity reads versions, images, endpoints
-PLANNING = "plan"  # asks what a change of infra/ would do: its identity reads what resources are, and no data
+PLANNING = "plan"  # asks what a change of infra/ would do: its identity reads what resources are, and Terraform's state
 INFRA = {f"infra-{stage}": stage for stage in STAGES}  # applies infra/: its identities may do everything
 PULLED = "pull-requests"  # trains a pull request in dev, as dev: each job is agreed to
 SHARED = (OPERATIONS, PLANNING)  # one identity for all stages: the first stage's infra/ makes it

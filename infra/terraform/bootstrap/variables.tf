@@ -35,7 +35,7 @@ variable "writers" {
 }
 
 variable "readers" {
-  description = "Object ids of who only plans: the identity plan (the output plan_principal of dev), which locks nothing."
+  description = "Object ids of who only plans: the identity plan (output plan_principal of dev). They read its secrets, too."
   type        = list(string)
   default     = []
 }
