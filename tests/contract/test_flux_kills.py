@@ -101,7 +101,7 @@ def check_end(world: World, play: Play) -> None:
     assert not [path for path in world.server.files() if f"versions/v{play.before}/" in path]
     versions = open_registry(world.stage).versions(MODEL)
     assert [n for n, one in versions.items() if stage_tag(one, "production") == "revoked"] == list(play.revoked)
-    assert lock_ref("production") not in world.server.refs()
+    assert lock_ref("production", "clusters/production") not in world.server.refs()
 
 
 @pytest.mark.parametrize("play", PLAYS, ids=[play.name for play in PLAYS])
@@ -123,6 +123,6 @@ def test_a_kill_after_any_change_and_a_rerun_converge(
         else:
             assert code == -signal.SIGKILL, f"change {kill_after} of {changes} was not reached"
             check_declared(world, play)
-            world.server.git("update-ref", "-d", lock_ref("production"))  # some minutes later
+            world.server.git("update-ref", "-d", lock_ref("production", "clusters/production"))  # some minutes later
             play.act(world.context(run))
         check_end(world, play)

@@ -93,7 +93,7 @@ def check_end(world: World, is_good: bool) -> None:
     assert not [path for path in world.server.files() if f"versions/v{gone}/" in path]
     tags = {number: stage_tag(one, "production") for number, one in open_registry(world.stage).versions(MODEL).items()}
     assert tags == {1: "approved", 2: "approved" if is_good else "revoked"}
-    assert lock_ref("production") not in world.server.refs()
+    assert lock_ref("production", "clusters/production") not in world.server.refs()
 
 
 @pytest.mark.parametrize("is_good", [True, False], ids=["promoted", "failed"])
@@ -117,7 +117,9 @@ def test_a_kill_after_any_change_and_a_rerun_converge(
         else:
             assert code == -signal.SIGKILL, f"change {kill_after} of {changes} was not reached"
             check_meanwhile(world)
-            if lock_ref("production") in world.server.refs():
-                world.server.git("update-ref", "-d", lock_ref("production"))  # some minutes later
+            if lock_ref("production", "clusters/production") in world.server.refs():
+                world.server.git(
+                    "update-ref", "-d", lock_ref("production", "clusters/production")
+                )  # some minutes later
             world.deploy(run)
         check_end(world, is_good)

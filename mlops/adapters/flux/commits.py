@@ -53,7 +53,7 @@ class FluxTarget:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the stage for one release. Raises BusyError naming the holder, where it is held already."""
-        with held(self.clone.git, self.stage.name) as lease:
+        with held(self.clone.git, self.stage.name, self.clone.folder) as lease:
             self.leases.append(lease)
             try:
                 self.clone.fetched()  # what was read before may be another release's past

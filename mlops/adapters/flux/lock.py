@@ -13,6 +13,7 @@ Sources: git-scm.com/docs/git-push: what is no fast-forward is refused; pkg.go.d
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import tempfile
 import threading
@@ -33,11 +34,15 @@ LEASE_SECONDS = 180.0
 RENEW_SECONDS = 45.0
 LOOK_SECONDS = 15.0  # between two looks at a lock that seems to have run out
 TAKES = 3
+NAMED = 12  # hexadecimal digits of the folder
 
 
-def lock_ref(stage: str) -> str:
-    """Return the name of the ref that is a stage's lock."""
-    return f"refs/visionline/locks/{stage}"
+def lock_ref(stage: str, folder: str) -> str:
+    """Return the ref that is a stage's lock: a repository may hold folders of other projects whose stages are so named.
+
+    It is no folder of the stage's name: git would not make it where a ref of that name is still there.
+    """
+    return f"refs/visionline/locks/{stage}-{hashlib.sha256(folder.encode()).hexdigest()[:NAMED]}"
 
 
 class RunOut(Exception):
@@ -51,17 +56,18 @@ class RunOut(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """A hold on a stage's lock, or the try to get one: `nonce` tells it from all others."""
+    """A hold on the lock of a stage and its folder, or the try to get one: `nonce` tells it from all others."""
 
     git: Git
     stage: str
+    folder: str
     nonce: str
     since: str
 
     @property
     def ref(self) -> str:
         """Return the lock's ref."""
-        return lock_ref(self.stage)
+        return lock_ref(self.stage, self.folder)
 
     def take(self, dead: str | None = None) -> str:
         """Return the commit that the lock is at since it is ours; `dead` is a holder's last one, which may go.
@@ -156,13 +162,13 @@ class Lease:
 
 
 @contextmanager
-def held(git: Git, stage: str) -> Iterator[Lease]:
-    """Hold the lock of a stage. Raises BusyError, naming the holder, where it is held already."""
-    with tempfile.TemporaryDirectory(prefix="visionline-lock-") as folder:
-        own = replace(git, folder=Path(folder))
+def held(git: Git, stage: str, folder: str) -> Iterator[Lease]:
+    """Hold the lock of a stage and its folder. Raises BusyError, naming the holder, where it is held already."""
+    with tempfile.TemporaryDirectory(prefix="visionline-lock-") as place:
+        own = replace(git, folder=Path(place))
         own.create()
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        lease = Lease(Claim(own, stage, secrets.token_hex(8), since))
+        lease = Lease(Claim(own, stage, folder, secrets.token_hex(8), since))
         try:
             yield lease
         finally:
