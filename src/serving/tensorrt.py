@@ -9,7 +9,7 @@ It is built from the fp32 variant, whichever is released: TensorRT takes no INT8
 int8 is released and its scores are off by more than is allowed, no engine is used: release fp32 to such a stage.
 
 A verdict is kept with the engine. A build that fails, as where another process has the GPU's memory, is tried again at
-the next start.
+the next start. Where engines can't be kept, none is used.
 
     python -m serving.tensorrt --package /models/MODEL/7 --version 7 --variant fp32 --cache /engines --out /repository
 """
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from modelpackage import PackageError, digest_json, open_package, package_digest
 from serving import enginecache, trtexec
 from serving.enginecache import PLAN, Judged, Key
-from serving.errors import ServingError, exit_code
+from serving.errors import ServingError, exit_code, one_line
 from serving.files import write_json
 from serving.model import Model, load_model, softmax
 from serving.triton import Wanted, variant_of, write_repository
@@ -84,6 +84,10 @@ def prepare(job: Job) -> Judged:
         judged = _judged(job, key)
     except ServingError as error:
         judged = Judged(str(error))
+    except (
+        OSError
+    ) as error:  # a volume that is full, read-only or knows no locks must not keep ONNX Runtime from serving
+        judged = Judged(f"{job.cache}: no engine can be kept there ({one_line(error)}): give it room and a file lock")
     wanted = Wanted(job.package, job.version, job.digest, job.variant, kind=kind)
     if judged.reason is None and key is not None:
         plan = job.cache / key.digest / PLAN
@@ -117,12 +121,14 @@ def judge(model: Model, golden: Golden, answered: trtexec.Timed, single: trtexec
 def _judged(job: Job, key: Key) -> Judged:
     """Return what became of this key's engine, built and judged now where that was not done.
 
-    Raises ServingError where it can't be built or run, and keeps nothing of that: it may be the moment's fault.
+    Raises ServingError where it can't be built or run, and keeps nothing of that: it may be the moment's fault; OSError
+    where the cache can't be used.
     """
     with enginecache.locked(job.cache):
         known = enginecache.find(job.cache, key)
         if known is not None:
             return known
+        enginecache.drop_unused(job.cache)
         with tempfile.TemporaryDirectory(dir=job.cache) as scratch:
             judged = _build(job, key, Path(scratch))
             used = judged.reason is None

@@ -6,9 +6,12 @@ Runtime answers, moved by what a test says. A real GPU is not asked.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -190,6 +193,54 @@ def test_a_build_that_failed_is_tried_again_at_the_next_start(node: Node) -> Non
     node.say(unsupported=False)
     assert tensorrt.prepare(node.job).reason is None
     assert len(node.builds()) == 2 and node.served() == ("tensorrt", None)
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS])
+def test_a_volume_that_takes_no_engine_leaves_onnx_runtime_serving(
+    node: Node, fault: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(fault, os.strerror(fault), str(node.job.cache))
+
+    monkeypatch.setattr(enginecache, "write_json", fail)
+    tensorrt.prepare(node.job)
+    engine, reason = node.served()
+    assert engine == "onnxruntime" and reason is not None and os.strerror(fault) in reason
+
+
+def test_a_volume_that_can_not_be_held_leaves_onnx_runtime_serving(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(enginecache.fcntl, "flock", no_locks)
+    tensorrt.prepare(node.job)
+    assert node.served()[0] == "onnxruntime" and not node.builds()
+    tensorrt.prepare(replace(node.job, cache=node.job.package / "contract.json" / "engines"))
+    assert node.served()[0] == "onnxruntime"
+
+
+def test_an_engine_that_nobody_used_for_long_goes_before_the_next_build(node: Node) -> None:
+    tensorrt.prepare(node.job)
+    (first,) = node.job.cache.glob("*/engine.json")
+    left = node.job.cache / "tmp-of-a-pod-that-was-killed"
+    left.mkdir()
+    age(first, enginecache.UNUSED_SECONDS + 60)
+    tensorrt.prepare(node.job)
+    assert first.exists() and len(node.builds()) == 1, "it is used again"
+    node.say(tensorrt="100400")
+    tensorrt.prepare(node.job)
+    assert first.exists() and not left.exists()
+    age(first, enginecache.UNUSED_SECONDS + 60)
+    node.say(tensorrt="100500")
+    tensorrt.prepare(node.job)
+    assert not first.parent.exists() and len(list(node.job.cache.glob("*/engine.json"))) == 2
+    assert node.served() == ("tensorrt", None)
+
+
+def age(path: Path, seconds: float) -> None:
+    """Let a file look as if nobody had used it for so long."""
+    then = time.time() - seconds
+    os.utime(path, (then, then))
 
 
 def test_a_build_that_does_not_end_leaves_onnx_runtime_serving(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
