@@ -12,6 +12,7 @@ import yaml
 
 from mlops.delivery import trees
 from mlops.errors import ConfigError
+from manifest_schemas import objections
 from rendered_trees import CASES, MODEL, Case, Trees
 from serving.metrics import COUNTS, GAUGES
 from sources import ROOT
@@ -42,6 +43,15 @@ def test_keda_has_the_simulated_figures_and_lets_an_idle_site_sleep(rendered_tre
     assert int(asked["threshold"]) >= 10**6, "that somebody asks wakes a site, and never scales it"
     assert (spec["pollingInterval"], spec["cooldownPeriod"]) == (wanted["polling_seconds"], wanted["cooldown_seconds"])
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (0, DEFAULTS["hpa"]["max_replicas"])
+
+
+@pytest.mark.parametrize("case", KEDAS, **ids)
+def test_where_prometheus_does_not_answer_keda_takes_no_pod_away(rendered_trees: Trees, case: Case) -> None:
+    for one in rendered_trees.of(case, "ScaledObject"):
+        fallback = one["spec"]["fallback"]
+        assert fallback == {"failureThreshold": 3, "replicas": 1, "behavior": "currentReplicasIfHigher"}
+        assert objections(one) == []
+        assert objections({**one, "spec": {**one["spec"], "fallback": {**fallback, "behavior": "asItIs"}}})
 
 
 def test_what_scales_is_a_metric_that_the_runtime_has(rendered_trees: Trees) -> None:
