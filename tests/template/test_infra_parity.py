@@ -158,6 +158,24 @@ def test_no_right_is_given_twice_where_stages_share_another_subscription_than_de
     assert differences(*both, prices()) == []
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_pull_request_made_has_nothing_outside_its_group_but_what_expire_finds(
+    tmp_path: Path, language: str
+) -> None:
+    files = {"terraform": "terraform/stage/dev.tfvars", "bicep": "bicep/dev.bicepparam"}
+    given = {plain(name): str(value) for name, value in deployed(language, "dev").parameters.items()}
+    infra = copied(tmp_path)
+    change(infra, files[language], given.get("sharedresourcegroup", ""), "")
+    path = infra / files[language]
+    text = re.sub(r"(?m)^((?:param )?name\s*=\s*.)\w+", r"\1pr17", path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+    given_on = {(scope, role) for scope, role, _ in role_assignments(deployed(language, "dev", infra))}
+    outside = {(scope, role) for scope, role in given_on if "pr17dev" not in scope and "pr17-dev" not in scope}
+    assert outside == {
+        ("/subscriptions/<subscription>", f"Plans deployments of {resource_name('workspace', 'pr17', 'dev', 'vl1')}")
+    }
+
+
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_resource_has_a_price(language: str, stage: str) -> None:
