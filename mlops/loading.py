@@ -52,14 +52,26 @@ def read_json(cls: type[T], path: Path) -> T:
     return build(cls, mapping, str(path))
 
 
-def read_mapping(path: Path, way_out: str) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping; `way_out` says what to do where it can't be read. Raises ConfigError."""
+def parse_yaml(text: str | bytes, where: str) -> Any:
+    """Return what YAML text holds. Raises ConfigError, with `where`, on what is no YAML, or not in UTF-8."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(text if isinstance(text, str) else text.decode("utf-8"))
+    except Exception as error:  # PyYAML raises whatever its constructors meet: ValueError, IndexError, RecursionError
+        raise ConfigError(f"{where}: is not YAML ({' '.join(str(error).split())}): mend it") from None
+
+
+def read_yaml(path: Path, way_out: str) -> Any:
+    """Read a YAML file; `way_out` says what to do where there is none that can be read. Raises ConfigError."""
+    try:
+        text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}): {way_out}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    return parse_yaml(text, str(path))
+
+
+def read_mapping(path: Path, way_out: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; `way_out` says what to do where it can't be read. Raises ConfigError."""
+    content = read_yaml(path, way_out)
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: should be a mapping of keys, is {type(content).__name__}")
     return content

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from mlops.errors import ConfigError
+from mlops.loading import parse_yaml
 
 INDENT = 2
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9./_-]*")
@@ -44,10 +45,7 @@ def at(content: Any, key: Key) -> Any:
 
 
 def _load(text: str, where: str) -> Any:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: is not YAML ({' '.join(str(error).split())})") from None
+    content = parse_yaml(text, where)
     if content is not None and not isinstance(content, dict):
         raise ConfigError(f"{where}: should be a mapping of keys, is {type(content).__name__}")
     return content

@@ -56,13 +56,18 @@ def kind_in(text: str) -> str:
     return found["kind"] if found else ""
 
 
+def text_of(path: Path) -> str:
+    """Return a file's text; a byte that is not UTF-8 is shown as such, for the file may be no business of ours."""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 def read_document(path: Path, name: str, text: str) -> Document | Finding:
     """Return a YAML file's text as a document, or what is wrong where it is none."""
     try:
         loader = LOADER(text)
         node = loader.get_single_node()
         content = _named(loader.construct_document(node)) if node else None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that there is not; an alias of itself
+    except Exception as error:  # PyYAML raises whatever its constructors meet: a date that there is not, no number
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not readable"
         return Finding(name, mark.line + 1 if mark else 1, f"is not YAML ({problem}): mend this line")

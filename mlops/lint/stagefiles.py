@@ -19,7 +19,7 @@ from mlops.config import Stage, load_stage
 from mlops.delivery.scaling import stage_rival
 from mlops.errors import ConfigError
 from mlops.jobfile.triggers import check_cron, check_time_zone
-from mlops.lint.document import Document, Keys, read_document
+from mlops.lint.document import Document, Keys, read_document, text_of
 from mlops.lint.finding import Finding, refusals
 from mlops.lint.resources import is_shm_size, too_small
 from mlops.names import STAGES
@@ -55,7 +55,8 @@ def load_stages(root: Path) -> dict[str, Stage | None]:
 def findings(root: Path, stages: Mapping[str, Stage | None]) -> Iterator[Finding]:
     """Yield what is wrong in a repository's stage files, of which `stages` tells those that load."""
     folder = root / FOLDER
-    read = {path.stem: read_document(path, _name(path), path.read_text()) for path in folder.glob("*.yaml")}
+    paths = [path for path in folder.glob("*.yaml") if path.is_file()]
+    read = {path.stem: read_document(path, _name(path), text_of(path)) for path in paths}
     found = {one for one in read.values() if isinstance(one, Finding)}
     yield from found
     if not found:
@@ -86,7 +87,7 @@ def _load(name: str, folder: Path) -> Stage | ConfigError:
 
 def _wrong_keys(name: str, folder: Path) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(shutil.copytree(folder, Path(scratch) / "stages"))
+        copy = Path(shutil.copytree(folder, Path(scratch) / "stages", ignore_dangling_symlinks=True))
         while isinstance(error := _load(name, copy), ConfigError):
             said = str(error).removeprefix(f"{copy / name}.yaml: ").replace(f"{copy}/", f"{FOLDER}/")
             place = _place(said, copy, name)
@@ -142,7 +143,7 @@ def _take_out(path: Path, keys: Keys) -> bool:
 def _read(path: Path) -> Document | None:
     if not path.is_file():
         return None
-    document = read_document(path, path.name, path.read_text(encoding="utf-8"))
+    document = read_document(path, path.name, text_of(path))
     return document if isinstance(document, Document) else None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from mlops.lint.document import Document, kind_in, read_document
+from mlops.lint.document import Document, kind_in, read_document, text_of
 from mlops.lint.finding import Finding
 
 SUFFIXES = (".yml", ".yaml")
@@ -59,7 +59,7 @@ def survey(root: Path, clusters: frozenset[str] | None) -> Surroundings:
     unreadable = []
     for path in _files(root):
         name = path.relative_to(root).as_posix()
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = text_of(path)
         if not kind_in(text) and not name.startswith(f"{JOBS}/"):
             continue
         read = read_document(path, name, text)
@@ -74,11 +74,12 @@ def _files(root: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(root):
         skipped = SKIPPED | STATE if Path(place) == root else SKIPPED
         folders[:] = sorted(one for one in folders if one not in skipped and not Path(place, one, INSTALLED).exists())
-        yield from (Path(place, name) for name in sorted(files) if name.endswith(SUFFIXES))
+        named = (Path(place, name) for name in sorted(files) if name.endswith(SUFFIXES))
+        yield from (path for path in named if path.is_file())  # and no link to one that is gone
 
 
 def _document(path: Path) -> Document | None:
     if not path.is_file():
         return None
-    read = read_document(path, path.name, path.read_text(encoding="utf-8", errors="replace"))
+    read = read_document(path, path.name, text_of(path))
     return read if isinstance(read, Document) else None

@@ -26,7 +26,7 @@ def lines(path: Path, context: str | None = None) -> Iterator[CheckLine]:
         wanted, server = _server(content, context)
     except OSError as error:
         yield failure(CHECK, f"{path}: cannot be read ({error.strerror}): {LOGIN}")
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, StopIteration):
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
         yield failure(CHECK, f"{path}: names no cluster for its current context: {LOGIN}")
     else:
         yield ok(CHECK, f"{path}: context {wanted} leads to {server}")

@@ -9,14 +9,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from mlops.context import Context, git_commit
 from mlops.errors import ConfigError
 from mlops.judging import report_verdict
-from mlops.loading import build, read_json
+from mlops.loading import build, read_json, read_yaml
 from mlops.names import STAGES
 from mlops.policy import exit_code, single
 from mlops.records import (
@@ -93,12 +90,7 @@ def intake(context: Context, model: Path, contract: Path, device_class: str) -> 
 
 def read_data_choice(contract: Path) -> EvaluationData:
     """Return what a contract file says under `data`. Raises ConfigError, naming file and key, where it is wrong."""
-    try:
-        content: Any = yaml.safe_load(contract.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{contract}: cannot be read ({error.strerror}): write it as docs/intake.md says") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{contract}: is not YAML ({' '.join(str(error).split())}): see docs/intake.md") from None
+    content = read_yaml(contract, "write it as docs/intake.md says")
     given = content.get("data") if isinstance(content, dict) else None
     choice = build(EvaluationData, given or {}, f"{contract}: data")
     if choice.folder and choice.version:

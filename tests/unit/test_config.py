@@ -81,6 +81,9 @@ def test_a_list_is_replaced_whole(stages: Path) -> None:
             "model: '7segments' would name the endpoint '7segments-qa-batch', .* name one in azureml.batch.endpoint",
         ),
         ("gates: [", "is not YAML"),
+        ("model: 2024-02-30", "is not YAML"),
+        ("model: !!int ''", "is not YAML"),
+        ("a: " + "[" * 5000, "is not YAML"),
         ("", "should be a mapping of keys"),
         ("- gates", "should be a mapping of keys"),
     ],
@@ -90,6 +93,12 @@ def test_a_wrong_stage_file_is_refused_with_file_and_key(content: str, words: st
     with pytest.raises(ConfigError, match=f"qa.yaml: {words}") as caught:
         load_stage("qa", stages)
     assert "\n" not in str(caught.value)
+
+
+def test_a_stage_file_that_is_not_in_utf_8_is_refused_with_the_file(stages: Path) -> None:
+    (stages / "qa.yaml").write_bytes("# für qa\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match="qa.yaml: is not YAML .*utf-8"):
+        load_stage("qa", stages)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -68,7 +68,9 @@ def test_a_mistake_is_named_by_file_and_key(tmp_path: Path, changes: dict[str, A
     assert said in str(error.value) and str(tmp_path) in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"a: " + b"[" * 5000, b"- a", b"x" * (2 << 20)])
+@pytest.mark.parametrize(
+    "content", [b"a: [", b"\xff\xfe", b"a: " + b"[" * 5000, b"- a", b"a: 2024-02-30", b"x" * (2 << 20)]
+)
 def test_what_is_no_contract_at_all_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "contract.yaml"
     path.write_bytes(content)

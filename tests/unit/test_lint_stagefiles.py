@@ -48,6 +48,23 @@ def test_a_missing_key_a_missing_file_and_what_is_no_yaml_are_found(place: Place
     place.refusal(DEV, "is not YAML")
 
 
+@pytest.mark.parametrize(
+    "content", [b"model: 2024-02-30\n", b"model: !!int ''\n", "# für\nmodel: a\n".encode("latin-1")]
+)
+def test_a_date_that_there_is_not_and_what_is_not_in_utf_8_are_found(place: Place, content: bytes) -> None:
+    (place.folder / DEV).write_bytes(content)
+    place.refusal(DEV, "is not YAML")
+
+
+def test_names_that_lead_to_no_file_are_passed_over(place: Place) -> None:
+    for name in ("a.yaml", "mlops/stages/old.yaml"):
+        (place.folder / name).symlink_to("nowhere")
+    (place.folder / "mlops/stages/folder.yaml").mkdir()
+    assert place.findings() == []
+    place.change(DEV, "gates", "colour", value="red")
+    place.refusal(DEV, "unknown key 'colour'")
+
+
 NUMBERS: list[tuple[str, Any]] = [
     ("azureml.clusters.cpu-cluster.min_nodes", -1),
     ("azureml.clusters.gpu-cluster.max_nodes", 0),

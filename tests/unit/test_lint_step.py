@@ -160,11 +160,18 @@ def test_no_value_of_another_kind_stops_the_rules(place: Place, file: str) -> No
                 assert all(str(one) for rule in RULES for one in rule(part, around))
 
 
-def test_it_runs_where_nothing_but_yaml_is_installed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_it_runs_where_nothing_but_yaml_is_installed_and_text_is_ascii(
+    place: Place, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     bare = tmp_path_factory.mktemp("bare")
     (bare / "yaml").symlink_to(Path(yaml.__file__).parent, target_is_directory=True)
     path = os.pathsep.join(map(str, (bare, REPOSITORY, REPOSITORY / "src")))
+    stages = place.folder / "mlops" / "stages"
+    shutil.copytree(FROZEN, stages, dirs_exist_ok=True)
+    (stages / "dev.yaml").write_text("# für dev\n{}\n", encoding="utf-8")
     command = [sys.executable, "-S", "-m", "mlops", "lint", "--root", str(place.folder)]
-    done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    env = {"PYTHONPATH": path, **ascii_alone}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == lint.WITHOUT_SDK

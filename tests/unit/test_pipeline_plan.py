@@ -244,8 +244,9 @@ def test_a_step_that_waits_for_itself_is_a_cycle(workshop: Workshop) -> None:
     assert "train -> train" in refusal(workshop)
 
 
-def test_what_is_no_yaml_is_refused(workshop: Workshop) -> None:
-    workshop.job_file.write_text("jobs: [")
+@pytest.mark.parametrize("content", [b"jobs: [", b"jobs: 2024-02-30", "# für\n".encode("latin-1")])
+def test_what_is_no_yaml_is_refused(workshop: Workshop, content: bytes) -> None:
+    workshop.job_file.write_bytes(content)
     assert f"{workshop.job_file}: is not YAML" in refusal(workshop)
 
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 
 from mlops.errors import ConfigError
 from mlops.jobfile.literals import ComponentInput
 from mlops.jobfile.wiring import LITERAL, Signature
-from mlops.loading import build
+from mlops.loading import build, read_yaml
 
 T = TypeVar("T")
 
@@ -168,12 +167,7 @@ def _signature(component: Component, file: Path) -> Signature:
 
 
 def _read(cls: type[T], file: Path) -> T:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}): name a file that exists") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: is not YAML ({' '.join(str(error).split())})") from None
+    content = read_yaml(file, "name a file that exists")
     if isinstance(content, dict):
         content.pop("$schema", None)  # for editors
     return build(cls, content, str(file))

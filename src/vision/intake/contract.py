@@ -81,7 +81,7 @@ def read_contract(path: Path) -> Contract:
 def _load(path: Path) -> Any:
     try:
         return yaml.safe_load(_text(path))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that there is not
         raise VisionError(f"{path}: is not YAML ({' '.join(str(error).split())}): see docs/intake.md") from None
 
 
