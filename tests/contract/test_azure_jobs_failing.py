@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import yaml
 from azurefake.certificates import Authority
+from azurefake.faults import FORBIDDEN, UNAVAILABLE
 from azurefake.fixture import OTHERS, complaints, forget_clients, running_azure
 from azurefake.jobs import Plan, Step, on_job, put_output
+from azurefake.message import Answer
 from azurefake.stages import azure_stage, write_stages
 from azurefake.state import Azure
 
@@ -147,6 +149,64 @@ def test_of_many_processes_some_are_told_and_the_others_counted(
     last = f"process {PROCESSES - 1}: ValueError: image 7 is black; [3 processes are left out]: see https://"
     assert last in error and f"process {PROCESSES}:" not in error
     assert len([line for line in said if ", process " in line]) == len(TRACEBACK) * PROCESSES
+
+
+@pytest.fixture
+def hasty(workspace: Azure, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
+    """Let nobody wait between two tries."""
+    monkeypatch.setattr("azure.core.pipeline.policies.RetryPolicy.get_backoff_time", lambda *_: 0)
+    yield workspace
+    workspace.faults.clear()
+
+
+@pytest.mark.parametrize("fault", [Answer(404, None), FORBIDDEN, UNAVAILABLE], ids=lambda one: str(one.status))
+def test_a_log_that_cannot_be_read_for_a_while_ends_no_wait(
+    hasty: Azure, going: Plan, capsys: pytest.CaptureFixture[str], fault: Answer
+) -> None:
+    going.logs["train"] = "epoch 1\nepoch 2\n"
+    going.looks = 3
+    hasty.fail("GET", "std_log", *[fault] * (10 if fault.status == 503 else 2))
+    code, said, error = trained(capsys)
+    assert (code, error) == (0, "")
+    assert (
+        len([line for line in said if line.startswith(f"train: its log can't be read: a step's log: {fault.status}")])
+        == 1
+    )
+    assert [line for line in said if line.startswith("train | ")] == ["train | epoch 1", "train | epoch 2"]
+
+
+@pytest.mark.parametrize("is_distributed", [False, True])
+def test_a_failed_job_whose_log_cannot_be_read_is_told_as_failed(
+    hasty: Azure, going: Plan, capsys: pytest.CaptureFixture[str], is_distributed: bool
+) -> None:
+    going.failures["train"] = {0: WAITS, 1: RAISES} if is_distributed else LOG
+    hasty.fail("GET", "std_log", *[FORBIDDEN] * 50)
+    code, said, error = trained(capsys)
+    told = (
+        "Execution failed. User process 'python' exited with status code 1; its log can't be read: a step's log: 403 "
+    )
+    assert (code, f": step train failed: {told}" in error) == (1, True), error
+    assert error.endswith("mend it and run the step again") and set(records()) == {"data.json"}
+
+
+def test_of_a_distributed_step_the_logs_that_can_be_read_are_told(
+    hasty: Azure, going: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    going.failures["train"] = {0: WAITS, 1: RAISES}
+    hasty.fail("GET", "std_log_process_00", *[FORBIDDEN] * 50)
+    code, said, error = trained(capsys)
+    assert (
+        "step train failed: process 1: ValueError: image 7 is black; its log can't be read: a step's log: 403" in error
+    )
+
+
+def test_a_failed_job_whose_history_cannot_be_asked_is_told_as_failed(
+    hasty: Azure, going: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    going.failures["train"] = LOG
+    hasty.fail("GET", ".train/details", *[FORBIDDEN] * 50)
+    code, said, error = trained(capsys)
+    assert (code, ": step train failed: why can't be asked: the job's history: 403 " in error) == (1, True), error
 
 
 def test_what_a_step_or_azure_writes_of_secrets_is_told_without_them(

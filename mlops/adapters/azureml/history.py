@@ -18,6 +18,7 @@ from mlops.adapters.azureml.failures import explained
 from mlops.adapters.azureml.sending import answered, sent
 from mlops.adapters.azureml.workspace import client_of
 from mlops.config import Stage
+from mlops.errors import StepError
 from mlops.hiding import hidden
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class Failure:
     """Why a step failed: what Azure says, and what its processes wrote, by rank.
 
     Azure names the log of the process whose failure it saw first; where it names none, the lines of all are here.
+    `unread` says why a log of these could not be read; empty where each could.
     """
 
     reason: str
     lines: dict[int, list[str]]
     is_distributed: bool
+    unread: str
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,18 @@ class History:
         return _lines(logs[min(logs)]) if logs else []
 
     def failure(self, run: str) -> Failure:
-        """Return why a step failed."""
+        """Return why a step failed; a log that can't be read does not keep the rest from being told."""
         details = self._details(run)
         logs, said = _processes(details.get("logFiles") or {}), _reason(details)
         named = [rank for name in LOG.finditer(said) if (rank := int(name[1] or 0)) in logs]
         told = named[:1] or sorted(logs)
-        return Failure(said, {rank: _lines(logs[rank]) for rank in told}, len(logs) > 1)
+        lines, unread = {}, ""
+        for rank in told:
+            try:
+                lines[rank] = _lines(logs[rank])
+            except StepError as error:
+                unread = str(error)
+        return Failure(said, lines, len(logs) > 1, unread)
 
     def lines_of(self, run: str, log: str) -> list[str]:
         """Return the lines of one log of a run; nothing where it did not write that."""

@@ -179,7 +179,7 @@ def _failure(job: Mapping[str, Any], children: list[Child], follower: Follower) 
         return JobFailed(f"job {name}: was cancelled: see {link}")
     failed = next((child for child in children if child.status == "Failed"), None)
     if failed is None:
-        return JobFailed(f"job {name}: {follower.history.reason(name) or job['status'].lower()}: see {link}")
+        return JobFailed(f"job {name}: {follower.why_whole() or job['status'].lower()}: see {link}")
     why = follower.why(failed)
     again = "mend it and run the step again"
     return JobFailed(f"job {name}: step {failed.name} failed: {why}: see {link}, {again}")
