@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,6 +48,12 @@ def triggers(content: dict[str, Any]) -> Triggers:
         # An object is a list that the pipeline goes through: nobody is asked for it.
         inputs={one["name"]: _input(one) for one in content.get("parameters", ()) if one["type"] != "object"},
     )
+
+
+def digest(files: Files, name: str) -> str:
+    """Return all of the files that a plan comes from, as one text, but for the settings' own values."""
+    own = f"{AZURE}/{name}.yml"
+    return json.dumps([files[path] for path in files if path == own or "/templates/" in path], default=str)
 
 
 def expanded(files: Files, name: str, scene: Scene) -> dict[str, Any]:

@@ -55,15 +55,15 @@ class _Called:
 
 def plan(files: Files, name: str, scene: Scene) -> tuple[Job, ...]:
     """Return the jobs of a workflow in a scene. Raises Unknown, with the place, on what these tests do not know."""
-    key = _digest(files, name), name, scene
+    key = digest(files, name), name, scene
     if key not in PLANS:
         PLANS[key] = _plan(files, name, scene)
     return PLANS[key]
 
 
 @lru_cache(maxsize=KEPT)
-def _digest(files: Files, name: str) -> str:
-    """Return all of the files that a plan comes from: trees that differ elsewhere share their plans."""
+def digest(files: Files, name: str) -> str:
+    """Return all of the files that a plan comes from, as one text: trees that differ elsewhere share their plans."""
     content = files[f"{WORKFLOWS}{name}.yml"]
     jobs = {job: {key: one[key] for key in one if key not in UNPLANNED} for job, one in content["jobs"].items()}
     return json.dumps(
@@ -118,7 +118,7 @@ def _job(files: Files, content: dict[Any, Any], called: _Called, scene: Scene) -
     place = Place(files, {**base, "env": lambda key: env.get(key)}, environment)
     steps = compared_steps([step for each in one["steps"] for step in _steps(each, place, one["steps"], MOMENTS)])
     told = {key: tuple(values) for key, values in variables.items()}
-    own = own_variables(steps, one.get("env") or {})
+    own = own_variables(steps, variables)
     waits_for = "" if environment in IDENTITY_ONLY else environment
     runner, minutes = as_text(filled(one["runs-on"], base)), one.get("timeout-minutes", 0)
     return Job(called.name, called.needed, tuple(when), waits_for, minutes, told, own, steps, runner)
@@ -148,7 +148,7 @@ def _base(content: dict[Any, Any], scene: Scene) -> dict[str, Any]:
         "token": "token",
         "workspace": WORKSPACE,
     }
-    settings = {**owner, "VISIONLINE_CAP": "", "VISIONLINE_DRIFT": "", "VISIONLINE_INFRA": "", **dict(scene.settings)}
+    settings = {**owner, **dict(scene.settings)}
     if scene.is_fork:  # "They are not passed to workflows that are triggered by a pull request from a fork."
         settings = dict.fromkeys(settings, "")
     return {

@@ -1,7 +1,8 @@
 """Trees in which one gate is missing: what a careless change could take away, made one by one.
 
 A gate is a key that holds something back (needs, if, environment, permissions, a lock, ...), one of those that a
-job waits for, one part of a condition, or the absence of what passes failures over.
+job waits for, one part of a condition, a variable that a job or step is given (a cap, a token), or the absence of what
+passes failures over.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ AZURE_GATES = {"dependsOn", "condition", "environment", "lockBehavior", "timeout
 AZURE_GATES |= {"needs", "branches", "tags", "paths", "autoCancel", "minutes", "pr", "trigger"}
 LISTED = {"needs", "dependsOn", "branches", "tags", "paths", "include"}
 CONDITIONS = {"if", "condition"}
+GIVEN = {"env", "variables"}
 PASSES_OVER = {"continue-on-error", "continueOnError"}
 
 Way = tuple[str | int | bool, ...]
@@ -70,6 +72,8 @@ def _changes(way: Way, node: Any, gates: set[str], has_operators: bool) -> Itera
         yield from ((f"without {one}", [other for other in node if other != one]) for one in node)
     if key in CONDITIONS and isinstance(node, str):
         yield from ((f"as {text}", text) for text in _weaker(node, has_operators))
+    if key in GIVEN and isinstance(node, dict):
+        yield from ((f"without {one}", {name: node[name] for name in node if name != one}) for one in node)
     if key == "permissions" and isinstance(node, dict):
         yield from ((f"without {one}", {right: node[right] for right in node if right != one}) for one in node)
         yield "with all rights", "write-all"

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline_trees import azure_plan, github_plan, github_triggers
 from pipeline_trees.files import AZURE, WORKFLOWS, Files
 from pipeline_trees.github_rules import filled, holds
+from pipeline_trees.identities import RIGHTS, azure_identity_problems, github_identity_problems
 from pipeline_trees.parity import scenes_of
 from pipeline_trees.plan import HOSTED, Job
 from pipeline_trees.scenes import Scene
@@ -32,17 +33,6 @@ TRYING = ("--judge", "--drill")
 LOCKED = ("mlops home --pack", "make infra-apply ", "mlops score ", "mlops monitor ")
 # What begins something on Azure and waits for its end: it ends that with itself, on a signal.
 WAITING = ('mlops train --stage "$STAGE"', "mlops deploy ", "mlops score ")
-# What of a job's steps needs which right of the token, and nothing else gets any.
-RIGHTS = (
-    ("check out ", "contents", "read"),
-    ("mlops home --find", "actions", "read"),
-    ("mlops preflight ", "actions", "read"),
-    ("log in to Azure", "id-token", "write"),
-    ("mlops notify ", "checks", "write"),
-    ("mlops monitor ", "issues", "write"),
-    ("mlops monitor ", "checks", "write"),
-    (" --comment", "pull-requests", "write"),
-)
 TRUSTED = ("OWNER", "MEMBER", "COLLABORATOR")
 Plan = Callable[[Files, str, Scene], tuple[Job, ...]]
 
@@ -56,6 +46,7 @@ def github_problems(files: Files, name: str) -> list[str]:
     seen = list(scenes_of(found))
     told += _plan_problems(files, name, github_plan.plan, seen)
     told += [*_right_problems(files, name, seen), *_lock_problems(name, content)]
+    told += github_identity_problems(files, name)
     if github_triggers.is_labelled(content[True].get("pull_request")):
         told += _label_problems(content)
     return [f"{path}: {line}" for line in dict.fromkeys(told)]
@@ -69,7 +60,8 @@ def azure_problems(files: Files, name: str) -> list[str]:
     seen = list(scenes_of(azure_plan.triggers(content)))
     for scene in seen:
         running = {job.name for job in azure_plan.plan(files, name, scene) if any(job.when)}
-        told += _azure_scene_problems(azure_plan.expanded(files, name, scene), scene, running)
+        expanded = azure_plan.expanded(files, name, scene)
+        told += [*_azure_scene_problems(expanded, scene, running), *azure_identity_problems(expanded)]
     for scene in seen[:1]:
         as_cloned = replace(scene, settings=(*scene.settings, ("VISIONLINE_RUNNER", HOSTED)))
         told += [

@@ -16,9 +16,18 @@ REASONS = {"push": "IndividualCI", "schedule": "Schedule", "workflow_dispatch": 
 SETTINGS = {
     "VISIONLINE_BRANCHES": ("branches", "single"),
     "VISIONLINE_PLATFORM": ("local", "azureml"),
+    "VISIONLINE_INFRA": ("bicep", "terraform"),
     "VISIONLINE_RUNNER": ("in-the-network",),  # as cloned it is hosted: policy looks at that by itself
+    "VISIONLINE_CAP": ("900",),
+    "VISIONLINE_DRIFT": ("drift.json",),
 }
 Pairs = tuple[tuple[str, Any], ...]
+# On the local platform there is nothing to plan, in whichever language.
+MIXTURES: tuple[Pairs, ...] = tuple(
+    tuple(zip(SETTINGS, values, strict=True))
+    for values in product(*SETTINGS.values())
+    if not {"local", "terraform"} <= set(values)
+)
 WORKSPACE = "/checkout"
 # What the steps of a pull request's run find, in all mixtures, and those of one by hand, which may be of the same.
 FOUND = {"touched.infra": ("false", "true")}
@@ -80,8 +89,7 @@ def endings(needs: Iterable[str], never: Iterable[str]) -> Iterator[dict[str, st
 
 def scenes(events: Mapping[str, tuple[str, ...]], choices: Mapping[str, tuple[Any, ...]]) -> Iterator[Scene]:
     """Yield all scenes: each event on each of its refs, under all settings, and by hand with all inputs."""
-    for values in product(*SETTINGS.values()):
-        settings = tuple(zip(SETTINGS, values, strict=True))
+    for settings in MIXTURES:
         for event, refs in events.items():
             asked = product(*choices.values()) if event == "workflow_dispatch" else [()]
             for ref, given in product(refs, list(asked)):
