@@ -8,7 +8,7 @@ from pathlib import Path
 from mlops.config import REPOSITORY, Stage
 from mlops.delivery.declared import DECLARED_FILE, Declared, Object, as_json, as_yaml, check, namespace_of
 from mlops.delivery.routing import route, service
-from mlops.delivery.scaling import stage_rival
+from mlops.delivery.scaling import stage_rival, untold_by_triton
 from mlops.delivery.workload import KUSTOMIZATION, config_map, streams_files, version_files
 from mlops.errors import ConfigError
 from mlops.loading import read_mapping
@@ -60,11 +60,14 @@ def tree(stage: Stage, declared: Declared) -> dict[str, str]:
     """Return the files of the stage's kustomize tree by relative path; kustomization.yaml renders all of it.
 
     With `flux.flagger` it holds the version of most traffic alone. Raises ConfigError where a name or an image is
-    nothing for a cluster, where the traffic is not of the declared versions, and where two would set the replicas.
+    nothing for a cluster, where the traffic is not of the declared versions, where two would set the replicas, and
+    where Triton is to be scaled or judged by what it does not tell.
     """
     check(stage, declared)
     if rival := stage_rival(stage):
         raise ConfigError(f"{stage.name}: kubernetes.autoscaling: {rival}")
+    if untold := untold_by_triton(stage, manifests(stage)):
+        raise ConfigError(f"{stage.name}: {untold}")
     is_flaggers = stage.flux.flagger
     shown = [declared.versions[one] for one in sorted(declared.versions)]
     if is_flaggers:

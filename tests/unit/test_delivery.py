@@ -312,3 +312,20 @@ def test_two_that_set_the_same_replicas_are_refused(stage: Stage) -> None:
     assert "Azure ML's router" in str(stage_rival(on(azures, autoscaling="keda")))
     with pytest.raises(ConfigError, match="kubernetes.autoscaling: 'hpa' would change the replicas that make the shar"):
         tree(on(stage, traffic="replicas", autoscaling="hpa"), declared({7: 100}))
+
+
+@pytest.mark.parametrize(
+    "autoscaling, flagger, words",
+    [
+        ("hpa", False, "kubernetes.autoscaling: Triton serves the overlay gpu .*: write keda or none"),
+        ("none", True, "flux.flagger: Triton serves the overlay gpu .*: write false"),
+    ],
+)
+def test_triton_is_neither_scaled_nor_judged_by_what_it_does_not_tell(
+    stage: Stage, autoscaling: str, flagger: bool, words: str
+) -> None:
+    gpu = on(stage, overlay="gpu", autoscaling=autoscaling)
+    with pytest.raises(ConfigError, match=words) as caught:
+        tree(replace(gpu, flux=replace(gpu.flux, flagger=flagger)), declared({7: 100}))
+    assert "\n" not in str(caught.value)
+    assert tree(on(stage, overlay="gpu", autoscaling="keda"), declared({7: 100}))
