@@ -129,10 +129,23 @@ def submit(context: Context, data: DataRecord, overrides: Mapping[str, str]) -> 
 def collect(context: Context, job: str) -> TrainRecord:
     """Wait for a job of this stage that was started before, in this run or in another, and record it as `train` does.
 
-    Raises JobFailed where it fails, JobError where it is another stage's or model's.
+    Its end is known then: `train` starts another. Raises JobFailed where it fails, JobError where it is another stage's
+    or model's.
     """
-    result = context.jobs.result(job, context.report)
-    return _record(context, result, result.inputs["data_version"])
+    try:
+        result = context.jobs.result(job, context.report)
+    except JobFailed:
+        _forget(context, job)
+        raise
+    record = _record(context, result, result.inputs["data_version"])
+    _forget(context, job)
+    return record
+
+
+def _forget(context: Context, job: str) -> None:
+    path = record_path(context.run, "submitted")
+    if path.exists() and read_json(SubmittedRecord, path).job == job:
+        path.unlink(missing_ok=True)
 
 
 def _record(context: Context, result: JobResult, data_version: str) -> TrainRecord:

@@ -112,6 +112,35 @@ def test_a_job_that_fails_at_a_step_names_it_and_a_rerun_ends_it(
     assert registered == RegisterRecord("m", 1, "sha256:1", "d", "c", Verdict("promote", "all rules pass"))
 
 
+def left(capsys: pytest.CaptureFixture[str]) -> str:
+    """Start the training without waiting, and return its job."""
+    assert main([*TRAIN, "--no-wait"], lambda line: None) == 0
+    capsys.readouterr()
+    return str(json.loads((run_folder("r1") / "submitted.json").read_text())["job"])
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_after_the_end_of_a_job_was_taken_the_next_run_of_the_step_starts_another(
+    going: Plan, capsys: pytest.CaptureFixture[str], fails: bool
+) -> None:
+    job = left(capsys)
+    going.failures.update({"prepare": "out of disk"} if fails else {})
+    assert main([*TRAIN, "--job", job], lambda line: None) == int(fails)
+    assert "submitted.json" not in records()
+    going.failures.clear()
+    assert (trained(capsys)[0], len(going.steps)) == (0, 2)
+
+
+def test_the_end_of_an_older_job_leaves_the_one_that_goes_on_to_be_taken_up(
+    going: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older, newer = left(capsys), left(capsys)
+    going.failures["prepare"] = "out of disk"
+    assert main([*TRAIN, "--job", older], lambda line: None) == 1
+    going.failures.clear()
+    assert (trained(capsys)[0], list(going.steps)) == (0, [older, newer])
+
+
 def told_by_process(said: list[str], rank: int) -> list[str]:
     start = f"train, process {rank} | "
     return [line.removeprefix(start) for line in said if line.startswith(start)]
