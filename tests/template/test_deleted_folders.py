@@ -13,7 +13,7 @@ from sources import ROOT
 PAIRS = ((".github", ".azure-pipelines"), ("infra/bicep", "infra/terraform"))
 FOLDERS = [folder for pair in PAIRS if all((ROOT / one).exists() for one in pair) for folder in pair]
 # What reads the folders, or the documents that speak of them; `make test-copies` runs all of the two below.
-CI = ("pipelines_parity", "documentation", "tracked_text")
+CI = ("pipelines_golden", "pipelines_parity", "documentation", "tracked_text")
 INFRA = ("infra_defaults", "infra_commands", "infra_policy", "role_table", "monitoring", "documentation")
 READERS = {
     ".github": CI,
