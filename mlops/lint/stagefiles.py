@@ -9,7 +9,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,14 @@ import yaml
 from mlops.config import Stage, load_stage
 from mlops.delivery.scaling import stage_rival
 from mlops.errors import ConfigError
-from mlops.jobfile.triggers import check_cron, check_time_zone
 from mlops.lint.document import Document, Keys, read_document, text_of
-from mlops.lint.finding import Finding, refusals
-from mlops.lint.resources import is_shm_size, too_small
+from mlops.lint.finding import Finding
+from mlops.lint.stagevalues import Wrong, contradictions, job_inputs, wrong_values
 from mlops.names import STAGES
 
 FOLDER = "mlops/stages"
 BASE = "base.yaml"
 BASE_NAME = "base"
-LEAST = {
-    "azureml.clusters.*.min_nodes": 0,
-    "azureml.clusters.*.max_nodes": 1,
-    "azureml.clusters.*.idle_seconds": 1,
-    "azureml.training.nodes": 1,
-    "azureml.training.processes_per_node": 1,
-    "azureml.online.instances": 1,
-    "azureml.batch.nodes": 1,
-    "azureml.batch.mini_batch_size": 1,
-    "azureml.batch.max_failed": -1,
-    "local.workers": 1,
-}
-TIMES = {"azureml.retraining.cron": check_cron, "azureml.retraining.time_zone": check_time_zone}
-SHM_SIZE = "azureml.training.shm_size"
 MISSING = "is missing"
 UNKNOWN_KEY = re.compile(r"unknown key '([^']+)'")
 
@@ -64,18 +48,27 @@ def findings(root: Path, stages: Mapping[str, Stage | None]) -> Iterator[Finding
     for document in read.values():
         if isinstance(document, Document):
             yield from _values(document)
+    documents = {name: one for name, one in read.items() if isinstance(one, Document)}
+    inputs = job_inputs(root)
     for name, stage in stages.items():
-        if stage and (rival := stage_rival(stage)):
-            yield _scaling(name, {file: one for file, one in read.items() if isinstance(one, Document)}, rival)
+        for keys, text in _contradictions(name, stage, inputs) if stage else ():
+            yield _saying(name, keys, documents).finding(keys, text)
 
 
-def _scaling(name: str, read: Mapping[str, Document], rival: str) -> Finding:
-    """Return what is wrong with a stage's autoscaling, in the file that says it: its own, or else the base."""
-    own = read[name].content.get("kubernetes")
-    says_it = BASE_NAME not in read or isinstance(own, Mapping) and "autoscaling" in own
-    return read[name if says_it else BASE_NAME].finding(
-        ("kubernetes", "autoscaling"), f"{name}: kubernetes.autoscaling: {rival}"
-    )
+def _contradictions(name: str, stage: Stage, inputs: tuple[str, ...] | None) -> Iterator[Wrong]:
+    yield from contradictions(stage, inputs)
+    if rival := stage_rival(stage):
+        yield ("kubernetes", "autoscaling"), f"{name}: kubernetes.autoscaling: {rival}"
+
+
+def _saying(name: str, keys: Keys, read: Mapping[str, Document]) -> Document:
+    """Return the file that says a stage's value: its own, or else the base."""
+    inner: Any = read[name].content
+    for key in keys:
+        if not isinstance(inner, Mapping) or key not in inner:
+            return read.get(BASE_NAME, read[name])
+        inner = inner[key]
+    return read[name]
 
 
 def _load(name: str, folder: Path) -> Stage | ConfigError:
@@ -152,21 +145,4 @@ def _name(path: Path) -> str:
 
 
 def _values(document: Document) -> Iterator[Finding]:
-    for keys, value in _leaves((), document.content):
-        dotted = ".".join(keys)
-        least = next((least for pattern, least in LEAST.items() if fnmatchcase(dotted, pattern)), None)
-        if least is not None and too_small(value, least):
-            yield document.finding(keys, f"{dotted}: is {value}: write {least} or more")
-        if dotted in TIMES and value is not None:
-            where = dotted.rpartition(".")[0]
-            yield from (document.finding(keys, one) for one in refusals(TIMES[dotted], str(value), where))
-        if dotted == SHM_SIZE and not is_shm_size(value):
-            yield document.finding(keys, f"{dotted}: '{value}' is no size: write a number with b, k, m or g, as 8g")
-
-
-def _leaves(keys: Keys, content: Mapping[str, Any]) -> Iterator[tuple[Keys, Any]]:
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _leaves((*keys, key), value)
-        else:
-            yield (*keys, key), value
+    yield from (document.finding(keys, text) for keys, text in wrong_values(document.content))

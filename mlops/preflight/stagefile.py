@@ -1,11 +1,12 @@
-"""Whether a stage file says all that its platform and target need, and nothing that contradicts itself."""
+"""Whether a stage file says all that its platform and target need, nothing that can't be or contradicts itself."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from mlops.config import Stage
+from mlops.config import REPOSITORY, Stage
+from mlops.lint.stagevalues import all_wrong
 from mlops.places import Cluster
 from mlops.ports import CheckLine
 from mlops.preflight.line import failure, ok, warning
@@ -18,7 +19,7 @@ PLACES = ("subscription", "resource_group", "workspace")
 
 def lines(stage: Stage) -> Iterator[CheckLine]:
     """Yield what is wrong in the stage file, or that nothing is."""
-    problems = [*_places(stage), *_nodes(stage), *_report(stage)]
+    problems = [*_places(stage), *_nodes(stage), *_report(stage), *all_wrong(stage, REPOSITORY)]
     yield from (failure(CHECK, f"mlops/stages/{stage.name}.yaml: {problem}") for problem in problems)
     bake = stage.release.verify.bake_seconds
     is_watched = len(stage.release.traffic_steps) > 1 or stage.azureml.online.mirror_percent > 0

@@ -399,6 +399,23 @@ def test_a_workspace_without_a_container_registry_gets_one(ready: Azure, tmp_pat
     assert of(looked(tmp_path), "container registry")[0][0] == "ok"
 
 
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        ({"release": {"variant": "int4"}}, "release.variant: 'int4' has no limits under gates.parity"),
+        ({"train": {"epochz": 1}}, "train.epochz: is no input of mlops/jobs/training.yml"),
+        ({"azureml": {"clusters": {"cpu-cluster": {"min_nodes": 5}}}}, "cpu-cluster.min_nodes: is 5, and max_nodes 4"),
+        ({"azureml": {"workspace": "../x"}}, "azureml.workspace: '../x' is no name"),
+        ({"azureml": {"training": {"nodes": 0}}}, "azureml.training.nodes: is 0: write 1 or more"),
+        ({"azureml": {"online": {"instances": -2}}}, "azureml.online.instances: is -2: write 1 or more"),
+        ({"azureml": {"retraining": {"cron": "0 99 * * *"}}}, "cron '0 99 * * *': hour '99' is not in 0-23"),
+    ],
+)
+def test_a_value_that_no_step_can_work_with_is_found_in_the_stage_file(changes: dict[str, Any], says: str) -> None:
+    failures = [line.text for line in stagefile.lines(azure_stage("dev", **changes)) if line.state == "failure"]
+    assert len(failures) == 1 and failures[0].startswith("mlops/stages/dev.yaml: ") and says in failures[0]
+
+
 def test_a_shared_registry_is_found_and_its_roles_are_checked(ready: Azure, tmp_path: Path) -> None:
     add_registry(ready, "shared")
     lines = looked(tmp_path, azureml={"registry": "shared"})

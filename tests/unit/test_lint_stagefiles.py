@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from azureml_files import Place, make_staged_place
 
+from mlops.config import REPOSITORY
+
 DEV, BASE = "mlops/stages/dev.yaml", "mlops/stages/base.yaml"
 
 
@@ -120,6 +122,33 @@ def test_a_choice_that_there_is_not_is_found(place: Place, keys: tuple[str, ...]
     place.change(DEV, *keys, value=value)
     (one,) = place.findings()
     assert one == place.refusal(DEV, says) and one.line == place.line(DEV, f"{keys[-1]}: {value}")
+
+
+CONTRADICTIONS: list[tuple[str, Any, str]] = [
+    ("release.variant", "int4", "release.variant: 'int4' has no limits under gates.parity: write one of fp32, int8"),
+    ("azureml.clusters.cpu-cluster.min_nodes", 5, "azureml.clusters.cpu-cluster.min_nodes: is 5, and max_nodes 4"),
+    ("azureml.online.instance_type", "", "azureml.online.instance_type: is empty: write a size"),
+    ("train.epochz", 1, "train.epochz: is no input of mlops/jobs/training.yml: its inputs are raw, data_version"),
+    ("azureml.workspace", "../x", "azureml.workspace: '../x' is no name: write letters, digits"),
+    ("azureml.resource_group", "a/b", "azureml.resource_group: 'a/b' is no name: write letters, digits"),
+    ("azureml.registry", "two words", "azureml.registry: 'two words' is no name: write letters, digits"),
+]
+
+
+@pytest.mark.parametrize("file", [DEV, BASE])
+@pytest.mark.parametrize(
+    "dotted, value, says", [*CONTRADICTIONS, ("model", "Bad/Name", "model: 'Bad/Name' is no name")]
+)
+def test_what_contradicts_the_rest_and_what_names_nothing_is_found_where_it_is_said(
+    place: Place, file: str, dotted: str, value: Any, says: str
+) -> None:
+    jobs = place.folder / "mlops" / "jobs"
+    jobs.mkdir()
+    (jobs / "training.yml").write_text((REPOSITORY / "mlops/jobs/training.yml").read_text())
+    for key, given in (("platform", "azureml"), ("target", "azureml-online" if dotted != "model" else "local")):
+        place.change(DEV, key, value=given)
+    place.change(file, *dotted.split("."), value=value)
+    place.refusal(file, says)
 
 
 @pytest.mark.parametrize("file", [DEV, BASE])
