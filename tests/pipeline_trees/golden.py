@@ -50,10 +50,13 @@ GITHUB_SIDE = Side("GitHub", WORKFLOWS, github_triggers.triggers, github_plan.pl
 AZURE_SIDE = Side("Azure", f"{AZURE}/", azure_plan.triggers, azure_plan.plan, azure_plan.digest)
 
 
-@cache
 def read_golden(name: str) -> dict[str, Any]:
     """Return what is written down of a pipeline; nothing where nothing is."""
-    file = GOLDEN / f"{name}.yml"
+    return _read(GOLDEN / f"{name}.yml")
+
+
+@cache
+def _read(file: Path) -> dict[str, Any]:
     return dict(yaml.safe_load(file.read_text("utf-8"))) if file.exists() else {}
 
 

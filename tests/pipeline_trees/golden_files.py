@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from difflib import SequenceMatcher
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
@@ -22,7 +23,7 @@ from pipeline_trees.golden import (
     told_scene,
     told_triggers,
 )
-from pipeline_trees.parity import scenes_of
+from pipeline_trees.parity import plain_inputs, scenes_of
 from pipeline_trees.plan import Job, Triggers
 from pipeline_trees.scenes import Scene
 
@@ -39,6 +40,7 @@ def write_golden(github: Files, azure: Files, name: str) -> None:
     sides = [(side, files) for side, files in both if f"{side.folder}{name}.yml" in files]
     side, files = sides[0]
     found = side.triggers(files[f"{side.folder}{name}.yml"])
+    found = replace(found, inputs=plain_inputs(found))
     cases: list[Case] = []
     for scene in scenes_of(found):
         jobs = list(_told(sides, name, scene))
