@@ -18,6 +18,7 @@ from test_workflows_release import (  # noqa: F401 - the same tests, on this fil
     test_a_drill_changes_nothing,
     test_a_push_to_qa_releases_the_version_of_dev,
     test_a_rollback_serves_the_version_before,
+    test_a_version_that_is_not_verified_after_its_release_is_left,
     test_a_worse_version_is_held_back_before_anyone_is_asked,
     test_by_one_branch_a_push_to_another_releases_nothing_and_a_tag_does,
     test_the_version_that_qa_tested_gets_into_production_by_a_canary,

@@ -154,6 +154,30 @@ def test_a_canary_that_fails_gives_the_traffic_back_and_revokes_its_version(repo
     assert set(statuses[statuses.index(200) :]) == {200}  # before that the new machine starts its endpoint
 
 
+@thorough
+def test_a_version_that_is_not_verified_after_its_release_is_left(repository: CodeRepository) -> None:
+    stop_before(repository, "verify")
+    register(repository, "qa", "production")
+    deploy(repository.at("production"))
+    register(repository, "qa")
+    keep(repository)
+    ended = repository.run("release", "push.main", run="101")
+    assert ended.results == {"candidate": "success", "release": "failure", "gate": "failure"}, ended.said
+    deployed = read_record(repository.kept("101", "runs") / "101", "deploy.production", DeployRecord)
+    assert (deployed.outcome, deployed.version) == ("served", 2)
+    assert tags(repository, "101", "production") == {1: "approved", 2: "revoked"}
+    assert "not verified after its release" in json.dumps(repository.versions("101")[2].tags)
+    assert repository.at("production").target.status().traffic == {1: 100}
+
+
+def stop_before(repository: CodeRepository, step: str) -> None:
+    """Let the machines lose their endpoints before a step, as where one runs out of memory."""
+    python = repository.root / "machine" / "python"
+    first, _, rest = python.read_text(encoding="utf-8").partition("\n")
+    lost = f'case "$*" in "-m mlops {step} "*) "$PYTHON" -m mlops.adapters.local.stop ;; esac'
+    python.write_text(f"{first}\n{lost}\n{rest}", encoding="utf-8")
+
+
 def state_of_two(repository: CodeRepository) -> None:
     """Let production serve version 2, after 1."""
     for _ in range(2):
