@@ -33,7 +33,7 @@ from mlops.adapters.kubernetes.waiting import Watched, awake, expect_end, rolled
 from mlops.config import Stage
 from mlops.delivery import VERSION_HEADER, Declared, Served, manifests, namespace_of, tree, version_name
 from mlops.errors import StepError, TargetError
-from mlops.ports import Deployment, DeploymentStatus, EndpointStatus
+from mlops.ports import UNSEEN, Deployment, DeploymentStatus, EndpointStatus
 
 SCALER = "ScaledObject"
 READY, LOADING, FAILED = "ready", "loading", "failed"
@@ -257,7 +257,7 @@ class KubernetesTarget:
     def _seen(self, version: int, live: Live) -> DeploymentStatus:
         deployment, served = live.deployments[version], live.declared.versions.get(version)
         declared = served.digest if served else ""
-        digests = [one["digest"] for one in self._pods.reports(version)]
+        digests = [one["digest"] for one in self._pods.reports(version) if "digest" in one]
         digest = next((one for one in digests if one != declared), declared)
         state, reason = self._state(version, deployment)
         requests, errors = self._pods.counts(version)
@@ -267,7 +267,8 @@ class KubernetesTarget:
 
     def _state(self, version: int, deployment: Object) -> tuple[str, str | None]:
         if is_rolled_out(deployment):
-            return READY, None
+            untold = self._pods.mute.get(version)
+            return (UNSEEN, untold) if untold else (READY, None)
         found = obstacle(deployment, self._pods.of(version))
         return (FAILED if found and found.is_final else LOADING), found.text if found else "it is being rolled out"
 
