@@ -307,6 +307,13 @@ def test_a_step_sees_its_platform_and_not_the_callers_code(bench: Bench, monkeyp
     ]
 
 
+def test_a_step_reads_the_callers_stage_files_wherever_it_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISIONLINE_STAGES", "docs/ways/without-azure-ml")
+    bench.shop.job({"a": bench.step("a", "import os\nprint(os.environ['VISIONLINE_STAGES'])\n")})
+    bench.run()
+    assert f"a | {REPOSITORY / 'docs/ways/without-azure-ml'}" in bench.lines
+
+
 # Runs the job as a user's command would, in a process that can be killed.
 RUNNER = """
 import signal, sys

@@ -26,7 +26,7 @@ from mlops.adapters.local.plan import Plan, Step, make_plan
 from mlops.adapters.local.reuse import StepMemo, StepStore, Stopped, made_from, since, step_key
 from mlops.adapters.local.schedule import run_graph
 from mlops.snapshot import Snapshot, take_snapshot
-from mlops.config import REPOSITORY, Stage
+from mlops.config import REPOSITORY, Stage, stages_folder
 from mlops.errors import ConfigError, JobFailed
 from mlops.ports import EndedJob, JobResult, Say, Submitted
 from mlops.records import JobStep
@@ -175,6 +175,8 @@ class LocalJob:
     def _environment(self, step: Step, folder: Path) -> dict[str, str]:
         # Without the caller's PYTHONPATH: code that isn't in the step's own copy would be missing on Azure ML.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        if "VISIONLINE_STAGES" in inherited:  # beneath the repository it names nothing of the step's copy
+            inherited["VISIONLINE_STAGES"] = str(stages_folder())
         threads = {"OMP_NUM_THREADS": "1"} if step.processes else {}
         own = {
             "PYTHONUNBUFFERED": "1",
