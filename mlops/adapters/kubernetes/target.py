@@ -267,8 +267,7 @@ class KubernetesTarget:
 
     def _state(self, version: int, deployment: Object) -> tuple[str, str | None]:
         if is_rolled_out(deployment):
-            untold = self._pods.mute.get(version)
-            return (UNSEEN, untold) if untold else (READY, None)
+            return (UNSEEN, untold) if (untold := self._pods.mute.get(version)) else (READY, None)
         found = obstacle(deployment, self._pods.of(version))
         return (FAILED if found and found.is_final else LOADING), found.text if found else "it is being rolled out"
 
