@@ -184,6 +184,17 @@ def test_a_script_that_fails_revokes_the_version_and_is_quoted(azure: Azure, con
     assert context.registry.versions(MODEL)[version.version].tags["dev"] == "revoked"
 
 
+def test_a_job_that_failed_is_told_as_failed_where_its_log_cannot_be_read(
+    azure: Azure, context: Context, tmp_path: Path
+) -> None:
+    version = _approve(context, tmp_path / "package")
+    batch(azure).broken.append("Execution failed.")
+    azure.fail("*", "/history/", *[refusal(403, "Forbidden", "Not from this network.")] * 50)
+    with pytest.raises(TargetError, match="is Failed, and why can't be read: the job's history: 403.*: see https://ml"):
+        deploy(context)
+    assert context.registry.versions(MODEL)[version.version].tags["dev"] == "approved"
+
+
 def test_a_job_that_fails_for_another_reason_blames_no_version(azure: Azure, context: Context, tmp_path: Path) -> None:
     version = _approve(context, tmp_path / "package")
     batch(azure).broken.append("Your cluster could not start: OutOfQuota. Ask for more cores.")

@@ -87,11 +87,14 @@ class BatchJob:
         if status != "Failed":
             return TargetError(f"job {self.name} is {status}: somebody stopped it: see {studio}")
         history = History(self.stage)
-        for step in history.children(self.name):
-            said = history.lines_of(step.run, SCRIPT_LOG)
-            if said:
-                return JobError(f"job {self.name}: its script failed: {said[-1][:LONGEST_LINE]}: see {studio}")
-        why = history.reason(self.name)[:LONGEST_LINE].rstrip(".: ") or "Azure does not say why"
+        try:
+            for step in history.children(self.name):
+                said = history.lines_of(step.run, SCRIPT_LOG)
+                if said:
+                    return JobError(f"job {self.name}: its script failed: {said[-1][:LONGEST_LINE]}: see {studio}")
+            why = history.reason(self.name)[:LONGEST_LINE].rstrip(".: ") or "Azure does not say why"
+        except StepError as error:
+            return TargetError(f"job {self.name} is {status}, and why can't be read: {error}: see {studio}")
         return TargetError(f"job {self.name} is {status}: {why}: no version is to blame: see {studio}")
 
 
