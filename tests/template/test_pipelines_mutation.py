@@ -15,6 +15,7 @@ from pipeline_trees import github_plan
 from pipeline_trees.expressions import Unknown
 from pipeline_trees.files import AZURE, GITHUB, ROOT, WORKFLOWS, Files, changed, names, read_tree
 from pipeline_trees.golden import AZURE_SIDE, GITHUB_SIDE, golden_differences
+from pipeline_trees.identities import github_identity_problems
 from pipeline_trees.mutants import AZURE_GATES, GITHUB_GATES, Mutant, mutants
 from pipeline_trees.policy import RUNNER, azure_problems, github_problems
 from pipeline_trees.scenes import PULL, SETTINGS, Scene
@@ -205,6 +206,8 @@ def is_refused(name: str, files: Files, tree: Files) -> bool:
     """Tell whether policy or what is written down refuses a pipeline of a changed tree."""
     try:
         if tree is OURS:
+            if any(github_identity_problems(files, name)):  # asked first, as it is at hand without any plan
+                return True
             return bool(golden_differences(GITHUB_SIDE, files, name) or github_problems(files, name))
         return bool(golden_differences(AZURE_SIDE, files, name) or azure_problems(files, name))
     except Unknown:
