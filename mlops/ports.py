@@ -85,10 +85,7 @@ class JobRunner(Protocol):
         """Wait for a job that this stage submitted. Raises as `run` and `submit` do, JobError where its end is lost."""
 
     def ended(self, hours: float) -> list[EndedJob]:
-        """Return the stage's jobs that were started in the last hours and have ended, the oldest first.
-
-        Raises ConfigError as `submit` does.
-        """
+        """Return the jobs started in the last hours that have ended, the oldest first. Raises as `submit` does."""
 
     def output(self, job: str, name: str) -> Path:
         """Return the folder of an output of a job that ended. Raises OutputMissing, JobError; ConfigError."""
@@ -158,7 +155,8 @@ class DeploymentStatus:
 
     One that is declared where nobody looks, by the stage file's choice, is `declared`; one that should be looked at and
     can't be is `unseen`: the reason says why, and there is no url, nor of one that scores files by jobs. `requests` and
-    `errors` (the model's) count live traffic since it was started. `is_current`: as the stage file says by now.
+    `errors` (the model's) count live traffic since it was started; `uncounted` says why nobody knows them.
+    `is_current`: as the stage file says by now.
     """
 
     version: int
@@ -171,6 +169,7 @@ class DeploymentStatus:
     infer_path: str
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     is_current: bool = True
+    uncounted: str | None = None
 
     @property
     def is_online(self) -> bool:

@@ -26,6 +26,7 @@ from mlops.proposing import Proposer
 from mlops.records import DeployRecord, ModelVersion, TrafficEvent, Verdict, highest_approved, stage_tag
 from mlops.traffic import is_settled, split, steps_to, version_before
 from mlops.verification import (
+    judge_counted,
     judge_digest,
     judge_golden,
     judge_latency,
@@ -105,10 +106,10 @@ def _given_way(context: Context, failed: DeployRecord) -> DeployRecord:
     return replace(failed, version=after.version, events=failed.events + after.events)
 
 
-def inspect(context: Context, version: ModelVersion, rival: int | None, live_from: tuple[int, int]) -> Verdict:
+def inspect(context: Context, version: ModelVersion, rival: int | None, live_from: tuple[int, int] | None) -> Verdict:
     """Judge one deployment as it is now, beside its rival unless that has failed.
 
-    `live_from`: its live requests and errors when its traffic moved.
+    `live_from`: its live requests and errors when its traffic moved; None where they are not waited for.
     """
     stage, status = context.stage, context.target.status()
     deployment = _deployed(context, status, version.version)
@@ -130,7 +131,7 @@ def inspect(context: Context, version: ModelVersion, rival: int | None, live_fro
             judge_golden(golden, stage.release.variant, actual, limits.max_score_difference),
             judge_probes(probes[0], limits),
             judge_latency(probes[0], probes[1] if others else None, limits),
-            judge_live(deployment.requests - live_from[0], deployment.errors - live_from[1], limits),
+            judge_counted(deployment, live_from, limits),
         )
     )
 
@@ -156,7 +157,8 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
     for image in wanted.images.values():
         context.signer.verify(image)
     context.target.deploy(wanted)
-    verdict = inspect(context, move.desired, move.rival, _live_counts(context.target.status(), version))
+    status = context.target.status()
+    verdict = inspect(context, move.desired, move.rival, None if move.is_escape else _live_counts(status, version))
     status = context.target.status()
     if not _deployed(context, status, version).is_online:
         return _move_at_once(context, version, verdict, events)
@@ -169,7 +171,7 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
         _set_traffic(context, split(move.before, version, percent), f"{percent} % to version {version}", events)
         if move.before_is_approved:  # else there is nothing to go back to, so nobody watches and waits
             _bake(context, version, live_from)
-        verdict = inspect(context, move.desired, move.rival, live_from)
+        verdict = inspect(context, move.desired, move.rival, None if move.is_escape else live_from)
     return verdict
 
 

@@ -103,6 +103,18 @@ def judge_latency(probes: Probes, before: Probes | None, limits: Verify) -> Rule
     return RuleResult("latency", outcome, f"{ratio:.2f} of the version before (limit {limits.max_latency_ratio})")
 
 
+def judge_counted(deployment: DeploymentStatus, live_from: tuple[int, int] | None, limits: Verify) -> RuleResult:
+    """The live requests since `live_from`, a count of requests and errors, were answered.
+
+    None: they are not waited for, as where the version before must be left at once. That nobody counts is no pass.
+    """
+    if live_from is None:
+        return RuleResult("live", PROMOTE, "not waited for: the version before is to be left at once")
+    if deployment.uncounted:
+        return RuleResult("live", ERROR, deployment.uncounted)
+    return judge_live(deployment.requests - live_from[0], deployment.errors - live_from[1], limits)
+
+
 def judge_live(requests: int, errors: int, limits: Verify) -> RuleResult:
     """The live requests since the traffic moved were answered."""
     if requests and errors / requests > limits.max_error_rate:

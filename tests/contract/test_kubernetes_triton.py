@@ -11,9 +11,9 @@ from model_packages import MODEL
 from running_endpoint import wait_for
 
 from mlops.adapters.kubernetes.target import open_target
-from mlops.ports import UNSEEN
 from mlops.probe import predict, read_golden
 from mlops.records import stage_tag
+from mlops.steps.rollback import rollback
 
 CONTAINERS = ("spec", "template", "spec", "containers")
 
@@ -30,7 +30,15 @@ def test_a_version_that_nobody_counts_for_is_not_promoted_and_not_revoked(servin
     assert (record.outcome, record.verdict.outcome) == ("reverted", "error")
     assert "ready pods in" in record.verdict.reason and "says what it has counted" in record.verdict.reason
     assert stage_tag(serving.context.registry.versions(MODEL)[2], "production") == "approved"
-    assert serving.status().deployments[1].state == UNSEEN and serving.status().traffic == {1: 100}
+    assert serving.status().deployments[1].uncounted and serving.status().traffic == {1: 100}
+
+
+def test_who_leaves_a_version_waits_for_nobody_who_counts(serving: Serving) -> None:
+    serving.approve(2)
+    assert serving.deploy().outcome == "served"
+    serving.cluster.faults.append(without("/deployments"))
+    rollback(serving.context, "it is bad")
+    assert (serving.status().traffic, list(serving.status().deployments)) == ({1: 100}, [1])
 
 
 def test_what_triton_has_counted_is_what_a_version_is_judged_by(serving: Serving) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlops.config import Verify
 from mlops.ports import DeploymentStatus
 from mlops.probe import Golden, Lost, Predictions, Probes
 from mlops.records import RuleResult
-from mlops.verification import judge_digest, judge_golden, judge_latency, judge_live, judge_probes, verdict_of
+from mlops.verification import (
+    judge_counted,
+    judge_digest,
+    judge_golden,
+    judge_latency,
+    judge_live,
+    judge_probes,
+    verdict_of,
+)
 
 LOST = Lost("Connection reset by peer")
 LIMITS = Verify(requests=10, bake_seconds=0, max_score_difference=0.01, max_error_rate=0.1, max_latency_ratio=2.0)
@@ -99,3 +109,12 @@ def test_live_errors_over_the_limit_are_rejected() -> None:
     assert judge_live(20, 3, LIMITS).outcome == "reject"
     assert judge_live(20, 2, LIMITS).outcome == "promote"
     assert judge_live(0, 0, LIMITS).outcome == "promote"
+    seen = replace(deployment("sha256:1"), requests=120, errors=3)
+    assert judge_counted(seen, (100, 0), LIMITS).outcome == "reject"
+    assert judge_counted(seen, (100, 1), LIMITS).outcome == "promote"
+
+
+def test_live_requests_that_nobody_counts_are_no_pass_unless_nobody_waits_for_them() -> None:
+    mute = replace(deployment("sha256:1"), uncounted="none of 2 pods says")
+    assert judge_counted(mute, (0, 0), LIMITS) == RuleResult("live", "error", "none of 2 pods says")
+    assert judge_counted(mute, None, LIMITS).outcome == "promote"

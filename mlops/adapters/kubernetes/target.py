@@ -33,7 +33,7 @@ from mlops.adapters.kubernetes.waiting import Watched, awake, expect_end, rolled
 from mlops.config import Stage
 from mlops.delivery import VERSION_HEADER, Declared, Served, manifests, namespace_of, tree, version_name
 from mlops.errors import StepError, TargetError
-from mlops.ports import UNSEEN, Deployment, DeploymentStatus, EndpointStatus
+from mlops.ports import Deployment, DeploymentStatus, EndpointStatus
 
 SCALER = "ScaledObject"
 READY, LOADING, FAILED = "ready", "loading", "failed"
@@ -260,14 +260,14 @@ class KubernetesTarget:
         digests = [one["digest"] for one in self._pods.reports(version) if "digest" in one]
         digest = next((one for one in digests if one != declared), declared)
         state, reason = self._state(version, deployment)
-        requests, errors = self._pods.counts(version)
         path = f"/v2/models/{self.stage.model}/versions/{version}/infer"
         header = {VERSION_HEADER: str(version)}
-        return DeploymentStatus(version, digest, state, reason, requests, errors, self._forwarder.url, path, header)
+        told = (*self._pods.counts(version), self._forwarder.url, path, header)
+        return DeploymentStatus(version, digest, state, reason, *told, uncounted=self._pods.mute.get(version))
 
     def _state(self, version: int, deployment: Object) -> tuple[str, str | None]:
         if is_rolled_out(deployment):
-            return (UNSEEN, untold) if (untold := self._pods.mute.get(version)) else (READY, None)
+            return READY, None
         found = obstacle(deployment, self._pods.of(version))
         return (FAILED if found and found.is_final else LOADING), found.text if found else "it is being rolled out"
 
