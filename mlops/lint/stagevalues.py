@@ -32,6 +32,9 @@ LEAST = {
     "azureml.batch.mini_batch_size": 1,
     "azureml.batch.max_failed": -1,
     "local.workers": 1,
+    "train.epochs": 1,
+    "release.verify.requests": 1,
+    "release.verify.bake_seconds": 0,
 }
 TIMES = {"azureml.retraining.cron": check_cron, "azureml.retraining.time_zone": check_time_zone}
 SHM_SIZE = "azureml.training.shm_size"
@@ -71,6 +74,9 @@ def contradictions(stage: Stage, inputs: Collection[str] | None) -> Iterator[Wro
     if stage.release.variant not in parity:
         wrong = f"'{stage.release.variant}' has no limits under gates.parity: write one of {', '.join(parity)}"
         yield ("release", "variant"), f"release.variant: {wrong}"
+    if wrong_steps := [step for step in stage.release.traffic_steps if not 0 < step <= 100]:
+        text = f"release.traffic_steps: {wrong_steps[0]} is no percent of the traffic: write 1 to 100"
+        yield ("release", "traffic_steps"), text
     for name, cluster in azure.clusters.items():
         if cluster.min_nodes > cluster.max_nodes:
             wrong = f"is {cluster.min_nodes}, and max_nodes {cluster.max_nodes}: raise that, or take fewer"
