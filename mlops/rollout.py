@@ -157,8 +157,7 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
     for image in wanted.images.values():
         context.signer.verify(image)
     context.target.deploy(wanted)
-    status = context.target.status()
-    verdict = inspect(context, move.desired, move.rival, None if move.is_escape else _live_counts(status, version))
+    verdict = inspect(context, move.desired, move.rival, _live_from(context, move))
     status = context.target.status()
     if not _deployed(context, status, version).is_online:
         return _move_at_once(context, version, verdict, events)
@@ -167,11 +166,11 @@ def _move_traffic(context: Context, move: Move, events: list[TrafficEvent]) -> V
     for percent in steps_to(version, status.traffic, move.before_is_approved, stage.release.traffic_steps):
         if verdict.outcome != "promote":
             return verdict
-        live_from = _live_counts(context.target.status(), version)
+        live_from = _live_from(context, move)
         _set_traffic(context, split(move.before, version, percent), f"{percent} % to version {version}", events)
-        if move.before_is_approved:  # else there is nothing to go back to, so nobody watches and waits
+        if live_from and move.before_is_approved:  # else there is nothing to go back to, so nobody watches and waits
             _bake(context, version, live_from)
-        verdict = inspect(context, move.desired, move.rival, None if move.is_escape else live_from)
+        verdict = inspect(context, move.desired, move.rival, live_from)
     return verdict
 
 
@@ -229,6 +228,11 @@ def _deployed(context: Context, status: EndpointStatus, version: int) -> Deploym
     if deployment is None:
         raise TargetError(f"{stage}: version {version} is not deployed: run `deploy --stage {stage}`")
     return deployment
+
+
+def _live_from(context: Context, move: Move) -> tuple[int, int] | None:
+    """Return what the desired version has counted so far; None where its live requests are not waited for."""
+    return None if move.is_escape else _live_counts(context.target.status(), move.desired.version)
 
 
 def _live_counts(status: EndpointStatus, version: int) -> tuple[int, int]:
