@@ -13,6 +13,7 @@ from mlops.delivery.declared import (
     ANNOTATION_TRAFFIC,
     ANNOTATION_VARIANT,
     DECLARED_FILE,
+    DECLARED_SUFFIX,
     LABEL_NAME,
     LABEL_TRAFFIC,
     LABEL_VERSION,
@@ -25,19 +26,21 @@ from mlops.delivery.declared import (
     version_name,
 )
 from mlops.delivery.routing import VERSION_HEADER, largest_remainder, replicas
-from mlops.delivery.trees import MANIFESTS, manifests, tree
+from mlops.delivery.trees import MANIFESTS, WORKERS_FILE, manifests, tree
 
 __all__ = [
     "ANNOTATION_DIGEST",
     "ANNOTATION_TRAFFIC",
     "ANNOTATION_VARIANT",
     "DECLARED_FILE",
+    "DECLARED_SUFFIX",
     "LABEL_NAME",
     "LABEL_TRAFFIC",
     "LABEL_VERSION",
     "MANIFESTS",
     "PORT",
     "VERSION_HEADER",
+    "WORKERS_FILE",
     "Declared",
     "Served",
     "largest_remainder",

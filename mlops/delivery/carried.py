@@ -8,8 +8,7 @@ runs a version is the edge runtime, or Triton where the overlay of the stage's c
 from __future__ import annotations
 
 from mlops.config import Stage
-from mlops.delivery.declared import TRITON_IMAGE
-from mlops.delivery.trees import manifests
+from mlops.delivery.trees import is_tritons
 from mlops.images import digest_of
 from mlops.names import IMAGE_KINDS, image_tag
 from mlops.preflight.kubeconfig import TARGETS
@@ -25,7 +24,7 @@ def made_as(stage: Stage, kind: str) -> str:
     """
     if kind != "runtime" or stage.target not in TARGETS:
         return kind
-    return TRITON if any(TRITON_IMAGE in text for text in manifests(stage).values()) else kind
+    return TRITON if is_tritons(stage) else kind
 
 
 def tag_of(stage: Stage, kind: str) -> str:

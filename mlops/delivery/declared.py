@@ -16,6 +16,7 @@ from mlops.loading import build
 from mlops.names import IMAGE_KINDS, endpoint_name
 
 DECLARED_FILE = "declared.json"
+DECLARED_SUFFIX = "-declared"  # of the ConfigMap that holds it, after the model's name
 TRITON_IMAGE = "visionline-triton"  # an overlay that names it has its versions run by Triton
 PORT = 8080
 LABEL_NAME = "app.kubernetes.io/name"

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mlops.config import Stage
-from mlops.delivery.declared import TRITON_IMAGE
 
 SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
 # What Azure ML's extension writes on what it deploys begins so, as a label or an annotation.
@@ -31,13 +30,11 @@ def stage_rival(stage: Stage) -> str | None:
     return None
 
 
-def untold_by_triton(stage: Stage, files: Mapping[str, str]) -> str | None:
-    """Return which key asks for figures that Triton, which serves by these manifests, does not tell; None where none.
+def untold_by_triton(stage: Stage) -> str | None:
+    """Return which key asks for figures that Triton does not tell where it serves the stage; None where none does.
 
     Source: docs.nvidia.com, Triton "Metrics": it has neither frames that wait nor a histogram of its answers' times.
     """
-    if not any(TRITON_IMAGE in text for text in files.values()):
-        return None
     overlay = f"Triton serves the overlay {stage.kubernetes.overlay}"
     if stage.flux.flagger:
         return f"flux.flagger: {overlay} and counts no times that Flagger could judge by: write false"

@@ -6,7 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mlops.config import REPOSITORY, Stage
-from mlops.delivery.declared import DECLARED_FILE, Declared, Object, as_json, as_yaml, check, namespace_of
+from mlops.delivery.declared import (
+    DECLARED_FILE,
+    DECLARED_SUFFIX,
+    TRITON_IMAGE,
+    Declared,
+    Object,
+    as_json,
+    as_yaml,
+    check,
+    namespace_of,
+)
 from mlops.delivery.routing import route, service
 from mlops.delivery.scaling import stage_rival, untold_by_triton
 from mlops.delivery.workload import KUSTOMIZATION, config_map, streams_files, version_files
@@ -17,6 +27,7 @@ MANIFESTS = REPOSITORY / "infra" / "kubernetes"
 COPY = "kubernetes"  # the folder of a tree that holds the parts of infra/kubernetes
 # Of an overlay, each a kustomization of its own: streams where it has cameras.
 PARTS = ("stage", "gateway", "streams")
+WORKERS_FILE = f"{COPY}/streams/workers.yaml"  # among the manifests of a stage that has cameras
 WAKING = "waking"  # and this one with KEDA alone: whose counter tells that a version is asked for which sleeps
 KUSTOMIZATION_FILE = "kustomization.yaml"
 
@@ -43,6 +54,11 @@ def manifests(stage: Stage) -> dict[str, str]:
     return {f"{COPY}/{path.relative_to(MANIFESTS)}": path.read_text(encoding="utf-8") for path in found}
 
 
+def is_tritons(stage: Stage) -> bool:
+    """Tell whether Triton runs the stage's versions: its overlay names that image. Raises as `manifests` does."""
+    return any(TRITON_IMAGE in text for text in manifests(stage).values())
+
+
 def _add_needed(folder: Path, found: set[Path]) -> None:
     """Add a kustomization's folder, and those that it names."""
     file = folder / KUSTOMIZATION_FILE
@@ -66,7 +82,7 @@ def tree(stage: Stage, declared: Declared) -> dict[str, str]:
     check(stage, declared)
     if rival := stage_rival(stage):
         raise ConfigError(f"{stage.name}: kubernetes.autoscaling: {rival}")
-    if untold := untold_by_triton(stage, manifests(stage)):
+    if (untold := untold_by_triton(stage)) and is_tritons(stage):
         raise ConfigError(f"{stage.name}: {untold}")
     is_flaggers = stage.flux.flagger
     shown = [declared.versions[one] for one in sorted(declared.versions)]
@@ -100,6 +116,6 @@ def _root(stage: Stage, resources: list[str]) -> Object:
         "namespace": namespace_of(stage),
         "resources": [f"{overlay}/stage", *waking, *resources],
         "components": gateway,  # it has a say in what the namespace lets run
-        "configMapGenerator": [config_map(f"{stage.model}-declared", DECLARED_FILE)],
+        "configMapGenerator": [config_map(f"{stage.model}{DECLARED_SUFFIX}", DECLARED_FILE)],
         "labels": [{"pairs": {"visionline/stage": stage.name}}],
     }

@@ -58,18 +58,14 @@ SHARED = (*SHARED_READ, f"{PROVIDER}/registries/assets/write")
 SOURCE = ("models/versions/read", "datastores/read")
 SOURCE_KEY = "datastores/listSecrets/action"
 ROLE, METRICS_ROLE = "AzureML Data Scientist", "Monitoring Reader"
+MANAGERS = {
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
+}
 # Roles under which a job may register a model, and read a secret.
-WRITERS = {
-    "f6c7c914-8db3-469d-8ca1-694a8f32e121": ROLE,
-    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
-    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
-}
+WRITERS = {"f6c7c914-8db3-469d-8ca1-694a8f32e121": ROLE, **MANAGERS}
 REGISTRY_ROLE = "AzureML Registry User"
-REGISTRY_WRITERS = {
-    "1823dd4f-9b8c-4ab6-ab4e-7397a3684615": REGISTRY_ROLE,
-    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
-    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
-}
+REGISTRY_WRITERS = {"1823dd4f-9b8c-4ab6-ab4e-7397a3684615": REGISTRY_ROLE, **MANAGERS}
 # Without a key of the datastore's, whoever writes a blob needs these of the storage account.
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 BLOB_ACTIONS = (f"{BLOBS}/read", f"{BLOBS}/write", f"{BLOBS}/add/action")

@@ -84,9 +84,8 @@ def prepare(job: Job) -> Judged:
         judged = _judged(job, key)
     except ServingError as error:
         judged = Judged(str(error))
-    except (
-        OSError
-    ) as error:  # a volume that is full, read-only or knows no locks must not keep ONNX Runtime from serving
+    except OSError as error:
+        # A volume that is full, read-only or knows no locks must not keep ONNX Runtime from serving.
         judged = Judged(f"{job.cache}: no engine can be kept there ({one_line(error)}): give it room and a file lock")
     wanted = Wanted(job.package, job.version, job.digest, job.variant, kind=kind)
     if judged.reason is None and key is not None:

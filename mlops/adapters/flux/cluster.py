@@ -30,13 +30,12 @@ from mlops.adapters.kubernetes.routing import accepted
 from mlops.adapters.kubernetes.target import KubernetesTarget, open_target
 from mlops.adapters.kubernetes.waiting import Watched, awake, rolled_out, until
 from mlops.config import Stage
-from mlops.delivery import LABEL_VERSION, Declared, manifests, namespace_of, version_name
+from mlops.delivery import LABEL_VERSION, WORKERS_FILE, Declared, manifests, namespace_of, version_name
 from mlops.errors import ConfigError, TargetError
 from mlops.ports import EndpointStatus
 
 ASKED = "reconcile.fluxcd.io/requestedAt"
 KUSTOMIZATIONS = (flow.GROUP, flow.VERSION, "kustomizations")
-WORKERS = "kubernetes/streams/workers.yaml"  # among the manifests of a stage that has cameras
 SOURCES = {flow.GIT: "gitrepositories", flow.OCI: "ocirepositories"}
 
 
@@ -106,7 +105,7 @@ class Cluster:
 
         Raises TargetError, with the reason, where they do not.
         """
-        if after.main is None or WORKERS not in manifests(self.stage) or not workers.are_due(before, after):
+        if after.main is None or WORKERS_FILE not in manifests(self.stage) or not workers.are_due(before, after):
             return
         version, seconds = str(after.main.version), self.stage.kubernetes.rollout_seconds
         path = self._kinds.place("apps/v1", workers.KIND).path(namespace_of(self.stage))

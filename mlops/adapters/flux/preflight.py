@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mlops.adapters.flux.canary import GROUP as FLAGGER
 from mlops.adapters.flux.clone import Clone
-from mlops.adapters.flux.cluster import WORKERS, Cluster
+from mlops.adapters.flux.cluster import Cluster
 from mlops.adapters.flux.flow import GIT, OCI
 from mlops.adapters.flux.pulls import open_pulls
 from mlops.adapters.kubernetes.aks import open_cluster
@@ -21,7 +21,7 @@ from mlops.adapters.kubernetes.cluster import Cluster as Api
 from mlops.adapters.kubernetes.preflight import PATIENCE_SECONDS
 from mlops.adapters.kubernetes.rights import JUDGING, Right, is_allowed
 from mlops.config import Stage
-from mlops.delivery import manifests, namespace_of
+from mlops.delivery import WORKERS_FILE, manifests, namespace_of
 from mlops.ports import CheckLine
 from mlops.preflight import cluster as checks
 from mlops.preflight import gitops
@@ -87,7 +87,7 @@ class FluxPreflight:
         """Return the rights by which a release sees, in the stage's namespace, what became of its commits."""
         gateway = LOOKED_AT_WITH_A_GATEWAY if self.stage.kubernetes.traffic == "gateway" else ()
         flagger = LOOKED_AT_WITH_FLAGGER if self.stage.flux.flagger else ()
-        cameras = LOOKED_AT_WITH_CAMERAS if WORKERS in manifests(self.stage) else ()
+        cameras = LOOKED_AT_WITH_CAMERAS if WORKERS_FILE in manifests(self.stage) else ()
         return (*LOOKED_AT, *gateway, *flagger, *cameras)
 
     def _of_folder(self) -> Iterator[CheckLine]:

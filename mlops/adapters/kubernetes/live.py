@@ -19,6 +19,7 @@ from mlops.delivery import (
     ANNOTATION_DIGEST,
     ANNOTATION_TRAFFIC,
     ANNOTATION_VARIANT,
+    DECLARED_SUFFIX,
     LABEL_NAME,
     LABEL_TRAFFIC,
     LABEL_VERSION,
@@ -174,7 +175,7 @@ def _selected(kinds: Kinds, stage: Stage) -> dict[int, int] | None:
 
 
 def _written(kinds: Kinds, stage: Stage) -> Declared:
-    found = kinds.cluster.find(_path(kinds, stage, "v1", "ConfigMap", f"{stage.model}-declared"))
+    found = kinds.cluster.find(_path(kinds, stage, "v1", "ConfigMap", f"{stage.model}{DECLARED_SUFFIX}"))
     try:
         return read_tree((found or {}).get("data") or {})
     except ConfigError:

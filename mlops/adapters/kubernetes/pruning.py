@@ -9,7 +9,7 @@ from mlops.adapters.kubernetes.kinds import Kinds, Object, is_owned
 from mlops.adapters.kubernetes.live import STAGE_LABEL, Live
 from mlops.adapters.kubernetes.pods import Pods
 from mlops.config import Stage
-from mlops.delivery import LABEL_VERSION, namespace_of
+from mlops.delivery import DECLARED_SUFFIX, LABEL_VERSION, namespace_of
 from mlops.errors import TargetError
 
 # Deployments are not among them: they go last, once drained.
@@ -28,7 +28,6 @@ PRUNED = (
 )
 LOOK_SECONDS = 0.1
 LONGEST_DRAIN_SECONDS = 30.0
-DECLARED = "-declared"  # what the ConfigMap of a model's declared versions is called, after its name
 
 
 def expect_alone(kinds: Kinds, stage: Stage) -> None:
@@ -39,8 +38,8 @@ def expect_alone(kinds: Kinds, stage: Stage) -> None:
     path = kinds.place("v1", "ConfigMap").path(namespace_of(stage))
     for one in kinds.cluster.request("GET", path, query={"labelSelector": STAGE_LABEL})["items"]:
         name, owner = one["metadata"]["name"], one["metadata"]["labels"][STAGE_LABEL]
-        if name.endswith(DECLARED) and (name, owner) != (f"{stage.model}{DECLARED}", stage.name):
-            other = f"namespace {namespace_of(stage)} is that of {name.removesuffix(DECLARED)} in stage {owner}"
+        if name.endswith(DECLARED_SUFFIX) and (name, owner) != (f"{stage.model}{DECLARED_SUFFIX}", stage.name):
+            other = f"namespace {namespace_of(stage)} is that of {name.removesuffix(DECLARED_SUFFIX)} in stage {owner}"
             advice = f"name another as kubernetes.namespace, or delete ConfigMap {name} if nothing else of that runs"
             raise TargetError(f"{stage.name}: {other}: {advice}")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mlops.adapters.kubernetes.cluster import Cluster
 from mlops.config import Stage
-from mlops.delivery import manifests
+from mlops.delivery import WORKERS_FILE, manifests
 from mlops.errors import TargetError
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -24,7 +24,7 @@ PARTS = {  # of infra/kubernetes, where the stage's overlay takes them; a folder
     "kubernetes/components/monitoring/monitor.yaml": ("monitoring.coreos.com", "servicemonitors"),
     "kubernetes/components/monitoring/rules.yaml": RULES,
     "kubernetes/waking/": RULES,
-    "kubernetes/streams/workers.yaml": WORKERS,
+    WORKERS_FILE: WORKERS,
     "kubernetes/overlays/gpu/stage/engines.yaml": ("", "persistentvolumeclaims"),
 }
 PRUNED = (
